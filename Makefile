@@ -1,0 +1,36 @@
+# make demo        play GAN and MAD-GAN on a ring of Gaussians and on handwritten digits
+# make test        lint, types, default tests
+# make test-slow   the long tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-slow lint types clean
+demo: .venv/demo
+	$(BIN)/ganjax reproduce mad_gan/demo --out runs/demo --overwrite
+
+test: lint types
+	$(BIN)/pytest -n 2
+
+test-slow: .venv/test
+	$(BIN)/pytest -m slow
+
+lint: .venv/test
+	$(BIN)/ruff check .
+
+types: .venv/test
+	$(BIN)/mypy
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganjax needs Python 3.11 or newer; say make PYTHON=python3.12, for example")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@ .venv/demo
+
+clean:
+	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

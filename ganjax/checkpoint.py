@@ -1,0 +1,69 @@
+"""Checkpoints of whole states through Orbax: asynchronous, atomic, a bounded number kept, tied to the options of their run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+KEPT = 3
+
+
+class Checkpoints:
+    """The checkpoints of one run, by step; `tie` is a text that a checkpoint must carry to belong to it."""
+
+    def __init__(self, folder: Path, tie: str):
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self.folder, self.tie = folder, tie
+        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True, create=True)
+        self.manager = ocp.CheckpointManager(folder.resolve(), options=options)
+
+    def save(self, step: int, tree: Any) -> None:
+        """Begins to save a tree of arrays; it is copied before this returns, so the arrays may be donated."""
+        if step in self.manager.all_steps():  # one that could not be read
+            self.manager.delete(step)
+        args = ocp.args.Composite(state=ocp.args.StandardSave(_flat(tree)), tie=ocp.args.JsonSave({"tie": self.tie}))
+        self.manager.save(step, args=args, force=True)
+
+    def restore(self, like: Any) -> tuple[int, Any] | None:
+        """The newest good checkpoint, (step, tree like the given one); None where there is none.
+
+        One that cannot be read is passed over. Raises ValueError where a checkpoint belongs to other options.
+        """
+        for step in sorted(self.manager.all_steps(), reverse=True):
+            try:
+                saved = self.manager.restore(
+                    step, args=ocp.args.Composite(state=ocp.args.StandardRestore(_flat(like)), tie=ocp.args.JsonRestore())
+                )
+            except Exception:  # a damaged file may raise anything
+                continue
+            if saved["tie"]["tie"] != self.tie:
+                raise ValueError(f"{self.folder.parent} holds checkpoints of a run with other options")
+            return step, _unflat(saved["state"], like)
+        return None
+
+    def close(self) -> None:
+        """Waits until everything is on the disk."""
+        self.manager.wait_until_finished()
+        self.manager.close()
+
+
+def _plain(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    # A flat dict of plain arrays: no optimiser's tuple types, no typed keys, no numbers as names to lose on the way.
+    return {jax.tree_util.keystr(path): _plain(leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+
+
+def _unflat(flat: dict[str, Any], like: Any) -> Any:
+    def leaf(path: Any, old: Any) -> Any:
+        value = flat[jax.tree_util.keystr(path)]
+        return jax.random.wrap_key_data(value) if jnp.issubdtype(old.dtype, jax.dtypes.prng_key) else value
+
+    return jax.tree_util.tree_map_with_path(leaf, like)

@@ -1,0 +1,260 @@
+"""The command line. A wrong request ends in one line on stderr and exit status 2, before anything is compiled or written."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ganjax import experiment as ex
+
+SEEDS = 2**31  # seeds are below; jax.random.key takes 32 bits
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that raises ValueError instead of printing its usage."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The arguments. Raises ValueError for what it does not know, with the nearest option."""
+        known, left = self.parse_known_args(argv)
+        if left:
+            near = difflib.get_close_matches(left[0].split("=")[0], [o for action in self._actions for o in action.option_strings], 1)
+            raise ValueError(f"unknown argument {left[0]}: " + (f"did you mean {near[0]}?" if near else f"see {self.prog} --help"))
+        return known
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A type for argparse: whole numbers from low, below high."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < low or (high is not None and value >= high):
+            raise argparse.ArgumentTypeError(f"must be {low} or more" + (f", below {high}" if high else "") + f"; got {value}")
+        return value
+
+    parse.__name__ = "int"  # argparse names the type when it refuses a value
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; its exit status: 0 done, 1 the run failed, 2 the request was wrong, 130 and 143 stopped by a signal after saving."""
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    argv = list(sys.argv[1:] if argv is None else argv)
+    commands = {"list": list_, "run": run, "resume": resume, "sample": sample, "reproduce": reproduce, "data": data}
+    try:
+        if not argv or argv[0] in ("-h", "--help"):
+            print(f"usage: ganjax {{{','.join(commands)}}} …\n\n" + "\n".join(f"  {name:<10} {f.__doc__}" for name, f in commands.items()))
+            print("\n`ganjax COMMAND --help` tells more; `ganjax run NAME --help` lists an experiment's options.")
+            return 0
+        if argv[0] == "--version":
+            import ganjax
+
+            print(f"ganjax {ganjax.__version__}")
+            return 0
+        if argv[0] not in commands:
+            near = difflib.get_close_matches(argv[0], commands, 1)
+            raise ValueError(f"unknown command {argv[0]}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(commands)}"))
+        return commands[argv[0]](argv[1:])
+    except (ValueError, OSError) as error:
+        return refuse(error)
+
+
+def refuse(error: BaseException | str, status: int = 2) -> int:
+    """Prints one line on stderr; the exit status."""
+    print("ganjax: " + " ".join(str(error).split()), file=sys.stderr)
+    return status
+
+
+def start(cache: bool, fast: bool) -> None:
+    """What must be set before JAX starts: deterministic operations on GPU, and the cache of compiled programs."""
+    if not fast:
+        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+    import jax
+
+    if cache:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganjax" / "xla"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if jax.default_backend() == "gpu":
+        print("deterministic operations: " + ("off (--fast)" if fast else "on; --fast gives them up"), file=sys.stderr)
+
+
+def list_(argv: Sequence[str]) -> int:
+    """experiments, one line each"""
+    Parser(prog="ganjax list", description="Experiments, one line each.").parse(argv)
+    for file in ex.files():
+        takes = file.options().get("data")
+        print(f"{file.name:<12} {file.about}" + (f" Data: {takes.help} (default {takes.default})." if takes else ""))
+    return 0
+
+
+def run(argv: Sequence[str]) -> int:
+    """play an experiment into a folder"""
+    known = ", ".join(file.name for file in ex.files())
+    if not argv or argv[0].startswith("-"):
+        if set(argv) & {"-h", "--help"}:
+            print(f"usage: ganjax run EXPERIMENT …\n\nEXPERIMENT is a path or one of: {known}. `ganjax run EXPERIMENT --help` lists its options.")
+            return 0
+        raise ValueError(f"run needs an experiment first: a path or one of {known}")
+    file = ex.find(argv[0])
+    parser = Parser(prog=f"ganjax run {argv[0]}", description=file.about)
+    add_common(parser)
+    parser.add_argument("--out", type=Path, default=Path("runs") / file.name, help="the run's folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run that is there")
+    own = parser.add_argument_group("options of the experiment")
+    for option in file.options().values():
+        add_option(own, option)
+    args = vars(parser.parse(argv[1:]))
+    explicit = {name: args[name] for name in file.options() if name in args}
+    options = {**(file.quick if args["quick"] else {}), **explicit}
+
+    start(args["cache"], args["fast"])
+    from ganjax import launch
+
+    record, built = launch.request(file, options, **{name: args[name] for name in COMMON})
+    launch.create(args["out"], record, args["overwrite"])
+    return play(args["out"], record, built, args["quiet"])
+
+
+COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that every run takes."""
+    parser.add_argument("--quick", action="store_true", help="small nets, few steps")
+    parser.add_argument("--seed", type=whole(0, SEEDS), default=0, help="the first seed")
+    parser.add_argument("--seeds", type=whole(1, 2**16), default=1, help="play this many seeds as one population")
+    parser.add_argument("--lanes", choices=("auto", "vmap", "sequential"), default="auto", help="how a population is played")
+    parser.add_argument("--every", type=whole(1), help="steps between measurements (a twentieth of the run)")
+    parser.add_argument("--save-every", type=whole(1), help="steps between checkpoints (a tenth of the run)")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of the computation")
+    add_start(parser)
+
+
+def add_start(parser: argparse.ArgumentParser) -> None:
+    """The options that do not change what is played."""
+    parser.add_argument("--fast", action="store_true", help="give up determinism on GPU")
+    parser.add_argument("--no-cache", dest="cache", action="store_false", help="compile anew")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+
+
+def add_option(group: Any, option: ex.Option) -> None:
+    """One option of an experiment; left out of the arguments where it is not given."""
+    flag, text = "--" + option.name.replace("_", "-"), f"{option.help} (default: {option.default})"
+    text = option.help if option.default is None else text
+    if option.type is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+    else:
+        group.add_argument(flag, type=option.type, choices=option.choices or None, default=argparse.SUPPRESS, help=text)
+
+
+def play(out: Path, record: Any, built: Any, quiet: bool) -> int:
+    """Plays a run to its end and prints where it is and how it ended."""
+    import jax
+
+    from ganjax import folder, launch
+
+    try:
+        made = launch.carry_on(out, record, built, quiet)
+    except (launch.FailedError, jax.errors.JaxRuntimeError) as error:
+        return refuse(error, 1)
+    if not quiet:
+        rows = [row for row in folder.read(out / "metrics.jsonl") if row["step"] == made["steps"]]
+        for row in rows:
+            shown = {name: value for name, value in row.items() if name not in ("step", "seed", "time")}
+            print(f"seed {row['seed']}: " + "  ".join(f"{name} {value:.4g}" for name, value in shown.items() if value is not None))
+        print(f"{out}: {made['steps']} steps, params {made['params'][:12]}, metrics {made['metrics'][:12]}")
+    return 0
+
+
+def resume(argv: Sequence[str]) -> int:
+    """go on with a run from its newest checkpoint"""
+    parser = Parser(prog="ganjax resume", description="Goes on with a run to its end; nothing to do is success.")
+    parser.add_argument("out", type=Path, help="the run's folder")
+    parser.add_argument("--data-dir", help="where prepared sets are now")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    args = parser.parse(argv)
+    from ganjax import launch
+
+    record = launch.read_request(args.out)
+    start(cache=True, fast=not record.deterministic)
+    return play(args.out, record, launch.rebuild(args.out, record, args.data_dir), args.quiet)
+
+
+def sample(argv: Sequence[str]) -> int:
+    """draw samples from a run's newest good checkpoint"""
+    parser = Parser(prog="ganjax sample", description="Samples of a run, from its newest good checkpoint.")
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--n", type=whole(1, 2**20), default=64, help="samples (of each generator of a team)")
+    parser.add_argument("--out", type=Path, required=True, help="a .png figure, or an .npz with the array x")
+    parser.add_argument("--data-dir", help="where prepared sets are now")
+    args = parser.parse(argv)
+    if args.out.suffix not in (".png", ".npz"):
+        raise ValueError(f"--out ends in .png or .npz; got {args.out}")
+    if args.out.exists():
+        raise ValueError(f"{args.out} exists: choose another --out")
+    if not args.out.absolute().parent.is_dir():
+        raise ValueError(f"{args.out.parent} is no folder")
+    from ganjax import launch
+
+    record = launch.read_request(args.run)
+    start(cache=True, fast=not record.deterministic)
+    built = launch.rebuild(args.run, record, args.data_dir)
+    import numpy as np
+
+    from ganjax import figures
+
+    x = launch.samples(built, *launch.newest(args.run, record, built), args.n)
+    if args.out.suffix == ".npz":
+        np.savez_compressed(args.out, x=x)
+    else:
+        figures.save(figures.samples(built.data, x, 0.0, 1.0), args.out)
+    return 0
+
+
+def reproduce(argv: Sequence[str]) -> int:
+    """play a paper's table from nothing; list the tables without a name"""
+    parser = Parser(prog="ganjax reproduce", description="Plays a paper's table from nothing, or goes on with it.")
+    parser.add_argument("table", nargs="?", help="EXPERIMENT/TABLE; without it the tables are listed")
+    parser.add_argument("--quick", action="store_true", help="each row with its experiment's --quick options below its own, a hundredth of the steps")
+    parser.add_argument("--seeds", type=whole(1, 2**16), help="instead of the table's own number")
+    parser.add_argument("--out", type=Path, help="folder of the rows' runs (runs/EXPERIMENT-TABLE); finished rows are kept")
+    parser.add_argument("--overwrite", action="store_true", help="play finished rows again")
+    parser.add_argument("--data-dir", help="where prepared sets are")
+    add_start(parser)
+    args = parser.parse(argv)
+    tables = {f"{file.name}/{name}": (file, table) for file in ex.files() for name, table in file.tables.items()}
+    if args.table is None:
+        for name, (_, table) in tables.items():
+            print(f"{name:<20} {len(table.rows)} rows, {table.seeds} seeds: {', '.join(table.rows)}")
+        return 0
+    if args.table not in tables:
+        near = difflib.get_close_matches(args.table, tables, 1)
+        raise ValueError(f"there is no table {args.table}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(tables)}"))
+    file, table = tables[args.table]
+    start(args.cache, args.fast)
+    from ganjax import launch, tables as played
+
+    out = args.out or Path("runs") / args.table.replace("/", "-")
+    try:
+        print(played.play(file, table, out, seeds=args.seeds, quick=args.quick, overwrite=args.overwrite, quiet=args.quiet, data_dir=args.data_dir))
+    except launch.FailedError as error:
+        return refuse(error, 1)
+    return 0
+
+
+def data(argv: Sequence[str]) -> int:
+    """list, prepare and show data sets"""
+    raise ValueError("not yet")

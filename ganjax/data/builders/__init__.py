@@ -1,0 +1,1 @@
+"""TFDS builders of ganjax's own sets, one file each. They prepare and read array_record files without TensorFlow."""

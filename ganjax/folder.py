@@ -1,0 +1,85 @@
+"""A run's folder: options.json, metrics.jsonl, figures, digest.json. Written whole or not at all; host code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+Row = dict[str, Any]  # one measurement of one seed: {"step", "seed", "time", NAME: number, …}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON in one motion: a reader sees the old file or the new one."""
+    scratch = path.with_name(f".{path.name}.new")
+    with scratch.open("w") as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def append(path: Path, rows: Iterable[Row]) -> None:
+    """Adds rows to a metrics file and waits until they are on the disk."""
+    with path.open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a metrics file, without a torn last line; none where there is no file."""
+    rows = []
+    for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+        if not line.endswith("\n"):
+            rows.pop()
+    return rows
+
+
+def cut(path: Path, step: int) -> list[Row]:
+    """Cuts rows beyond a step, and a torn last line, off a metrics file; what is left."""
+    rows = [row for row in read(path) if row["step"] <= step]
+    if path.exists():
+        scratch = path.with_name(f".{path.name}.new")
+        scratch.unlink(missing_ok=True)
+        scratch.touch()
+        append(scratch, rows)
+        scratch.replace(path)
+    return rows
+
+
+def params_digest(params: Any) -> str:
+    """SHA-256 over all leaves of a tree of parameters, in the order of their paths, as little-endian bytes."""
+    leaves = sorted((jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0])
+    digest = hashlib.sha256()
+    for _, leaf in leaves:
+        array = np.asarray(leaf)
+        digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def metrics_digest(rows: Sequence[Row]) -> str:
+    """SHA-256 of the rows as JSON lines without their "time"."""
+    text = "".join(json.dumps({name: value for name, value in row.items() if name != "time"}) + "\n" for row in rows)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(params: Mapping[int, Any], rows: Sequence[Row], steps: int) -> dict[str, Any]:
+    """What digest.json says of a finished run; params by seed."""
+    seeds = {str(seed): params_digest(tree) for seed, tree in params.items()}
+    record: dict[str, Any] = {"params": next(iter(seeds.values())), "metrics": metrics_digest(rows), "steps": steps}
+    if len(seeds) > 1:
+        record["params"] = hashlib.sha256("".join(seeds.values()).encode()).hexdigest()
+        record["seeds"] = seeds
+    return record

@@ -1,0 +1,214 @@
+"""Sets by name and path: what is found, what is refused, and in which words."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from ganjax import data
+from ganjax.data import kinds, prepared
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def save(path: Path, **arrays: Any) -> str:
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def refused(*args: Any, **kwargs: Any) -> str:
+    """The error of `find`, or of reading what it found: one line."""
+    with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as caught:
+        data.find(*args, **kwargs).load()
+    return str(caught.value)
+
+
+def test_importing_needs_neither_tfds_nor_grain_nor_sklearn_nor_pillow() -> None:
+    code = "import sys, ganjax.data; print({'tensorflow_datasets', 'grain', 'sklearn', 'PIL', 'tensorflow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+
+
+def test_the_embedded_digits_are_those_of_scikit_learn() -> None:
+    found = data.find("digits")
+    arrays = found.load()
+    assert isinstance(arrays, dict)
+    original = load_digits()
+    assert (found.shape, found.classes, found.examples) == ((8, 8, 1), 10, 1797)
+    assert arrays["x"].dtype == np.uint8
+    np.testing.assert_array_equal(np.rint(arrays["x"][..., 0] / 255 * 16), original.images)
+    np.testing.assert_array_equal(arrays["label"], original.target)
+    assert (arrays["x"].min(), arrays["x"].max()) == (0, 255)
+    assert found.bytes == sum(values.nbytes for values in arrays.values())
+
+
+@pytest.mark.parametrize("name", [name for name in data.names() if name in data.MIXTURES])
+def test_mixtures_are_sets(name: str) -> None:
+    found = data.find(name, split="test")
+    mixture = found.load()
+    assert isinstance(mixture, data.Mixture)
+    assert found.shape == (mixture.dim,)
+    assert found.classes is None
+    assert found.resident
+
+
+def test_unknown_names_are_answered_with_near_ones() -> None:
+    assert refused("rign") == "there is no data set 'rign': did you mean ring?"
+    assert "did you mean fashion_mnist" in refused("fashionmnist")
+    assert "known are ring, grid" in refused("zzz")
+    assert refused("no/such/folder") == "there is no file or folder no/such/folder"
+    assert refused("none.npz") == "there is no file or folder none.npz"
+
+
+def test_an_unprepared_set_is_answered_at_once_with_the_command_that_prepares_it(tmp_path: Path) -> None:
+    assert refused("mnist") == f"mnist is not prepared in {tmp_path / 'tfds'}: run `ganjax data prepare mnist`"
+    assert refused("mnist", "/d").endswith("in /d: run `ganjax data prepare mnist --data-dir /d`")
+    assert refused("emoji_styles:google").endswith("run `ganjax data prepare emoji_styles --manual DIR`")
+    assert refused("emoji_styles:apple") == "emoji_styles has no picture 'apple': its pictures are google, twitter, fluent3d, openmoji"
+    assert refused("furniture_voxels/16") == "furniture_voxels has no config '16': its configs are 32, 64"
+
+
+def test_half_prepared_sets_are_no_sets(tmp_path: Path) -> None:
+    for name in ("incomplete.AB12CD_3.0.1", "tmp", "3.0"):
+        folder = tmp_path / "tfds" / "mnist" / name
+        folder.mkdir(parents=True)
+        (folder / "dataset_info.json").write_text("{}")
+    (tmp_path / "tfds" / "mnist" / "3.0.1").mkdir()
+    assert "is not prepared" in refused("mnist")
+    assert prepared.folder("mnist") is None
+
+
+def test_the_newest_version_is_taken(tmp_path: Path) -> None:
+    for name in ("3.0.9", "3.0.10", "2.9.9"):
+        folder = tmp_path / "tfds" / "mnist" / name
+        folder.mkdir(parents=True)
+        (folder / "dataset_info.json").write_text("{}")
+    where = prepared.folder("mnist")
+    assert where is not None
+    assert where.name == "3.0.10"
+
+
+def test_a_foreign_file_in_a_set_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "tfds" / "mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text("not json")
+    assert f"{folder} is not a prepared TFDS set" in refused("mnist")
+
+
+def test_npz_of_images_with_labels(tmp_path: Path) -> None:
+    x, label = np.arange(5 * 4 * 3 * 3, dtype=np.uint8).reshape(5, 4, 3, 3), np.array([0, 2, 1, 2, 0])
+    found = data.find(save(tmp_path / "a.npz", x=x, label=label))
+    arrays = found.load()
+    assert isinstance(arrays, dict)
+    assert (found.shape, found.classes, found.examples) == ((4, 3, 3), 3, 5)
+    np.testing.assert_array_equal(arrays["x"], x)
+    np.testing.assert_array_equal(arrays["label"], label)
+    assert arrays["label"].dtype == np.int32
+
+
+def test_npz_of_grey_images_and_of_vectors(tmp_path: Path) -> None:
+    grey = data.find(save(tmp_path / "grey.npz", x=np.zeros((5, 4, 4), np.uint8)))
+    assert grey.shape == (4, 4, 1)
+    assert grey.classes is None
+    assert grey.load()["x"].shape == (5, 4, 4, 1)  # type: ignore[call-overload]
+    vectors = data.find(save(tmp_path / "vectors.npz", x=np.ones((5, 7))))
+    assert vectors.shape == (7,)
+    assert vectors.load()["x"].dtype == np.float32  # type: ignore[call-overload]
+    assert vectors.bytes == 5 * 7 * 4
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"y": np.zeros((2, 2))}, "holds y: an array named x is wanted"),
+        ({"x": np.zeros((5, 4, 4))}, r"x is float64 \[5, 4, 4\]; wanted is uint8"),
+        ({"x": np.zeros((5, 7), np.uint8)}, r"x is uint8 \[5, 7\]"),
+        ({"x": np.zeros((0, 7))}, "x is empty"),
+        ({"x": np.zeros((5, 7)), "label": np.arange(4)}, r"label is int64 \[4\]; wanted is one integer from 0 for each of 5 examples"),
+        ({"x": np.zeros((5, 7)), "label": -np.arange(5)}, "label is int64"),
+        ({"x": np.zeros((5, 7)), "label": np.zeros(5)}, "label is float64"),
+        ({"x": np.array([[1.0, np.nan]])}, "numbers that are not finite"),
+        ({"x": np.array([[1, None]], object)}, "x is object"),
+    ],
+)
+def test_npz_of_something_else_is_refused(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        data.find(save(tmp_path / "a.npz", **arrays)).load()
+
+
+def test_foreign_and_truncated_npz_are_refused(tmp_path: Path) -> None:
+    text = tmp_path / "text.npz"
+    text.write_text("hello")
+    assert "text.npz is not an .npz file that can be read" in refused(str(text))
+    whole = Path(save(tmp_path / "whole.npz", x=np.zeros((50, 8, 8), np.uint8)))
+    part = tmp_path / "part.npz"
+    part.write_bytes(whole.read_bytes()[:2000])
+    assert "part.npz is not an .npz file" in refused(str(part))
+    damaged = bytearray(whole.read_bytes())
+    damaged[1000] ^= 255
+    (tmp_path / "damaged.npz").write_bytes(damaged)
+    assert "damaged.npz: x cannot be read" in refused(str(tmp_path / "damaged.npz"))
+    (tmp_path / "x.txt").write_text("")
+    assert "neither a folder of images nor an .npz file" in refused(str(tmp_path / "x.txt"))
+
+
+def test_one_split_means_one_split(tmp_path: Path) -> None:
+    assert refused("digits", split="test") == "digits has one split, train: 'test' is not there"
+    assert "has one split, train" in refused(save(tmp_path / "a.npz", x=np.zeros((2, 2))), split="test")
+
+
+def test_resizing_is_done_only_where_it_is_asked_for() -> None:
+    found = data.find("digits", size=16, channels=3)
+    arrays = found.load()
+    assert isinstance(arrays, dict)
+    assert found.shape == (16, 16, 3)
+    assert arrays["x"].shape == (1797, 16, 16, 3)
+    assert found.bytes > arrays["x"].nbytes
+    small = data.find("digits").load()
+    assert isinstance(small, dict)
+    blocks = arrays["x"][..., 0].reshape(1797, 8, 2, 8, 2).mean((2, 4))
+    assert np.corrcoef(blocks.ravel(), small["x"].ravel())[0, 1] > 0.98
+    assert "ring has no images" in refused("ring", size=8)
+    assert refused("digits", size=0) == "the size of an image is a number of pixels from 1, not 0"
+    assert refused("digits", channels=2) == "images have 1 or 3 channels, not 2"
+
+
+def test_oblong_images_are_resized_with_a_crop_alone(tmp_path: Path) -> None:
+    x = np.zeros((3, 8, 12, 1), np.uint8)
+    x[:, :, 2:10] = 200
+    path = save(tmp_path / "a.npz", x=x)
+    assert refused(path, size=4).endswith("12 x 8 would be distorted to 4 x 4: ask for a crop")
+    cropped = data.find(path, size=4, crop=True).load()["x"]  # type: ignore[call-overload]
+    np.testing.assert_array_equal(cropped, 200)
+
+
+def test_what_a_game_requires() -> None:
+    digits = data.find("digits")
+    assert data.require(digits, (8, None, 1), labels=True) is digits
+    with pytest.raises(ValueError, match="digits has examples of 8 x 8 x 1 where 64 x 64 x 3 is wanted: ask for a resize"):
+        data.require(digits, (64, 64, 3))
+    with pytest.raises(ValueError, match="ring has examples of 2 where any x any x 1 is wanted"):
+        data.require(data.find("ring"), (None, None, 1))
+    with pytest.raises(ValueError, match="ring has no labels, and labels are asked for"):
+        data.require(data.find("ring"), labels=True)
+
+
+def test_sets_over_the_limit_are_not_resident() -> None:
+    at_limit = kinds.Set("a", (1,), dict, bytes=kinds.RESIDENT_BYTES)
+    assert at_limit.resident
+    assert not kinds.Set("a", (1,), dict, bytes=kinds.RESIDENT_BYTES + 1).resident
+
+
+def test_names_come_before_folders_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "photos").mkdir()
+    assert data.find("digits").examples == 1797
+    assert "photos holds no images" in refused("photos")
