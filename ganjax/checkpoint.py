@@ -14,12 +14,18 @@ KEPT = 3
 
 
 class Checkpoints:
-    """The checkpoints of one run, by step; `tie` is a text that a checkpoint must carry to belong to it."""
+    """The checkpoints of one run, by step; `tie` is a text that a checkpoint must carry to belong to it.
 
-    def __init__(self, folder: Path, tie: str):
+    Only one who means to save may clean up: what looks half written may be another's save under way.
+    """
+
+    def __init__(self, folder: Path, tie: str, read_only: bool = False):
         logging.getLogger("absl").setLevel(logging.ERROR)
         self.folder, self.tie = folder, tie
-        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True, create=True)
+        if read_only:
+            options = ocp.CheckpointManagerOptions(read_only=True)
+        else:
+            options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True, create=True)
         self.manager = ocp.CheckpointManager(folder.resolve(), options=options)
 
     def save(self, step: int, tree: Any) -> None:
@@ -35,15 +41,15 @@ class Checkpoints:
         One that cannot be read is passed over. Raises ValueError where a checkpoint belongs to other options.
         """
         for step in sorted(self.manager.all_steps(), reverse=True):
-            try:
-                saved = self.manager.restore(
-                    step, args=ocp.args.Composite(state=ocp.args.StandardRestore(_flat(like)), tie=ocp.args.JsonRestore())
-                )
+            try:  # the tie by itself: a state of other options may have other shapes, and would look damaged
+                tie = self.manager.restore(step, args=ocp.args.Composite(tie=ocp.args.JsonRestore()))["tie"]["tie"]
+                if tie == self.tie:
+                    state = self.manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(_flat(like))))["state"]
             except Exception:  # a damaged file may raise anything
                 continue
-            if saved["tie"]["tie"] != self.tie:
+            if tie != self.tie:
                 raise ValueError(f"{self.folder.parent} holds checkpoints of a run with other options")
-            return step, _unflat(saved["state"], like)
+            return step, _unflat(state, like)
         return None
 
     def close(self) -> None:

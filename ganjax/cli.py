@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ganjax import experiment as ex
-
-SEEDS = 2**31  # seeds are below; jax.random.key takes 32 bits
-
-
-class Parser(argparse.ArgumentParser):
-    """An argparse parser that raises ValueError instead of printing its usage."""
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **kwargs)
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """The arguments. Raises ValueError for what it does not know, with the nearest option."""
-        known, left = self.parse_known_args(argv)
-        if left:
-            near = difflib.get_close_matches(left[0].split("=")[0], [o for action in self._actions for o in action.option_strings], 1)
-            raise ValueError(f"unknown argument {left[0]}: " + (f"did you mean {near[0]}?" if near else f"see {self.prog} --help"))
-        return known
-
-
-def whole(low: int, high: int | None = None) -> Callable[[str], int]:
-    """A type for argparse: whole numbers from low, below high."""
-
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < low or (high is not None and value >= high):
-            raise argparse.ArgumentTypeError(f"must be {low} or more" + (f", below {high}" if high else "") + f"; got {value}")
-        return value
-
-    parse.__name__ = "int"  # argparse names the type when it refuses a value
-    return parse
+from ganjax.options import COMMON, Parser, add_common, add_option, add_start, whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,7 +72,8 @@ def run(argv: Sequence[str]) -> int:
     known = ", ".join(file.name for file in ex.files())
     if not argv or argv[0].startswith("-"):
         if set(argv) & {"-h", "--help"}:
-            print(f"usage: ganjax run EXPERIMENT …\n\nEXPERIMENT is a path or one of: {known}. `ganjax run EXPERIMENT --help` lists its options.")
+            print(f"usage: ganjax run EXPERIMENT …\n\nEXPERIMENT is a path or one of: {known}.")
+            print("`ganjax run EXPERIMENT --help` lists its options.")
             return 0
         raise ValueError(f"run needs an experiment first: a path or one of {known}")
     file = ex.find(argv[0])
@@ -126,38 +94,6 @@ def run(argv: Sequence[str]) -> int:
     record, built = launch.request(file, options, **{name: args[name] for name in COMMON})
     launch.create(args["out"], record, args["overwrite"])
     return play(args["out"], record, built, args["quiet"])
-
-
-COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast")
-
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """The options that every run takes."""
-    parser.add_argument("--quick", action="store_true", help="small nets, few steps")
-    parser.add_argument("--seed", type=whole(0, SEEDS), default=0, help="the first seed")
-    parser.add_argument("--seeds", type=whole(1, 2**16), default=1, help="play this many seeds as one population")
-    parser.add_argument("--lanes", choices=("auto", "vmap", "sequential"), default="auto", help="how a population is played")
-    parser.add_argument("--every", type=whole(1), help="steps between measurements (a twentieth of the run)")
-    parser.add_argument("--save-every", type=whole(1), help="steps between checkpoints (a tenth of the run)")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of the computation")
-    add_start(parser)
-
-
-def add_start(parser: argparse.ArgumentParser) -> None:
-    """The options that do not change what is played."""
-    parser.add_argument("--fast", action="store_true", help="give up determinism on GPU")
-    parser.add_argument("--no-cache", dest="cache", action="store_false", help="compile anew")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-
-
-def add_option(group: Any, option: ex.Option) -> None:
-    """One option of an experiment; left out of the arguments where it is not given."""
-    flag, text = "--" + option.name.replace("_", "-"), f"{option.help} (default: {option.default})"
-    text = option.help if option.default is None else text
-    if option.type is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
-    else:
-        group.add_argument(flag, type=option.type, choices=option.choices or None, default=argparse.SUPPRESS, help=text)
 
 
 def play(out: Path, record: Any, built: Any, quiet: bool) -> int:
@@ -201,12 +137,7 @@ def sample(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="a .png figure, or an .npz with the array x")
     parser.add_argument("--data-dir", help="where prepared sets are now")
     args = parser.parse(argv)
-    if args.out.suffix not in (".png", ".npz"):
-        raise ValueError(f"--out ends in .png or .npz; got {args.out}")
-    if args.out.exists():
-        raise ValueError(f"{args.out} exists: choose another --out")
-    if not args.out.absolute().parent.is_dir():
-        raise ValueError(f"{args.out.parent} is no folder")
+    new_file(args.out, ".png", ".npz")
     from ganjax import launch
 
     record = launch.read_request(args.run)
@@ -228,7 +159,7 @@ def reproduce(argv: Sequence[str]) -> int:
     """play a paper's table from nothing; list the tables without a name"""
     parser = Parser(prog="ganjax reproduce", description="Plays a paper's table from nothing, or goes on with it.")
     parser.add_argument("table", nargs="?", help="EXPERIMENT/TABLE; without it the tables are listed")
-    parser.add_argument("--quick", action="store_true", help="each row with its experiment's --quick options below its own, a hundredth of the steps")
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the steps")
     parser.add_argument("--seeds", type=whole(1, 2**16), help="instead of the table's own number")
     parser.add_argument("--out", type=Path, help="folder of the rows' runs (runs/EXPERIMENT-TABLE); finished rows are kept")
     parser.add_argument("--overwrite", action="store_true", help="play finished rows again")
@@ -245,11 +176,13 @@ def reproduce(argv: Sequence[str]) -> int:
         raise ValueError(f"there is no table {args.table}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(tables)}"))
     file, table = tables[args.table]
     start(args.cache, args.fast)
-    from ganjax import launch, tables as played
+    from ganjax import launch
+    from ganjax import tables as played
 
     out = args.out or Path("runs") / args.table.replace("/", "-")
+    how = {name: getattr(args, name) for name in ("seeds", "quick", "overwrite", "quiet", "data_dir")}
     try:
-        print(played.play(file, table, out, seeds=args.seeds, quick=args.quick, overwrite=args.overwrite, quiet=args.quiet, data_dir=args.data_dir))
+        print(played.play(file, table, out, **how))
     except launch.FailedError as error:
         return refuse(error, 1)
     return 0
@@ -257,4 +190,42 @@ def reproduce(argv: Sequence[str]) -> int:
 
 def data(argv: Sequence[str]) -> int:
     """list, prepare and show data sets"""
-    raise ValueError("not yet")
+    parser = Parser(prog="ganjax data", description="Data sets: the built-in ones, and those that TensorFlow Datasets keeps.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|prepare|show")
+    listed = actions.add_parser("list", help="name, size, shape, licence and place of every set")
+    prepared = actions.add_parser("prepare", help="make a set ready to be read")
+    prepared.add_argument("--manual", help="folder of the files that it is made from, where they cannot be downloaded")
+    shown = actions.add_parser("show", help="draw a contact sheet")
+    shown.add_argument("--out", type=Path, required=True, help="a .png")
+    shown.add_argument("--n", type=whole(1, 4097), default=64, help="examples")
+    for action in (prepared, shown):
+        action.add_argument("name", help="a set's name" + ("" if action is prepared else ", or a path"))
+    for action in (listed, prepared, shown):
+        action.add_argument("--data-dir", help="where prepared sets are (TFDS_DATA_DIR, or TFDS's own folder)")
+    args = parser.parse(argv)
+    from ganjax import data as sets
+
+    if args.action == "show":
+        new_file(args.out, ".png")
+        from ganjax import figures
+
+        figures.save(figures.grid(sets.show(args.name, args.data_dir, args.n), -1.0, 1.0), args.out)
+        return 0
+    rows = sets.listing(args.data_dir) if args.action == "list" else [sets.prepare(args.name, args.manual, args.data_dir)]
+    table = [["name", "examples", "shape", "licence", "prepared", "where, or how"]]
+    for r in rows:
+        table.append([r["name"], r["size"], "x".join(map(str, r["shape"])), r["licence"], "yes" if r["prepared"] else "no", r["where"]])
+    widths = [max(len(line[i]) for line in table) for i in range(5)]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, [*widths, 0])).rstrip())
+    return 0
+
+
+def new_file(path: Path, *endings: str) -> None:
+    """Raises ValueError unless a file of one of these endings can be made there and none is."""
+    if path.suffix not in endings:
+        raise ValueError(f"--out ends in {' or '.join(endings)}; got {path}")
+    if path.exists():
+        raise ValueError(f"{path} exists: choose another --out")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{path.parent} is no folder")

@@ -257,7 +257,7 @@ def diverged(record: Request, lanes: Sequence[play.State], at: int) -> dict[int,
 def newest(out: Path, record: Request, built: Experiment) -> tuple[Game, play.State]:
     """The game and the state of the first seed that lives, from the newest good checkpoint. Raises ValueError where there is none."""
     game = at_precision(built.game, record.precision)
-    checkpoints = Checkpoints(out / "checkpoints", record.tie)
+    checkpoints = Checkpoints(out / "checkpoints", record.tie, read_only=True)
     found = checkpoints.restore(template(game, record, built.data))
     checkpoints.close()
     if found is None:

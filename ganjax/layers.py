@@ -36,9 +36,11 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         features, dtype = x.shape[-1], x.dtype
+        mean: Array
+        var: Array
         x = x.astype(jnp.float32)
         if self.has_variable("stats", "mean") and not self.is_mutable_collection("stats"):
-            mean, var = self.get_variable("stats", "mean"), self.get_variable("stats", "var")
+            mean, var = (self.get_variable("stats", name) for name in ("mean", "var"))
         else:
             axes = tuple(range(x.ndim - 1))
             mean, var = x.mean(axes), x.var(axes)
@@ -64,14 +66,14 @@ class SpectralNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        product, name = (jax.lax.dot_general, "dot_general")
-        if isinstance(self.layer, nn.Conv):
-            product, name = (jax.lax.conv_general_dilated, "conv_general_dilated")
+        name = "conv_general_dilated" if isinstance(self.layer, nn.Conv) else "dot_general"
+        product = getattr(jax.lax, name)
 
         def normalised(x: Array, kernel: Array, *args: Any, **kwargs: Any) -> Array:
             return product(x, kernel / self._sigma(kernel).astype(kernel.dtype), *args, **kwargs)
 
-        return self.layer.clone(parent=self, name="layer", **{name: normalised})(x)
+        changed: dict[str, Any] = {name: normalised}
+        return self.layer.clone(parent=self, name="layer", **changed)(x)
 
     def _sigma(self, kernel: Array) -> Array:
         W = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.float32)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ganjax import experiment as ex
 from ganjax import folder, launch

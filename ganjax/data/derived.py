@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
+from jax.typing import ArrayLike
 
 from ganjax.data import batches
 from ganjax.data.kinds import Arrays
@@ -41,7 +42,7 @@ def triples(key: Array, n: int, size: int) -> Array:
     return random.randint(key, (n, 3), 0, size)
 
 
-def stacked(x: Array, label: Array, rows: Array) -> dict[str, Array]:
+def stacked(x: ArrayLike, label: ArrayLike, rows: Array) -> dict[str, Array]:
     """Stacked MNIST: three grey images as red, green and blue; 1000 modes.
 
     x [N, H, W, 1], label [N] of 0..9, rows [B, 3] -> x [B, H, W, 3], label int32 [B] = 100 red + 10 green + blue. The fixed training set of
@@ -51,7 +52,7 @@ def stacked(x: Array, label: Array, rows: Array) -> dict[str, Array]:
     return {"x": images, "label": thousands(label, rows)}
 
 
-def compositional(x: Array, label: Array, rows: Array) -> dict[str, Array]:
+def compositional(x: ArrayLike, label: ArrayLike, rows: Array) -> dict[str, Array]:
     """Compositional MNIST: three images in a 2x2 grid, the lower right cell empty; 1000 modes.
 
     x [N, H, W, C], label [N] of 0..9, rows [B, 3] -> x [B, 2H, 2W, C], label int32 [B] = 100 upper left + 10 lower left + upper right.
@@ -63,7 +64,7 @@ def compositional(x: Array, label: Array, rows: Array) -> dict[str, Array]:
     return {"x": jnp.concatenate([left, right], axis=2), "label": thousands(label, rows)}
 
 
-def thousands(label: Array, rows: Array) -> Array:
+def thousands(label: ArrayLike, rows: Array) -> Array:
     """Three digits as one number of 0..999, int32 [B]."""
     return (jnp.asarray(label)[rows] * jnp.array([100, 10, 1])).sum(-1).astype(jnp.int32)
 

@@ -198,4 +198,4 @@ def unless_advice(record: logging.LogRecord) -> bool:
 
 def one_line(error: BaseException) -> str:
     """The first line of an error's message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")

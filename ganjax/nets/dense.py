@@ -80,6 +80,16 @@ class MaxoutCritic(nn.Module):
         return nn.Dense(1, kernel_init=small)(x)[..., 0]
 
 
+class Positive(nn.Module):
+    """One number above 0, softplus of its only parameter: a player that is a softness λ, or a weight."""
+
+    start: float = -2.0  # before the softplus
+
+    @nn.compact
+    def __call__(self) -> Array:
+        return nn.softplus(self.param("raw", nn.initializers.constant(self.start), ()))
+
+
 def symmetric(scale: float) -> Callable[..., Array]:
     """A prior of noise, U(-scale, scale) entry by entry: (key, shape) -> float32."""
     return lambda key, shape: random.uniform(key, shape, minval=-scale, maxval=scale)

@@ -50,6 +50,11 @@ def files(folder: Path, suffix: str) -> dict[str, Path]:
     return found
 
 
+def openmoji(folder: Path, kind: str) -> dict[str, Path]:
+    """Emoji -> file of OpenMoji's drawings, kind "color" or "black": SVG files where they are there, else PNG files of 618 pixels."""
+    return files(folder / kind / "svg", ".svg") if (folder / kind / "svg").is_dir() else files(folder / kind / "618x618", ".png")
+
+
 def picture(file: Path, size: int) -> Any:
     """A PNG, WebP or SVG file as a PIL image of size x size pixels, RGB on white."""
     from PIL import Image

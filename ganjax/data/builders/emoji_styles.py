@@ -11,9 +11,7 @@ import tensorflow_datasets as tfds
 from ganjax.data.builders import emoji
 
 SIZE = 64
-STYLES = {"google": "img/google/64", "twitter": "img/twitter/64", "fluent3d": "assets", "openmoji": "color/svg"}
-FOLDERS = {"google": "emoji-google", "twitter": "emoji-twitter", "fluent3d": "emoji-fluent3d", "openmoji": "openmoji"}
-SUFFIXES = {"google": ".png", "twitter": ".png", "fluent3d": ".webp", "openmoji": ".svg"}
+STYLES = ("google", "twitter", "fluent3d", "openmoji")
 CATEGORIES = [
     "Activities",
     "Animals & Nature",
@@ -35,7 +33,7 @@ class EmojiStyles(tfds.core.GeneratorBasedBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "either emoji64.npz (google, twitter, fluent3d, openmoji uint8 [N, 64, 64, 3], key, category), or the folders "
         "emoji-google and emoji-twitter (of iamcal/emoji-data: emoji.json, img/google/64, img/twitter/64), "
-        "emoji-fluent3d (of lobehub/fluent-emoji: assets/*.webp) and openmoji (color/svg)"
+        "emoji-fluent3d (of lobehub/fluent-emoji: assets/*.webp) and openmoji (color/svg or color/618x618)"
     )
 
     def _info(self) -> Any:
@@ -75,7 +73,12 @@ def packed(file: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def drawn(manual: Path, split: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(emoji, category, pictures) of the emoji of a split, from the makers' files."""
-    files = {style: emoji.files(manual / FOLDERS[style] / STYLES[style], SUFFIXES[style]) for style in STYLES}
+    files = {
+        "google": emoji.files(manual / "emoji-google" / "img" / "google" / "64", ".png"),
+        "twitter": emoji.files(manual / "emoji-twitter" / "img" / "twitter" / "64", ".png"),
+        "fluent3d": emoji.files(manual / "emoji-fluent3d" / "assets", ".webp"),
+        "openmoji": emoji.openmoji(manual / "openmoji", "color"),
+    }
     category = {}
     for row in json.loads((manual / "emoji-google" / "emoji.json").read_text()):
         for name in (row, *(row.get("skin_variations") or {}).values()):

@@ -123,7 +123,8 @@ def voxels(vertices: np.ndarray, triangles: np.ndarray, side: int) -> np.ndarray
     if not len(corners) or not np.isfinite(corners).all():
         raise ValueError("a model without a surface")
     low, high = corners.min((0, 1)), corners.max((0, 1))
-    corners = (corners - (low + high) / 2) * ((side - 2) / max((high - low).max(), 1e-9)) + side / 2
+    extent = side - 2 - 1e-3  # a little less, so that its ends fall into the cells 1 and side - 2 and not beside them
+    corners = (corners - (low + high) / 2) * (extent / max((high - low).max(), 1e-9)) + side / 2
     edges = corners - np.roll(corners, 1, axis=1)
     steps = np.ceil(2 * np.linalg.norm(edges, axis=-1).max(-1)).astype(int).clip(1)  # [F]
     solid = np.zeros((side,) * 3, bool)

@@ -19,7 +19,7 @@ class OpenmojiPairs(tfds.core.GeneratorBasedBuilder):
         tfds.core.BuilderConfig(name=str(size), description=f"{size} x {size} pixels") for size in (64, 128)
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "OpenMoji's folders color/svg and black/svg (or a folder openmoji that holds them); for 64 pixels "
+        "OpenMoji's folders color/svg and black/svg, or color/618x618 and black/618x618, or a folder openmoji of these; for 64 pixels "
         "openmoji_pairs64.npz will do as well (color uint8 [N, 64, 64, 3], line uint8 [N, 64, 64], name)"
     )
 
@@ -67,9 +67,9 @@ def packed(file: Path) -> Iterator[tuple[str, Any, Any]]:
 
 
 def drawn(manual: Path, size: int, split: str) -> Iterator[tuple[str, Any, Any]]:
-    """(emoji, line, colour) of the emoji of a split, from the SVG files."""
+    """(emoji, line, colour) of the emoji of a split, from OpenMoji's files."""
     folder = manual / "openmoji" if (manual / "openmoji").is_dir() else manual
-    lines, colours = emoji.files(folder / "black" / "svg", ".svg"), emoji.files(folder / "color" / "svg", ".svg")
+    lines, colours = emoji.openmoji(folder, "black"), emoji.openmoji(folder, "color")
     for key in sorted(set(lines) & set(colours)):
         if emoji.split(key) == split and not emoji.is_flag(key):
             yield key, emoji.picture(lines[key], size), emoji.picture(colours[key], size)
