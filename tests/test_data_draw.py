@@ -13,6 +13,7 @@ from ganjax import data
 from ganjax.data import derived
 
 KEY = random.key(7)
+draw = jax.jit(data.draw, static_argnums=2)
 few = settings(max_examples=8, deadline=None)
 seeds = st.integers(0, 2**31 - 1)
 
@@ -42,7 +43,6 @@ def test_every_row_is_drawn_about_equally_often() -> None:
 @given(seeds, st.sampled_from([1, 16]))
 def test_the_same_key_draws_the_same_batch_and_another_does_not(seed: int, n: int) -> None:
     arrays = {"x": np.random.default_rng(seed).normal(size=(1000, 3)).astype(np.float32)}
-    draw = jax.jit(data.draw, static_argnums=2)
     once, again, other = (draw(arrays, random.key(s), n)["x"] for s in (seed, seed, seed + 1))
     np.testing.assert_array_equal(once, again)
     np.testing.assert_array_equal(once, data.draw(arrays, random.key(seed), n)["x"])
@@ -141,7 +141,7 @@ def test_all_thousand_modes_are_in_the_stacked_set() -> None:
 
 
 @few
-@given(seeds, st.sampled_from([(28, (14, 7)), (32, (16, 8)), (28, (14, 8)), (9, (5,)), (4, ())]))
+@given(seeds, st.sampled_from([(28, (14, 7)), (28, (14, 8)), (9, (5,)), (4, ())]))
 def test_a_pyramid_reconstructs_the_image(seed: int, sizes: tuple[int, tuple[int, ...]]) -> None:
     side, sides = sizes
     x = data.scaled(jnp.asarray(images(seed, 2, side, side, 3)))

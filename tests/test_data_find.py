@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from ganjax import data
@@ -72,6 +74,7 @@ def test_an_unprepared_set_is_answered_at_once_with_the_command_that_prepares_it
     assert refused("mnist", "/d").endswith("in /d: run `ganjax data prepare mnist --data-dir /d`")
     assert refused("emoji_styles:google").endswith("run `ganjax data prepare emoji_styles --manual DIR`")
     assert refused("emoji_styles:apple") == "emoji_styles has no picture 'apple': its pictures are google, twitter, fluent3d, openmoji"
+    assert refused("stacked_mnist").endswith("run `ganjax data prepare mnist`")
     assert refused("furniture_voxels/16") == "furniture_voxels has no config '16': its configs are 32, 64"
 
 
@@ -147,16 +150,34 @@ def test_foreign_and_truncated_npz_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.npz"
     text.write_text("hello")
     assert "text.npz is not an .npz file that can be read" in refused(str(text))
-    whole = Path(save(tmp_path / "whole.npz", x=np.zeros((50, 8, 8), np.uint8)))
+    whole = Path(save(tmp_path / "whole.npz", x=np.zeros((5000, 8, 8), np.uint8)))
     part = tmp_path / "part.npz"
     part.write_bytes(whole.read_bytes()[:2000])
     assert "part.npz is not an .npz file" in refused(str(part))
     damaged = bytearray(whole.read_bytes())
-    damaged[1000] ^= 255
+    damaged[200_000] ^= 255
     (tmp_path / "damaged.npz").write_bytes(damaged)
     assert "damaged.npz: x cannot be read" in refused(str(tmp_path / "damaged.npz"))
     (tmp_path / "x.txt").write_text("")
     assert "neither a folder of images nor an .npz file" in refused(str(tmp_path / "x.txt"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(exclude_characters="/~."), max_size=300), st.sampled_from(["train", "", "a[", "train[:5]"]))
+def test_any_other_text_is_answered_in_one_line(name: str, split: str) -> None:
+    if name not in data.names():
+        with pytest.raises(ValueError, match=r"\A[^\n]+\Z"):
+            data.find(name, split=split)
+
+
+def test_odd_places_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name in ("x" * 5000, "a/" + "x" * 5000, "a\nb", "a\0b", "~nobody-at-all/x", "", " "):
+        refused(name)
+    assert "is not prepared" in refused("mnist", str(tmp_path / "file"))
+    assert "is not prepared" in refused("mnist", "~nobody-at-all")
+    (tmp_path / "folder.npz").mkdir()
+    assert "holds no images" in refused(str(tmp_path / "folder.npz"))
 
 
 def test_one_split_means_one_split(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import difflib
 import os
 from pathlib import Path
 
-from ganjax.data import own, prepared
+from ganjax.data import made, own, prepared
 from ganjax.data.batches import draw, scaled
 from ganjax.data.catalogue import CATALOGUE
 from ganjax.data.kinds import Arrays, Set
@@ -20,8 +20,8 @@ __all__ = ["Arrays", "Mixture", "Set", "draw", "find", "listing", "names", "prep
 
 
 def names() -> list[str]:
-    """Every set that `find` knows by name: the toy mixtures, the embedded digits, the sets prepared through TFDS."""
-    return [*MIXTURES, "digits", *CATALOGUE]
+    """Every set that `find` knows by name: toy mixtures, the embedded digits, sets prepared through TFDS, sets made from MNIST."""
+    return [*MIXTURES, "digits", *CATALOGUE, *made.MADE]
 
 
 def find(
@@ -44,15 +44,17 @@ def find(
         raise ValueError(f"the size of an image is a number of pixels from 1, not {size}")
     if channels not in (None, 1, 3):
         raise ValueError(f"images have 1 or 3 channels, not {channels}")
+    if not name.isprintable():
+        raise ValueError(f"{name!r} is neither a name nor a path")
     if is_path(name):
-        return own.at(Path(name).expanduser(), split, size, channels, crop)
+        return own.at(Path(os.path.expanduser(name)), split, size, channels, crop)
     return own.fit(named(name, data_dir, split), size, channels, crop)
 
 
 def is_path(name: str) -> bool:
     """Is this a path, not a name? Names come first: a folder called mnist is ./mnist."""
     known = name in names() or name.split("/")[0].split(":")[0] in CATALOGUE
-    return not known and (os.sep in name or name.endswith(".npz") or Path(name).exists())
+    return not known and (os.sep in name or name.endswith(".npz") or os.path.exists(name))
 
 
 def named(name: str, data_dir: str | None, split: str) -> Set:
@@ -62,6 +64,8 @@ def named(name: str, data_dir: str | None, split: str) -> Set:
         return Set(name, (mixture.dim,), lambda: mixture)
     if name == "digits":
         return own.digits(split)
+    if name in made.MADE:
+        return made.find(name, data_dir, split)
     if name.split("/")[0].split(":")[0] in CATALOGUE:
         return prepared.find(name, data_dir, split)
     if name.isidentifier() and prepared.folder(name, data_dir):

@@ -11,7 +11,7 @@ import numpy as np
 
 def user_folder() -> Path:
     """The user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganjax"
+    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "ganjax"
 
 
 def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:

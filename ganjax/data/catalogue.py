@@ -18,7 +18,11 @@ class Entry(NamedTuple):
     pictures: tuple[str, ...] = ()  # features that may be asked for as NAME:PICTURE
     configs: tuple[str, ...] = ()  # TFDS configs, NAME/CONFIG; the first is the default
     builder: str | None = None  # the class in ganjax.data.builders.NAME; None: TFDS's own
-    manual: bool = False  # prepared from files of the user's alone
+    manual: tuple[bool, ...] = (False,)  # is it prepared from files of the user's alone, by config
+
+    def at(self, config: str | None) -> int:
+        """The place of a config in what goes by config."""
+        return self.configs.index(config) if config else 0
 
 
 CATALOGUE = {
@@ -32,27 +36,28 @@ CATALOGUE = {
         "handwritten digits (Alpaydin, Kaynak 1998)",
         configs=("sklearn", "uci"),
         builder="Optdigits",
+        manual=(False, True),
     ),
     "emoji_styles": Entry(
         ((64, 64, 3),),
-        ("3026 + 346",),
+        ("3053 + 319",),
         "Apache-2.0, CC BY 4.0, MIT, CC BY-SA 4.0, by style",
         "the same emoji in four styles; x google, y fluent3d; one style as emoji_styles:twitter",
         fields={"x": "google", "y": "fluent3d", "label": "category"},
         pictures=STYLES,
         builder="EmojiStyles",
-        manual=True,
+        manual=(True,),
     ),
     "openmoji_pairs": Entry(
         ((64, 64, 1), (128, 128, 1)),
-        ("3718 + 427", "3718 + 427"),
+        ("3782 + 341", "3782 + 341"),
         "CC BY-SA 4.0",
         "emoji as line drawings (x) and in colour (y)",
         fields={"x": "line", "y": "colour"},
         pictures=("line", "colour"),
         configs=("64", "128"),
         builder="OpenmojiPairs",
-        manual=True,
+        manual=(True, True),
     ),
     "bach_chorales": Entry(
         ((1024, 4),),
@@ -70,6 +75,6 @@ CATALOGUE = {
         fields={"x": "voxels"},
         configs=("32", "64"),
         builder="FurnitureVoxels",
-        manual=True,
+        manual=(True, True),
     ),
 }

@@ -1,6 +1,7 @@
 """A user's own data (a folder of images, an `.npz` file) and the digits that come with scikit-learn."""
 
 import math
+import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -33,19 +34,22 @@ def at(path: Path, split: str = "train", size: int | None = None, channels: int 
 
     A folder with a subfolder "train" is taken by splits; any other folder or file has the one split "train".
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise ValueError(f"there is no file or folder {path}")
-    if path.is_dir():
-        if (path / "train").is_dir():
-            if not (path / split).is_dir():
-                raise ValueError(f"{path} has no split {split!r}: there is no folder of this name in it")
+    if path.suffix == ".npz" and path.is_file():
+        return fit(npz(path, split), size, channels, crop)
+    if not path.is_dir():
+        raise ValueError(f"{path} is neither a folder of images nor an .npz file")
+    try:
+        if not (path / "train").is_dir():
+            whole(str(path), split)
+        elif (path / split).is_dir():
             path = path / split
         else:
-            whole(str(path), split)
+            raise ValueError(f"{path} has no split {split!r}: there is no folder of this name in it")
         return images.folder(path, size, channels, crop)
-    if path.suffix == ".npz":
-        return fit(npz(path, split), size, channels, crop)
-    raise ValueError(f"{path} is neither a folder of images nor an .npz file")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def npz(path: Path, split: str = "train") -> Set:

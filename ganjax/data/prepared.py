@@ -1,5 +1,6 @@
 """Reading sets that TensorFlow Datasets has prepared: once through TFDS, from then on from a cache of decoded arrays beside them."""
 
+import glob
 import hashlib
 import json
 import logging
@@ -20,7 +21,7 @@ CACHE_FORMAT = 1
 
 def home(data_dir: str | os.PathLike[str] | None = None) -> Path:
     """The folder of prepared sets: data_dir, else the environment's TFDS_DATA_DIR, else TFDS's own ~/tensorflow_datasets."""
-    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    return Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
 
 
 def split_name(name: str) -> tuple[str, str | None, str | None]:
@@ -41,8 +42,8 @@ def split_name(name: str) -> tuple[str, str | None, str | None]:
 def folder(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     """The folder of a set's newest prepared version, or None. Half-prepared ones carry other names and are never taken for one."""
     base, config, _ = split_name(name)
-    root = home(data_dir) / base / (config or "")
-    versions = [path.parent for path in root.glob("*/dataset_info.json") if re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name)]
+    found = glob.glob(os.path.join(glob.escape(str(home(data_dir) / base / (config or ""))), "*", "dataset_info.json"))
+    versions = [Path(file).parent for file in found if re.fullmatch(r"\d+\.\d+\.\d+", Path(file).parent.name)]
     return max(versions, key=lambda path: tuple(map(int, path.name.split("."))), default=None)
 
 
@@ -84,9 +85,9 @@ def find(name: str, data_dir: str | None = None, split: str = "train") -> Set:
 
 def command(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
     """The command that prepares a set."""
-    base = split_name(name)[0]
+    base, config, _ = split_name(name)
     entry = CATALOGUE.get(base)
-    manual = " --manual DIR" if entry and entry.manual else ""
+    manual = " --manual DIR" if entry and entry.manual[entry.at(config)] else ""
     return f"ganjax data prepare {name.split(':')[0]}{manual}" + (f" --data-dir {data_dir}" if data_dir else "")
 
 

@@ -10,13 +10,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from ganjax.data import prepared
-from ganjax.data.batches import scaled
+from ganjax.data import derived, prepared
 from ganjax.data.catalogue import CATALOGUE
 from ganjax.data.kinds import Set
+from ganjax.data.made import MADE
 from ganjax.data.mixtures import MIXTURES, Mixture
 
 
@@ -34,14 +33,18 @@ def listing(data_dir: str | None = None) -> list[dict[str, Any]]:
         "about": "handwritten digits in scikit-learn",
     }
     rows = [row | {"prepared": True, "where": "built in"} for row in [*toys, digits]]
-    return rows + [row(f"{name}/{config}" if config else name, data_dir) for name, e in CATALOGUE.items() for config in e.configs or ("",)]
+    rows += [row(f"{name}/{config}" if config else name, data_dir) for name, e in CATALOGUE.items() for config in e.configs or ("",)]
+    return rows + [row(name, data_dir) for name in MADE]
 
 
 def row(name: str, data_dir: str | None = None) -> dict[str, Any]:
-    """The row of one set that TFDS prepares."""
+    """The row of one set that TFDS prepares, or that is made from one."""
+    if name in MADE:
+        n, about = str(derived.MADGAN_TRIPLES), "three digits of MNIST, 1000 classes"
+        return row("mnist", data_dir) | {"name": name, "size": n, "shape": MADE[name][1], "about": about}
     base, config, _ = prepared.split_name(name)
     entry, where = CATALOGUE[base], prepared.folder(name, data_dir)
-    i = entry.configs.index(config) if config else 0
+    i = entry.at(config)
     return {
         "name": name,
         "size": entry.rows[i],
@@ -62,13 +65,13 @@ def prepare(name: str, manual: str | None = None, data_dir: str | None = None) -
     """
     if name in MIXTURES or name == "digits":
         return next(row for row in listing(data_dir) if row["name"] == name)
-    base, config, picture = prepared.split_name(name)
+    base, config, picture = prepared.split_name("mnist" if name in MADE else name)
     if base not in CATALOGUE or picture:
         raise ValueError(f"{name!r} cannot be prepared: {', '.join(CATALOGUE)} can")
-    if prepared.folder(name, data_dir) is None:
-        if manual is not None and not Path(manual).expanduser().is_dir():
+    if prepared.folder(f"{base}/{config}" if config else base, data_dir) is None:
+        if manual is not None and not os.path.isdir(os.path.expanduser(manual)):
             raise ValueError(f"there is no folder {manual}")
-        build(base, config, Path(manual).expanduser() if manual else None, prepared.home(data_dir))
+        build(base, config, Path(os.path.expanduser(manual)) if manual else None, prepared.home(data_dir))
     return row(name, data_dir)
 
 
@@ -89,7 +92,7 @@ def build(base: str, config: str | None, manual: Path | None, home: Path) -> Non
         else:
             module = importlib.import_module(f"ganjax.data.builders.{base}")
             kind = getattr(module, CATALOGUE[base].builder or "")
-            if manual is None and CATALOGUE[base].manual:
+            if manual is None and CATALOGUE[base].manual[CATALOGUE[base].at(config)]:
                 raise ValueError(f"it is made from files of yours, --manual DIR: {kind.MANUAL_DOWNLOAD_INSTRUCTIONS}")
             builder = kind(data_dir=home, config=config, file_format="array_record")
         tfds.display_progress_bar(sys.stderr.isatty())
@@ -113,7 +116,7 @@ def present(builder: Any, manual: Path | None) -> None:
 
 
 def show(name: str | Set, data_dir: str | None = None, n: int = 64) -> np.ndarray:
-    """A contact sheet's pictures: n examples evenly spaced over a set, float32 [n, H, W, C] in [-1, 1], or [n, 2, H, W, C] for pairs.
+    """A contact sheet's pictures: n examples evenly spaced over a set, float32 [n, H, W, C] in [-1, 1]; pairs stand side by side.
 
     Voxels are seen from the front, nearer is lighter; notes are a piano roll; a mixture is its density, one picture.
     Raises ValueError for a set whose examples are no pictures.
@@ -123,18 +126,18 @@ def show(name: str | Set, data_dir: str | None = None, n: int = 64) -> np.ndarra
     found = find(name, data_dir) if isinstance(name, str) else name
     data = found.load()
     if isinstance(data, Mixture):
-        return density(data)[None, ..., None] * 2 - 1
+        return 2 * density(data)[None, ..., None] - 1
     rows = np.linspace(0, len(data["x"]) - 1, n).astype(int)
     pictures = [pictured(found.name, np.asarray(data[field][rows])) for field in ("x", "y") if field in data]
     channels = max(picture.shape[-1] for picture in pictures)
     pictures = [np.broadcast_to(picture, (*picture.shape[:-1], channels)) for picture in pictures]
-    return np.stack(pictures, 1) if len(pictures) > 1 else pictures[0]
+    return 2 * np.concatenate(pictures, axis=2) - 1
 
 
 def pictured(name: str, x: np.ndarray) -> np.ndarray:
-    """Examples as pictures, float32 [n, H, W, C] in [-1, 1]."""
+    """Examples as pictures, float32 [n, H, W, C] in [0, 1]."""
     if x.ndim == 4:
-        return np.asarray(scaled(jnp.asarray(x)))
+        return x.astype(np.float32) / 255
     if x.ndim == 5:
         return depths(x[..., 0] > 127)
     if x.ndim == 3 and x.shape[-1] == 4:
@@ -143,16 +146,16 @@ def pictured(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def depths(solid: np.ndarray) -> np.ndarray:
-    """Voxels [n, x, y, z] seen along z, y up: nearer is lighter, -1 where there is nothing."""
+    """Voxels [n, x, y, z] seen along z, y up: nearer is lighter, black where there is nothing."""
     side = solid.shape[3]
     first = np.where(solid.any(3), np.argmax(solid[..., ::-1], 3), side)  # [n, x, y]
-    shade = np.where(first < side, 1 - 1.6 * first / side, -1).astype(np.float32)
+    shade = np.where(first < side, 1 - 0.8 * first / side, 0).astype(np.float32)
     return shade.swapaxes(1, 2)[:, ::-1, :, None]
 
 
 def rolls(events: np.ndarray, steps: int = 128, low: int = 28, high: int = 92) -> np.ndarray:
     """The first 32 quarter notes of pieces [n, notes, 4] as piano rolls [n, high - low, steps, 1]: sixteenth notes, high ones on top."""
-    roll = -np.ones((len(events), high - low, steps, 1), np.float32)
+    roll = np.zeros((len(events), high - low, steps, 1), np.float32)
     for i, notes in enumerate(events):
         for onset, duration, pitch, _ in notes[notes[:, 1] > 0]:
             if low <= pitch < high:
@@ -161,12 +164,12 @@ def rolls(events: np.ndarray, steps: int = 128, low: int = 28, high: int = 92) -
 
 
 def density(mixture: Mixture, side: int = 256) -> np.ndarray:
-    """The density of a mixture, square-rooted, in [0, 1]: [side, side] over its plane, or [side // 4, side] as a curve filled below."""
+    """The density of a mixture in [0, 1]: over its plane [side, side], its eighth root, or as a curve filled below [side // 4, side]."""
     reach = 4 * np.max(mixture.sd)
     low, high = np.min(mixture.mean, 0) - reach, np.max(mixture.mean, 0) + reach
     axes = [np.linspace(a, b, side, dtype=np.float32) for a, b in zip(low, high)]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    height = np.exp(np.asarray(mixture.log_prob(points)) / 2)
+    height = np.exp(np.asarray(mixture.log_prob(points)) / (1 if mixture.dim == 1 else 8))
     height = height / height.max()
     if mixture.dim == 1:
         return (np.linspace(1, 0, side // 4)[:, None] < height).astype(np.float32)

@@ -5,16 +5,19 @@ import io
 from pathlib import Path
 from typing import Any
 
-SKIN_TONES = {"1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"}
+DROPPED = {"1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF", "2640", "2642"}  # skin tones, the signs of woman and man
+PERSONS = {"1F468": "1F9D1", "1F469": "1F9D1"}  # man, woman: person
 FLAGS = {"1F3F3", "1F3F4", "1F3C1", "1F38C", "1F6A9"}
-# Pictures of two people are one code point in yellow, and a sequence where each has a skin tone.
+# Pictures of two people are one code point in yellow, and a sequence of points where each has a skin tone.
 PAIRS = {
-    "1F469-200D-1F91D-200D-1F468": "1F46B",
-    "1F468-200D-1F91D-200D-1F468": "1F46C",
-    "1F469-200D-1F91D-200D-1F469": "1F46D",
-    "1F9D1-200D-2764-200D-1F48B-200D-1F9D1": "1F48F",
-    "1F9D1-200D-2764-200D-1F9D1": "1F491",
-    "1FAF1-200D-1FAF2": "1F91D",
+    "1F46C": "1F46B",
+    "1F46D": "1F46B",
+    "1F9D1-1F91D-1F9D1": "1F46B",
+    "1F9D1-2764-1F48B-1F9D1": "1F48F",
+    "1F9D1-2764-1F9D1": "1F491",
+    "1F9D1-1FAEF-1F9D1": "1F93C",
+    "1F9D1-1F430-1F9D1": "1F46F",
+    "1FAF1-1FAF2": "1F91D",
 }
 
 
@@ -27,18 +30,19 @@ def code(name: str) -> str:
 
 
 def base(emoji: str) -> str:
-    """The emoji without its skin tones: all of its tones share one."""
-    plain = "-".join(point for point in emoji.split("-") if point not in SKIN_TONES)
-    return PAIRS.get(plain, plain)
+    """What all skin tones and genders of an emoji share: its code points without them, and without joiners."""
+    points = [PERSONS.get(point, point) for point in emoji.split("-") if point not in DROPPED | {"200D"}]
+    return PAIRS.get("-".join(points), "-".join(points))
 
 
 def is_flag(emoji: str) -> bool:
-    first = emoji.split("-")[0]
-    return first in FLAGS or "1F1E6" <= first <= "1F1FF"
+    """A flag of Unicode's, or of OpenMoji's own in the private use area."""
+    first = int(emoji.split("-")[0], 16)
+    return f"{first:X}" in FLAGS or 0x1F1E6 <= first <= 0x1F1FF or 0xE420 <= first <= 0xE43F
 
 
 def split(emoji: str) -> str:
-    """The split of an emoji: test for about a tenth of them, train for the rest; all skin tones of one fall together."""
+    """The split of an emoji: test for about a tenth of them, train for the rest; all skin tones and genders of one fall together."""
     return "train" if hashlib.sha256(base(emoji).encode()).digest()[0] >= 26 else "test"
 
 

@@ -31,9 +31,9 @@ class EmojiStyles(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "either emoji64.npz (google, twitter, fluent3d, openmoji uint8 [N, 64, 64, 3], key, category), or the folders "
-        "emoji-google and emoji-twitter (of iamcal/emoji-data: emoji.json, img/google/64, img/twitter/64), "
-        "emoji-fluent3d (of lobehub/fluent-emoji: assets/*.webp) and openmoji (color/svg or color/618x618)"
+        "either emoji64.npz (google, twitter, fluent3d, openmoji uint8 [N, 64, 64, 3], key, category), or four npm packages, unpacked: "
+        "emoji-datasource-google as emoji-google, emoji-datasource-twitter as emoji-twitter, @lobehub/fluent-emoji-3d as emoji-fluent3d, "
+        "openmoji as openmoji"
     )
 
     def _info(self) -> Any:
@@ -42,7 +42,7 @@ class EmojiStyles(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description="Emoji that exist in four styles, 64 x 64 pixels on white, one row per emoji. Train and test share no emoji: "
-            "they are split by the emoji without its skin tone.",
+            "they are split by the emoji without skin tone and gender.",
             features=tfds.features.FeaturesDict(pictures | {"category": label, "key": tfds.features.Text(), "base": tfds.features.Text()}),
             homepage="https://github.com/iamcal/emoji-data",
             license="google: Apache-2.0 (Noto Emoji); twitter: CC BY 4.0 (Twemoji); fluent3d: MIT (Fluent Emoji); openmoji: CC BY-SA 4.0",

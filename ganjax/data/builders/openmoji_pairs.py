@@ -31,7 +31,7 @@ class OpenmojiPairs(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description="OpenMoji's emoji twice, as black lines and in colour, on white; flags are left out, whose lines are an empty box. "
-            "Train and test are split by the emoji without its skin tone.",
+            "Train and test are split by the emoji without skin tone and gender.",
             features=tfds.features.FeaturesDict(
                 {
                     "line": tfds.features.Image(shape=(self.size, self.size, 1), encoding_format="png"),
