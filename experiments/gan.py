@@ -84,6 +84,9 @@ def judge(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
 def experiment(
     data: str = "digits",
     data_dir: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    crop: bool = False,
     payoff: Literal["minimax", "non-saturating", "least-squares", "hinge", "relativistic"] = "non-saturating",
     width: int | None = None,
     z: int | None = None,
@@ -95,6 +98,9 @@ def experiment(
 
     data: a mixture, digits, another set of images, or a path
     data_dir: where prepared sets are
+    size: pixels of a side that images are resized to; otherwise they stay as they are
+    channels: 1 for grey images, 3 for colour
+    crop: cut out the middle square before an image is resized
     payoff: what D and G minimise
     width: units of a hidden layer (1200; mixtures 128)
     z: entries of the noise (100; mixtures 64)
@@ -103,7 +109,7 @@ def experiment(
     steps: steps of training (50000; mixtures 200000)
     """
     ex.positive(width=width, z=z, batch=batch, lr=lr, steps=steps)
-    arrays = sets.find(data, data_dir).load()
+    arrays = sets.find(data, data_dir, size=size, channels=channels, crop=crop).load()
     if isinstance(arrays, sets.Mixture):
         width, z, batch, lr, steps = width or 128, z or 64, batch or 128, lr or 1e-4, steps or 200_000
     else:

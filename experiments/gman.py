@@ -1,11 +1,10 @@
 """GMAN: one generator against N discriminators whose verdicts are mixed, by a softness that the generator may learn.
 
 Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sections 3 and 4: each D_i maximises its own V_i on its own
-part of the minibatch, G minimises F(V_1 … V_N) of the original, saturating objective. Dropout rates, rates and the squashed sigmoid are
+part of the minibatch, G minimises F(V_1 … V_N) of the original, saturating objective. Dropout rates, rates and the epsed sigmoid are
 those of the authors' code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. The nets are dense.
 
-    ganjax run gman --n 5 --aggregate learned
-    ganjax run gman --n 1 --modified                mod-GAN
+    ganjax run gman --n 5 --aggregate learned        (mod-GAN: --n 1 --modified)
 """
 
 from collections.abc import Callable
@@ -36,20 +35,19 @@ AGGREGATES: dict[str, Callable[..., Array]] = {
     "geometric": teams.geometric,
     "harmonic": teams.harmonic,
 }
-EPS = 0.01  # D's probability is EPS + (1 - 2 EPS) sigmoid
 
 
 def losses(
-    batch: Any, key: Array, *, G: Bound, D: Bound, L: Bound | None = None, F: Callable[..., Array], lam: float, c: float, modified: bool
+    batch: Any, key: Array, *, G: Bound, D: Bound, L: Bound | None = None, F: Any, lam: float, c: float, modified: bool, eps: float = 0.01
 ) -> dict[str, Array]:
     """V_i = E log D_i(x) + E log(1 - D_i(G(z))); G minimises F(V; λ), and λ, where it is learned, F(V; λ) - cλ."""
     noise_key, real_key, fake_key = random.split(key, 3)
     x = batch["x"].reshape(-1, D.n, *batch["x"].shape[1:])  # [B, N, ...], a part for each discriminator
     z = G.noise(noise_key, x.shape[0] * D.n).reshape(*x.shape[:2], -1)  # [B, N, Z]
     real, fake = D.each(x, key=real_key), D.each(G(z), key=fake_key)  # [B, N]
-    V = log_sigmoid(real, EPS).mean(0) + log_sigmoid(-fake, EPS).mean(0)  # [N]
+    V = log_sigmoid(real, eps).mean(0) + log_sigmoid(-fake, eps).mean(0)  # [N]
     softness: Any = L() if L is not None else lam
-    own = -log_sigmoid(fake, EPS).mean(0) if modified else V  # [N]
+    own = -log_sigmoid(fake, eps).mean(0) if modified else V  # [N]
     value, cost = F(V, softness), F(own, softness)
     learnt = {} if L is None else {"L": cost - c * softness, "lambda": softness}
     return {"D": -V.sum(), "G": cost, "value": value, **learnt}
@@ -90,6 +88,9 @@ def judge(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
 def experiment(
     data: str = "digits",
     data_dir: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    crop: bool = False,
     n: int = 5,
     aggregate: Literal["max", "mean", "soft", "learned", "geometric", "harmonic"] = "learned",
     lam: float = 1.0,
@@ -104,6 +105,9 @@ def experiment(
 
     data: digits, another set of images, a mixture, or a path
     data_dir: where prepared sets are
+    size: pixels of a side that images are resized to; otherwise they stay as they are
+    channels: 1 for grey images, 3 for colour
+    crop: cut out the middle square before an image is resized
     n: discriminators
     aggregate: what G makes of their values; learned is GMAN*, mean GMAN-0, soft with lam 1 GMAN-1
     lam: softness of the soft, geometric and harmonic mean; 0 is the plain mean
@@ -115,11 +119,10 @@ def experiment(
     steps: steps of training
     """
     ex.positive(n=n, width=width, batch=batch, lr=lr, steps=steps)
-    if not 0 <= lam < float("inf") or not 0 <= c < float("inf"):
-        raise ValueError(f"lam and c must be 0 or more; got {lam} and {c}")
+    ex.positive(zero=True, lam=lam, c=c)
     if modified and aggregate in ("geometric", "harmonic"):
         raise ValueError(f"the {aggregate} mean is of negative values, and modified makes them positive: choose max, mean, soft or learned")
-    found = sets.find(data, data_dir)
+    found = sets.find(data, data_dir, size=size, channels=channels, crop=crop)
     arrays, toy = found.load(), data in sets.MIXTURES
     return Experiment(game(found.shape, toy, n, aggregate, lam, c, modified, width, batch, lr), arrays, steps, sample, measure, judge)
 

@@ -82,6 +82,9 @@ def judge(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
 def experiment(
     data: str = "mixture1d",
     data_dir: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    crop: bool = False,
     k: int = 4,
     width: int = 128,
     z: int = 64,
@@ -93,6 +96,9 @@ def experiment(
 
     data: a mixture, digits, another set of images, or a path
     data_dir: where prepared sets are
+    size: pixels of a side that images are resized to; otherwise they stay as they are
+    channels: 1 for grey images, 3 for colour
+    crop: cut out the middle square before an image is resized
     k: generators
     width: units of a hidden layer
     z: entries of the noise
@@ -101,7 +107,7 @@ def experiment(
     steps: steps of training
     """
     ex.positive(k=k, width=width, z=z, batch=batch, lr=lr, steps=steps)
-    found = sets.find(data, data_dir)
+    found = sets.find(data, data_dir, size=size, channels=channels, crop=crop)
     arrays = found.load()
     images = not isinstance(arrays, sets.Mixture)
     return Experiment(game(found.shape, images, k, width, z, batch, lr), arrays, steps, sample, measure, judge)

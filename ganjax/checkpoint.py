@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,16 @@ class Checkpoints:
     def restore(self, like: Any) -> tuple[int, Any] | None:
         """The newest good checkpoint, (step, tree like the given one); None where there is none.
 
-        One that cannot be read is passed over. Raises ValueError where a checkpoint belongs to other options.
+        One that cannot be read is passed over, with a line on stderr. Raises ValueError where a checkpoint belongs to other options.
         """
+        shapes = jax.eval_shape(_flat, like)
         for step in sorted(self.manager.all_steps(), reverse=True):
             try:  # the tie by itself: a state of other options may have other shapes, and would look damaged
                 tie = self.manager.restore(step, args=ocp.args.Composite(tie=ocp.args.JsonRestore()))["tie"]["tie"]
                 if tie == self.tie:
-                    state = self.manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(_flat(like))))["state"]
-            except Exception:  # a damaged file may raise anything
+                    state = self.manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(shapes)))["state"]
+            except Exception as error:  # a damaged file may raise anything
+                print(f"checkpoint {step} is passed over, it cannot be read: {type(error).__name__}", file=sys.stderr)
                 continue
             if tie != self.tie:
                 raise ValueError(f"{self.folder.parent} holds checkpoints of a run with other options")
@@ -63,12 +66,15 @@ def _plain(leaf: Any) -> Any:
 
 
 def _flat(tree: Any) -> dict[str, Any]:
-    # A flat dict of plain arrays: no optimiser's tuple types, no typed keys, no numbers as names to lose on the way.
-    return {jax.tree_util.keystr(path): _plain(leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+    # A flat dict of plain arrays: no optimiser's tuple types, no typed keys, no numbers as names to lose on the way, and none
+    # without entries, which Orbax refuses.
+    return {jax.tree_util.keystr(path): _plain(leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0] if leaf.size}
 
 
 def _unflat(flat: dict[str, Any], like: Any) -> Any:
     def leaf(path: Any, old: Any) -> Any:
+        if not old.size:
+            return jnp.zeros(old.shape, old.dtype)
         value = flat[jax.tree_util.keystr(path)]
         return jax.random.wrap_key_data(value) if jnp.issubdtype(old.dtype, jax.dtypes.prng_key) else value
 

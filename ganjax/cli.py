@@ -6,7 +6,7 @@ import difflib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands[argv[0]](argv[1:])
     except (ValueError, OSError) as error:
         return refuse(error)
+    except KeyboardInterrupt:
+        return refuse("interrupted", 130)
 
 
 def refuse(error: BaseException | str, status: int = 2) -> int:
@@ -46,8 +48,9 @@ def refuse(error: BaseException | str, status: int = 2) -> int:
 
 def start(cache: bool, fast: bool) -> None:
     """What must be set before JAX starts: deterministic operations on GPU, and the cache of compiled programs."""
-    if not fast:
-        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+    flags, deterministic = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true"
+    if not fast and deterministic not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {deterministic}".strip()
     import jax
 
     if cache:
@@ -58,10 +61,21 @@ def start(cache: bool, fast: bool) -> None:
         print("deterministic operations: " + ("off (--fast)" if fast else "on; --fast gives them up"), file=sys.stderr)
 
 
+def importable() -> Iterator[ex.File]:
+    """Every experiment but those that cannot be imported: of these a line on stderr."""
+    for file in ex.files():
+        try:
+            _ = file.module
+        except ValueError as error:
+            refuse(error)
+        else:
+            yield file
+
+
 def list_(argv: Sequence[str]) -> int:
     """experiments, one line each"""
     Parser(prog="ganjax list", description="Experiments, one line each.").parse(argv)
-    for file in ex.files():
+    for file in importable():
         takes = file.options().get("data")
         print(f"{file.name:<12} {file.about}" + (f" Data: {takes.help} (default {takes.default})." if takes else ""))
     return 0
@@ -104,7 +118,7 @@ def play(out: Path, record: Any, built: Any, quiet: bool) -> int:
 
     try:
         made = launch.carry_on(out, record, built, quiet)
-    except (launch.FailedError, jax.errors.JaxRuntimeError) as error:
+    except (launch.FailedError, jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
         return refuse(error, 1)
     if not quiet:
         rows = [row for row in folder.read(out / "metrics.jsonl") if row["step"] == made["steps"]]
@@ -166,7 +180,7 @@ def reproduce(argv: Sequence[str]) -> int:
     parser.add_argument("--data-dir", help="where prepared sets are")
     add_start(parser)
     args = parser.parse(argv)
-    tables = {f"{file.name}/{name}": (file, table) for file in ex.files() for name, table in file.tables.items()}
+    tables = {f"{file.name}/{name}": (file, table) for file in importable() for name, table in file.tables.items()}
     if args.table is None:
         for name, (_, table) in tables.items():
             print(f"{name:<20} {len(table.rows)} rows, {table.seeds} seeds: {', '.join(table.rows)}")

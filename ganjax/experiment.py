@@ -171,11 +171,11 @@ def call(function: Callable[..., Any], players: Mapping[str, Any], *args: Any) -
     return function(*args, **{name: players[name] for name in named})
 
 
-def positive(**values: float | None) -> None:
-    """Raises ValueError for the first number that is not finite and above 0; None passes."""
+def positive(zero: bool = False, **values: float | None) -> None:
+    """Raises ValueError for the first number that is not finite and above 0 (or 0, where zero is allowed); None passes."""
     for name, value in values.items():
-        if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be above 0; got {value}")
+        if value is not None and not (0 < value < float("inf") or (zero and value == 0)):
+            raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}; got {value}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -157,8 +157,9 @@ def framed(sheet: np.ndarray, names: Sequence[str]) -> Figure:
 def curves(rows: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None) -> Figure:
     """One panel per name over the steps: the mean over seeds and a band of ±1 SD (n - 1 in its denominator).
 
-    rows: those of metrics.jsonl, {"step", "seed", NAME: number, …}; names: which, and in which order (default: all, but for step, seed
-    and time). A number that is missing or not finite is left out of its step's mean. Raises ValueError for no row or no such name.
+    rows: those of metrics.jsonl, {"step", "seed", NAME: number, …}; names: which, and in which order (default: all that were measured at
+    more steps than one, or else all). A number that is missing or not finite is left out of its step's mean. Raises ValueError for no
+    row or no such name.
     """
     rows = list(rows)
     known = list(dict.fromkeys(name for row in rows for name in row if name not in ("step", "seed", "time")))
@@ -167,7 +168,8 @@ def curves(rows: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None
         raise ValueError("there are no measures to draw")
     if missing:
         raise ValueError(f"no measure named {', '.join(missing)}; known are {', '.join(known)}")
-    chosen = list(names or known)
+    moving = [name for name in known if len({row["step"] for row in rows if name in row}) > 1]
+    chosen = list(names or moving or known)
     first, last = min(row["step"] for row in rows), max(row["step"] for row in rows)
     columns = min(len(chosen), 3)
     figure = Figure((3.2 * columns, 2.2 * math.ceil(len(chosen) / columns)), dpi=150, layout="constrained")

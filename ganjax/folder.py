@@ -37,7 +37,7 @@ def append(path: Path, rows: Iterable[Row]) -> None:
 def read(path: Path) -> list[Row]:
     """The rows of a metrics file, without a torn last line; none where there is no file."""
     rows = []
-    for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
+    for line in path.read_text(errors="replace").splitlines(keepends=True) if path.exists() else []:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

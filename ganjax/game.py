@@ -25,6 +25,9 @@ class Turn:
     movers: tuple[str, ...]
     when: Callable[[Array, Mapping[str, Array]], Array] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "movers", (self.movers,) if isinstance(self.movers, str) else tuple(self.movers))
+
 
 @dataclass(frozen=True, eq=False)
 class Game:
@@ -44,7 +47,7 @@ class Game:
     fresh: Literal["step", "turn"] = "step"  # is the batch and the noise key drawn once a step or once a turn
 
     def __post_init__(self) -> None:
-        turns = tuple(t if isinstance(t, Turn) else Turn((t,) if isinstance(t, str) else tuple(t)) for t in self.turns)
+        turns = tuple(t if isinstance(t, Turn) else Turn(t) for t in self.turns)  # type: ignore[arg-type]
         object.__setattr__(self, "turns", turns)
         there = f"the players are {', '.join(self.players)}"
         if not turns or not all(t.movers for t in turns):
@@ -56,18 +59,25 @@ class Game:
                 raise ValueError(f"a turn moves a player twice: {', '.join(t.movers)}")
         if self.fresh not in ("step", "turn"):
             raise ValueError(f"fresh is 'step' or 'turn'; got {self.fresh!r}")
-        asked = {p.name: p for p in inspect.signature(self.losses).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        parameters = inspect.signature(self.losses).parameters.values()
+        asked = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
         for name, parameter in asked.items():
             if name == "memory" and self.memory is None:
                 raise ValueError("losses asks for memory, but the game has no first memory")
             if parameter.default is parameter.empty and name not in {*self.players, "step", "memory"}:
                 raise ValueError(f"losses asks for {name!r}; {there}, and it may ask for step and memory")
-        if missing := [name for name in self.players if name not in asked]:
-            raise ValueError(f"losses does not take {missing[0]!r} as a keyword; it takes {', '.join(asked)}")
+        if not takes_all and (missing := [name for name in self.players if name not in asked]):
+            raise ValueError(f"losses does not take {missing[0]!r} as a keyword: write losses(batch, key, *, {', '.join(self.players)})")
         if clash := {"step", "memory"} & set(self.players):
             raise ValueError(f"a player cannot be called {clash.pop()!r}")
         extras = {name for name in ("step", "memory") if name in asked}
         object.__setattr__(self, "_extras", extras)
+
+    @property
+    def movers(self) -> frozenset[str]:
+        """The players that move at all."""
+        return frozenset(name for turn in self.turns for name in turn.movers)  # type: ignore[union-attr]
 
     @property
     def convolves(self) -> bool:

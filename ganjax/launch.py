@@ -97,9 +97,10 @@ def request(
         deterministic=not fast,
         versions={"python": platform.python_version(), "ganjax": ganjax.__version__}
         | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
-        device={"kind": jax.devices()[0].device_kind, "count": jax.device_count(), "cores": os.cpu_count()},
+        device={"kind": jax.devices()[0].device_kind, "count": jax.device_count(), "cores": cores()},
     )
     template(built.game, record, built.data)
+    figures.samples(built.data, np.zeros(made(built, 2).shape), 0.0, 1.0)  # refuses, before any time is spent, what it cannot draw
     return record, built
 
 
@@ -113,22 +114,28 @@ def create(out: Path, record: Request, overwrite: bool) -> None:
         if out.exists():
             shutil.rmtree(out)
         out.mkdir(parents=True)
-        folder.write_json(out / "options.json", dataclasses.asdict(record))
+        folder.write_json(out / "options.json", {**dataclasses.asdict(record), "tie": record.tie})
     except OSError as error:
         raise ValueError(f"{out} cannot be written: {error.strerror}") from error
 
 
 def read_request(out: Path) -> Request:
-    """The record of an existing run. Raises ValueError where the folder is no run."""
+    """The record of an existing run. Raises ValueError where the folder is no run, or the record is not as it was written."""
     try:
-        return Request(**json.loads((out / "options.json").read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        fields = dict(json.loads((out / "options.json").read_text()))
+        tie, record = fields.pop("tie"), Request(**fields)
+        changed = record.tie != tie
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{out} is no run: it needs an options.json made by `ganjax run`") from error
+    if changed:
+        raise ValueError(f"{out} cannot go on: its options.json is not the one that `ganjax run` wrote")
+    return record
 
 
 def rebuild(out: Path, record: Request, data_dir: str | None = None) -> Experiment:
     """The experiment of an existing run. Raises ValueError where its file is another one now."""
-    file = File(Path(record.path)) if Path(record.path).is_file() else ex.find(record.experiment)
+    path = Path(str(record.path))
+    file = File(path) if path.is_file() else ex.find(record.experiment)
     if file.sha != record.sha:
         raise ValueError(f"{out} was made by another version of the experiment: {file.path} has changed since")
     return file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
@@ -175,24 +182,24 @@ def carry_on(out: Path, record: Request, built: Experiment, quiet: bool = False)
                 folder.append(out / "metrics.jsonl", fresh)
                 rows += fresh
                 bar.set_postfix({name: f"{fresh[0][name]:.3g}" for name in game.players if fresh and fresh[0].get(name) is not None})
-            if at % record.save_every == 0 or at == record.steps or caught:
+            if at % record.save_every == 0 or at == record.steps or caught or len(dead) == len(record.seeds):
                 checkpoints.save(at, lanes)
             if caught:
                 checkpoints.close()
                 raise SystemExit(128 + caught[0])
     checkpoints.close()
     if len(dead) == len(record.seeds):
-        raise FailedError(f"{out}: every seed diverged, the last at step {max(dead.values())}; the newest good state is in its checkpoints")
+        raise FailedError(f"{out}: every seed diverged, the last at step {max(dead.values())}; its checkpoint has the states before")
     states = dict(singles(record, lanes))
     x = samples(built, game, next(state for seed, state in states.items() if seed not in dead), SHOWN)
     shown = {"samples": figures.samples(built.data, x, 0.0, 1.0), "curves": figures.curves(rows)}
     for name, figure in {**shown, **built.figures(built.data, x, rows)}.items():
         figures.save(figure, out / "figures" / f"{name}.png")
-    made = folder.digest({seed: state.params for seed, state in states.items()}, rows, record.steps)
+    digest = folder.digest({seed: state.params for seed, state in states.items()}, rows, record.steps)
     if dead:
-        made["diverged"] = {str(seed): step for seed, step in dead.items()}
-    folder.write_json(out / "digest.json", made)
-    return made
+        digest["diverged"] = {str(seed): step for seed, step in dead.items()}
+    folder.write_json(out / "digest.json", digest)
+    return digest
 
 
 def numbers_of(
@@ -211,6 +218,18 @@ def samples(built: Experiment, game: Game, state: play.State, n: int) -> np.ndar
     """n samples of one seed, [n, (K,) *shape]."""
     sample = jax.jit(built.sample, static_argnums=1)
     return np.asarray(ex.call(sample, play.bound(game, state), stream(state.key, "sample"), n))
+
+
+def cores() -> int:
+    """The CPU cores that this process may use; their number changes the bits."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def made(built: Experiment, n: int) -> jax.ShapeDtypeStruct:
+    """The shape and dtype of n samples of one seed; nothing is computed."""
+    key = jax.random.key(0)
+    state = play.template(built.game, key, built.data)
+    return jax.eval_shape(lambda state: ex.call(built.sample, play.bound(built.game, state), key, n), state)
 
 
 def at_precision(game: Game, precision: str) -> Game:
@@ -255,15 +274,14 @@ def diverged(record: Request, lanes: Sequence[play.State], at: int) -> dict[int,
 
 
 def newest(out: Path, record: Request, built: Experiment) -> tuple[Game, play.State]:
-    """The game and the state of the first seed that lives, from the newest good checkpoint. Raises ValueError where there is none."""
+    """The game and the state of the first seed that lives, or died last, from the newest good checkpoint. Raises ValueError without one."""
     game = at_precision(built.game, record.precision)
     checkpoints = Checkpoints(out / "checkpoints", record.tie, read_only=True)
     found = checkpoints.restore(template(game, record, built.data))
     checkpoints.close()
     if found is None:
         raise ValueError(f"{out} has no checkpoint yet")
-    dead = diverged(record, found[1], found[0])
-    return game, next(state for seed, state in singles(record, found[1]) if seed not in dead)
+    return game, max((state for _, state in singles(record, found[1])), key=lambda state: int(state.step))
 
 
 @contextmanager

@@ -20,7 +20,8 @@ class Dropout(nn.Module):
         if not self.has_rng("dropout"):
             return x
         keep = 1.0 - jnp.asarray(rate, x.dtype)
-        return jnp.where(jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape), x / keep, 0)
+        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
+        return jnp.where(kept, x / jnp.where(keep > 0, keep, 1), 0)
 
 
 class BatchNorm(nn.Module):
@@ -73,7 +74,7 @@ class SpectralNorm(nn.Module):
             return product(x, kernel / self._sigma(kernel).astype(kernel.dtype), *args, **kwargs)
 
         changed: dict[str, Any] = {name: normalised}
-        return self.layer.clone(parent=self, name="layer", **changed)(x)
+        return self.layer.clone(parent=self, name="normalised", **changed)(x)
 
     def _sigma(self, kernel: Array) -> Array:
         W = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.float32)

@@ -67,10 +67,14 @@ def add_start(parser: argparse.ArgumentParser) -> None:
 
 
 def add_option(group: Any, option: Option) -> None:
-    """One option of an experiment; left out of the arguments where it is not given."""
+    """One option of an experiment; left out of the arguments where it is not given. Raises ValueError where its name is taken."""
     flag, text = "--" + option.name.replace("_", "-"), f"{option.help} (default: {option.default})"
     text = option.help if option.default is None else text
+    text = text.replace("%", "%%")  # argparse formats it
+    if option.name in {action.dest for action in group._actions}:
+        raise ValueError(f"an experiment cannot have an option {option.name}: every run has one")
     if option.type is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
     else:
-        group.add_argument(flag, type=option.type, choices=option.choices or None, default=argparse.SUPPRESS, help=text)
+        kind = whole(-(2**31), 2**31) if option.type is int else option.type  # what does not fit int32 fits no array
+        group.add_argument(flag, type=kind, choices=option.choices or None, default=argparse.SUPPRESS, help=text)

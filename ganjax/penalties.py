@@ -13,7 +13,13 @@ from ganjax.game import Bound
 
 
 def gradient(D: Bound, x: Array, *conditions: Array) -> Array:
-    """The gradient of each sample's score in that sample, [B, *sees] -> [B, (n,) *sees]; a map of scores is summed first."""
+    """The gradient of each sample's score in that sample, [B, *sees] -> [B, (n,) *sees]; a map of scores is summed first.
+
+    Raises ValueError for inputs with axes between B and the sample.
+    """
+
+    if D._lead((x, *conditions), 0):
+        raise ValueError(f"a penalty takes one sample after the batch axis, [B, *sees]; got {x.shape} for {D.name}")
 
     def score(x: Array, *c: Array) -> Array:
         score = D(x[None], *(a[None] for a in c)) if D.player.n is None else D.each(x[None], *(a[None] for a in c))

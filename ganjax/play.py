@@ -42,6 +42,8 @@ def init(game: Game, key: Array, data: Any) -> State:
 
     Raises ValueError, one line, where shapes do not fit: a net and its inputs, a loss that is no scalar, a memory that changes shape.
     """
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        raise ValueError(f"init takes a typed key, jax.random.key(seed), or an array of them; got {key.dtype}{list(key.shape)}")
     template(game, key, data)
     state = (_init_one if key.ndim == 0 else _init_population)(game, key, data)
     return jax.tree.map(jnp.copy, state)  # jit may hand back its own inputs, and a run donates what it is given
@@ -80,9 +82,13 @@ _init_population = jax.jit(jax.vmap(_init, (None, 0, None)), static_argnums=0, c
 
 
 def _check(game: Game, out: Mapping[str, Any], memory: Tree) -> None:
-    for name in {m for turn in game.turns for m in turn.movers}:  # type: ignore[union-attr]
+    for name in game.movers:
         if name not in out:
             raise ValueError(f"losses returns no loss of {name}; it returns {', '.join(out)}")
+        if not jnp.issubdtype(out[name].dtype, jnp.floating):
+            raise ValueError(f"the loss of {name} must be a float; it is {out[name].dtype}")
+    if game.memory is None and "memory" in out:
+        raise ValueError("losses returns a memory, but the game has no first memory")
     for name, value in out.items():
         if name != "memory" and jnp.shape(value) != ():
             raise ValueError(f"losses returns scalars; {name} has the shape {jnp.shape(value)}")
@@ -143,7 +149,7 @@ def _skip(game: Game, data: Any, state: State, key: Array) -> tuple[State, dict[
 
 
 def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
-    """All turns of one step. The log holds each mover's loss before its own turn, and the last turn's value of everything else.
+    """All turns of one step. The log holds each mover's loss before its own (last) turn, and the last turn's value of everything else.
 
     A step that would leave a parameter non-finite is not taken: the state stays, at its step, as it was.
     """
@@ -162,7 +168,7 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
                 k,
             )
         memory = out.pop("memory", memory)
-        own = {name: value for name, value in out.items() if name in t.movers or name not in game.players}  # type: ignore[union-attr]
+        own = {name: value for name, value in out.items() if name in t.movers or name not in game.movers}  # type: ignore[union-attr]
         new = new.replace(log={**new.log, **own})
     new = new.replace(step=new.step + 1, memory=memory)
     # A sum overflows only where the parameters are lost anyway. A branch compiles faster than a select of every leaf,
@@ -200,6 +206,8 @@ def run(
 
     A scan is one program for many steps; on CPU a game with convolutions is dispatched step by step, as they are slow in a loop there.
     """
+    if form not in ("auto", "scan", "dispatch") or steps < 0:
+        raise ValueError(f"a run plays 0 or more steps, its form is auto, scan or dispatch; got {steps} steps, form {form!r}")
     if form == "auto":
         form = "dispatch" if game.convolves and jax.default_backend() == "cpu" else "scan"
     logs: list[Log] = []

@@ -25,6 +25,8 @@ Tree = Any  # a pytree of arrays
 class Player:
     """A network with its optimiser; with `n`, a team of n members whose parameters are one stacked tree [n, ...].
 
+    The inputs of a conditional player share their leading axes; labels are given one-hot.
+
     A net is a Flax Linen module called as net(*inputs, **per). Without a key it evaluates: it drops out only where
     `self.has_rng("dropout")`. Variables of its collection "aux" (say, a power iteration's vector) move once a turn.
 
@@ -47,6 +49,8 @@ class Player:
             raise ValueError(f"a team has n >= 1 members; got n={self.n}")
         if self.n is None and self.shared:
             raise ValueError(f"shared={self.shared} needs a team: give n")
+        if self.sees is not None and not isinstance(self.sees, tuple):
+            raise ValueError(f"sees is the shape of an input, a tuple, or a tuple of shapes, or None; got {self.sees!r}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema is a decay in [0, 1); got {self.ema}")
         for name, value in self.per.items():
@@ -77,6 +81,8 @@ class Player:
             variables = self._init_member(key)
         else:
             variables = jax.vmap(self._init_member)(keys.members(key, self.n))
+            if not set(variables["params"]) - set(self.shared):
+                raise ValueError("a team shares all of its submodules: leave some of their own, or make it a single player")
             if unknown := set(self.shared) - set(variables["params"]):
                 raise ValueError(f"shared names no top-level submodule: {sorted(unknown)}; there are {sorted(variables['params'])}")
             variables = self._pick(variables, 0, own=False)
@@ -124,13 +130,17 @@ class Player:
         per: dict[str, Any] = {name: value if self.n is None else jnp.asarray(value)[0] for name, value in self.per.items()}
         return self.net.init(key, *self.zeros(), **per)
 
+    def _own(self, collection: str, name: str) -> bool:
+        # What reaches a shared normalisation layer may still differ between members, so its statistics are never shared.
+        return name not in self.shared or collection == "stats"
+
     def _axes(self, variables: Tree) -> Tree:
-        return {c: {name: None if name in self.shared else 0 for name in tree} for c, tree in variables.items()}
+        return {c: {name: 0 if self._own(c, name) else None for name in tree} for c, tree in variables.items()}
 
     def _pick(self, variables: Tree, i: int, own: bool) -> Tree:
         """Member i of the own submodules (own=True), or of the shared ones (own=False); the others as they are."""
         return {
-            c: {name: jax.tree.map(lambda leaf: leaf[i], sub) if (name in self.shared) != own else sub for name, sub in tree.items()}
+            c: {name: jax.tree.map(lambda leaf: leaf[i], sub) if self._own(c, name) == own else sub for name, sub in tree.items()}
             for c, tree in variables.items()
         }
 

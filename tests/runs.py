@@ -1,0 +1,60 @@
+"""Commands called in this process, and what their runs leave behind."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from ganjax import folder
+from ganjax.cli import main
+
+TINY = Path(__file__).with_name("tiny.py")
+
+
+def call(*argv: object) -> tuple[int, str, str]:
+    """The exit status of a command, and what it printed on stdout and stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = main(list(map(str, argv)))
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    return status, out.getvalue(), err.getvalue()
+
+
+def everything(place: Path = Path()) -> dict[str, bytes | None]:
+    """All files and folders below a place."""
+    return {str(path): path.read_bytes() if path.is_file() else None for path in place.rglob("*")}
+
+
+def outcome(out: Path) -> dict[str, Any]:
+    """All that two runs must agree on: options, rows without "time", digest, the bytes of each figure."""
+    rows = [{name: value for name, value in row.items() if name != "time"} for row in folder.read(out / "metrics.jsonl")]
+    figures = {path.name: path.read_bytes() for path in (out / "figures").glob("*.png")}
+    assert {"samples.png", "curves.png"} <= set(figures)
+    return {
+        "options": json.loads((out / "options.json").read_text()),
+        "rows": list(map(json.dumps, rows)),
+        "digest": json.loads((out / "digest.json").read_text()),
+        "figures": figures,
+    }
+
+
+def saved(out: Path) -> list[int]:
+    """The steps of a run's checkpoints."""
+    return sorted(int(path.name) for path in (out / "checkpoints").glob("*") if path.name.isdigit())
+
+
+def signalled(n: int, number: int) -> Callable[..., None]:
+    """In place of folder.append: a signal comes while the n-th measurement is written."""
+    calls, append = iter(range(1, 1000)), folder.append
+
+    def appended(path: Path, rows: Any) -> None:
+        if next(calls) == n:
+            os.kill(os.getpid(), number)
+        append(path, rows)
+
+    return appended

@@ -1,0 +1,179 @@
+"""A checkpoint gives back what was saved, or is passed over; it never gives back anything else."""
+
+import gc
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import random
+
+from ganjax.checkpoint import KEPT, Checkpoints
+
+# Reads of a damaged checkpoint leave coroutines behind that nobody awaits.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+def tree(i: int) -> dict[str, Any]:
+    """All kinds of leaves that a state has; i tells one step's tree from another's."""
+    params = {"Dense_0": {"kernel": jnp.arange(6.0).reshape(2, 3) + i, "bias": jnp.zeros(3)}, "empty": {}}
+    return {
+        "step": jnp.int32(i),
+        "key": random.key(i),
+        "keys": random.split(random.key(i), 3),
+        "params": params,
+        "opt": optax.chain(optax.clip(1.0), optax.adam(0.1)).init(params),
+        "half": (jnp.arange(5) / 3 + i).astype(jnp.bfloat16),
+        "bytes": jnp.arange(4, dtype=jnp.uint8) + i,
+        "flags": (jnp.array(i % 2 == 0), jnp.zeros((0, 2))),
+        "memory": None,
+        "numbered": {7: [jnp.float16(i)]},
+    }
+
+
+def equal(a: Any, b: Any) -> bool:
+    """The same structure, types and bits."""
+
+    def bits(leaf: Any) -> tuple[Any, bytes]:
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return (leaf.dtype, leaf.shape), np.asarray(random.key_data(leaf) if is_key else leaf).tobytes()
+
+    same = jax.tree.structure(a) == jax.tree.structure(b)
+    return same and all(bits(x) == bits(y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
+
+
+def like() -> Any:
+    """Shapes and types of a tree."""
+    return jax.eval_shape(lambda: tree(0))
+
+
+def save(folder: Path, *steps: int, tie: str = "tie") -> None:
+    """Saves the trees of some steps, and waits."""
+    checkpoints = Checkpoints(folder, tie)
+    for step in steps:
+        checkpoints.save(step, tree(step))
+    checkpoints.close()
+
+
+def restore(folder: Path, tie: str = "tie", read_only: bool = False) -> tuple[int, Any] | None:
+    """What a new process would find."""
+    checkpoints = Checkpoints(folder, tie, read_only)
+    try:
+        return checkpoints.restore(like())
+    finally:
+        checkpoints.close()
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that are in a folder."""
+    return sorted(int(path.name) for path in folder.iterdir())
+
+
+def test_nothing_saved_is_nothing_found(tmp_path: Path) -> None:
+    assert restore(tmp_path / "new") is None
+    assert restore(tmp_path / "missing", read_only=True) is None
+    assert not (tmp_path / "missing").exists()
+
+
+def test_what_is_restored_is_what_was_saved(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    step, got = restore(tmp_path)
+    assert step == 3
+    assert equal(got, tree(3))
+    assert got["memory"] is None
+    assert (random.normal(got["key"], (4,)) == random.normal(random.key(3), (4,))).all()
+
+
+def test_arrays_may_be_donated_as_soon_as_save_returns(tmp_path: Path) -> None:
+    state, checkpoints = tree(5), Checkpoints(tmp_path, "tie")
+    checkpoints.save(5, state)
+    for leaf in jax.tree.leaves(state):
+        leaf.delete()
+    checkpoints.close()
+    assert equal(restore(tmp_path)[1], tree(5))
+
+
+def test_a_bounded_number_is_kept_the_newest(tmp_path: Path) -> None:
+    save(tmp_path, *range(1, KEPT + 4))
+    assert steps(tmp_path) == list(range(4, KEPT + 4))
+
+
+def test_another_tie_is_refused_whatever_the_shapes(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    with pytest.raises(ValueError, match="other options"):
+        restore(tmp_path, tie="another")
+    checkpoints = Checkpoints(tmp_path, "another")
+    with pytest.raises(ValueError, match="other options"):
+        checkpoints.restore({"step": jax.ShapeDtypeStruct((9,), jnp.float32)})
+    checkpoints.close()
+    assert steps(tmp_path) == [1]
+
+
+def halve(data: bytes) -> bytes:
+    """The first half."""
+    return data[: len(data) // 2]
+
+
+def flip(data: bytes) -> bytes:
+    """One bit in the middle is another."""
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
+
+
+@pytest.mark.parametrize("damage", [halve, flip, lambda data: b""], ids=["cut", "flipped", "emptied"])
+def test_damage_to_any_file_gives_the_step_before_or_no_change(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    save(tmp_path, 10, 20)
+    passed_over = 0
+    for path in sorted(p for p in (tmp_path / "20").rglob("*") if p.is_file()):
+        whole = path.read_bytes()
+        path.write_bytes(damage(whole))
+        step, got = restore(tmp_path, read_only=True)
+        assert equal(got, tree(step)), path
+        passed_over += step == 10
+        path.write_bytes(whole)
+    assert passed_over > 3
+    assert restore(tmp_path)[0] == 20
+
+
+def test_a_save_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
+    save(tmp_path, 10, 20)
+    for path in (tmp_path / "20").rglob("*"):
+        if path.is_file():
+            path.write_bytes(halve(path.read_bytes()))
+    save(tmp_path, 15)
+    assert restore(tmp_path)[0] == 15
+    save(tmp_path, 20)
+    step, got = restore(tmp_path)
+    assert step == 20
+    assert equal(got, tree(20))
+
+
+def test_a_save_that_was_killed_is_made_again(tmp_path: Path) -> None:
+    save(tmp_path, 10, 20)
+    (tmp_path / "20").rename(tmp_path / "20.orbax-checkpoint-tmp")  # as a save is called until it is whole
+    assert restore(tmp_path, read_only=True)[0] == 10
+    assert (tmp_path / "20.orbax-checkpoint-tmp").is_dir(), "a reader takes a save under way for its own"
+    assert restore(tmp_path)[0] == 10
+    save(tmp_path, 20)
+    assert restore(tmp_path)[0] == 20
+    assert steps(tmp_path) == [10, 20]
+
+
+def test_a_step_without_its_state_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path, 10, 20)
+    shutil.rmtree(tmp_path / "20" / "state")
+    assert restore(tmp_path)[0] == 10
+    assert "checkpoint 20 is passed over" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "10" / "tie")
+    assert restore(tmp_path) is None

@@ -1,0 +1,294 @@
+"""The command line: a wrong request is one line on stderr, exit status 2, and nothing else; a right one does what it says."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from runs import TINY, call, everything
+
+from ganjax import experiment, folder, launch
+
+GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
+    cache = jax.config.jax_compilation_cache_dir
+    yield
+    jax.config.update("jax_compilation_cache_dir", cache)
+
+
+def test_call_is_what_a_shell_sees() -> None:
+    made = subprocess.run([sys.executable, str(GAN), "--data", "rign"], capture_output=True, text=True)
+    assert (made.returncode, made.stdout, made.stderr) == call("run", "gan", "--data", "rign")
+    assert made.stderr == "ganjax: there is no data set 'rign': did you mean ring?\n"
+    made = subprocess.run([sys.executable, "-m", "ganjax", "rn"], capture_output=True, text=True)
+    assert (made.returncode, made.stdout, made.stderr) == call("rn")
+
+
+REFUSED = {
+    "frobnicate": "unknown command frobnicate: there are list",
+    "rn gan": "unknown command rn: did you mean run?",
+    "run": "run needs an experiment",
+    "run --seed 3": "run needs an experiment",
+    "run mad_gn": "did you mean mad_gan?",
+    "run nothing.py": "there is no file nothing.py",
+    "run taken": "there is no experiment 'taken'",
+    "run gan --stesp 3": "did you mean --steps?",
+    "run gan stray": "unknown argument stray",
+    "run gan --lr": "--lr: expected one argument",
+    "run gan --quick=yes": "--quick: ignored explicit argument",
+    "run gan --data rign": "did you mean ring?",
+    "run gan --data nowhere.npz": "there is no file or folder nowhere.npz",
+    "run gan --data file": "file is neither",
+    "run gan --data taken": "taken holds no images",
+    "run gan --data mnist --data-dir nowhere": "mnist is not prepared in nowhere",
+    "run gan --payoff hing": "--payoff: invalid choice",
+    "run gan --precision float16": "--precision: invalid choice",
+    "run gan --lanes both": "--lanes: invalid choice",
+    "run gan --steps 1e3": "--steps: invalid int value: '1e3'",
+    "run gan --steps -5": "steps must be above 0; got -5",
+    "run gan --steps 0": "steps must be above 0; got 0",
+    "run gan --steps 99999999999": "--steps: must be",
+    "run gan --lr fast": "--lr: invalid float value: 'fast'",
+    "run gan --lr nan": "lr must be above 0; got nan",
+    "run gan --lr inf": "lr must be above 0; got inf",
+    "run gan --lr=-inf": "lr must be above 0; got -inf",
+    "run gan --lr 1e999": "lr must be above 0; got inf",
+    "run mad_gan --k 0": "k must be above 0; got 0",
+    "run mad_gan --k 10000000000": "--k: must be",
+    "run mad_gan --seeds 0": "--seeds: must be 1 or more",
+    "run mad_gan --seeds 1000000000": "--seeds: must be 1 or more, below 65536",
+    "run mad_gan --seed -1": "--seed: must be 0 or more",
+    "run mad_gan --seed 2147483648": "--seed: must be 0 or more, below 2147483648",
+    "run mad_gan --every 0": "--every: must be 1 or more",
+    "run mad_gan --save-every -1": "--save-every: must be 1 or more",
+    "run gan --out taken": "taken exists: choose another --out",
+    "run gan --out .": ". exists",
+    "run gan --out file": "file exists",
+    "run gan --out taken --overwrite": "taken is no run's folder",
+    "run gan --out file --overwrite": "file is no run's folder",
+    "run gan --out file/below": "file/below cannot be written: Not a directory",
+    "run gan --out /proc/ganjax": "/proc/ganjax cannot be written",
+    "resume": "required: out",
+    "resume nowhere": "nowhere is no run",
+    "resume taken": "taken is no run",
+    "resume file": "file is no run",
+    "resume list": "list is no run",
+    "resume half": "half is no run",
+    "resume taken --steps 9": "unknown argument --steps",
+    "sample taken": "required: --out",
+    "sample taken --out x.png": "taken is no run",
+    "sample taken --out x.gif": "--out ends in .png or .npz; got x.gif",
+    "sample taken --out nowhere/x.png": "nowhere is no folder",
+    "sample taken --out x.png --n 0": "--n: must be 1 or more",
+    "reproduce mad_gan/demoo": "did you mean mad_gan/demo?",
+    "list gan": "unknown argument gan",
+    "data": "required: list|prepare|show",
+    "data shw": "invalid choice: 'shw'",
+    "data show rign --out x.png": "did you mean ring?",
+    "data show ring --out x.gif": "--out ends in .png",
+    "data show ring --out file/x.png": "file is no folder",
+}
+
+
+@pytest.mark.parametrize("request_", REFUSED)
+def test_a_wrong_request_is_one_line_and_status_2(request_: str) -> None:
+    Path("taken").mkdir()
+    for path, text in {"taken/mine.txt": "mine", "file": "", "list/options.json": "[]", "half/options.json": '{"steps": 3}'}.items():
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).write_text(text)
+    before = everything()
+    status, out, err = call(*request_.split())
+    assert (status, out) == (2, "")
+    assert err.startswith("ganjax: ")
+    assert err.count("\n") == 1
+    assert REFUSED[request_] in err
+    assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    {
+        "x = (": "cannot be imported: SyntaxError",
+        "import nothing_of_this_name": "cannot be imported: ModuleNotFoundError",
+        "def game(): ...": "defines no function experiment",
+        "def experiment(seed: int = 0): ...": "cannot have an option seed",
+        "def experiment(cache: bool = True): ...": "cannot have an option cache",
+    }.items(),
+)
+def test_a_file_that_is_no_experiment_is_one_line(text: str, said: str) -> None:
+    Path("mine.py").write_text(text)
+    status, out, err = call("run", "mine.py")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
+# No dot and no slash: a path stays inside the test's folder.
+words = st.text(st.characters(exclude_characters="/~."), max_size=12)
+COMMON = ["seed", "seeds", "lanes", "every", "save-every", "precision", "fast", "no-cache", "quiet", "quick", "out", "overwrite", "help"]
+flags = st.sampled_from([*COMMON, "payoff", "steep", "lr", "width", "averaged", "note"]).map("--{}".format)
+near = ["0", "1", "2", "-1", "1e3", "nan", "inf", "ring", "hinge", "float32", "vmap", "sequential", "9" * 20, "--"]
+values = words | st.sampled_from(near)
+rests = st.lists(flags | st.builds("{}={}".format, flags, values) | values, max_size=6)
+commands = st.sampled_from([["run", str(TINY)], ["run", "tniy"], ["resume"], ["sample"], ["list"], ["reproduce"], ["data", "show"]])
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(command=commands | st.lists(words, min_size=1, max_size=2), rest=rests)
+def test_no_request_ends_in_a_traceback(command: list[str], rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "carry_on", lambda *_: {"steps": 1, "params": "", "metrics": ""})
+    for path in list(Path().iterdir()):
+        shutil.rmtree(path)
+    before = everything()
+    status, out, err = call(*command, *rest)
+    assert status in (0, 2)
+    if status == 2:
+        assert (out, err[:8], err.count("\n")) == ("", "ganjax: ", 1)
+        assert everything() == before
+
+
+def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None:
+    Path("experiments").mkdir()
+    function = '\ndef experiment(data: str = "x"):\n    """E.\n\n    data: this or that\n    """\n'
+    Path("experiments/mine.py").write_text('"""Mine: a game.\n\nMore.\n"""' + function)
+    Path("experiments/broken.py").write_text("1 / 0")
+    status, out, err = call("list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == [file.name for file in experiment.files() if file.name != "broken"]
+    assert "mine         Mine: a game. Data: this or that (default x).\n" in out
+    assert err.count("\n") == 1
+    assert "broken.py cannot be imported: ZeroDivisionError" in err
+
+
+def test_help_lists_every_option_with_its_default() -> None:
+    status, out, err = call("run", TINY, "--help")
+    assert (status, err) == (0, "")
+    for option in experiment.find(str(TINY)).options().values():
+        assert "--" + option.name in out
+        assert option.default is None or f"(default: {option.default})" in " ".join(out.split())
+    assert "100 % ignored" in out
+    assert all(flag in out for flag in ("--seed ", "--seeds ", "--lanes ", "--out ", "--overwrite", "--quick", "--no-averaged"))
+    for argv in ([], ["--help"], ["run", "--help"], ["resume", "--help"], ["--version"]):
+        status, out, err = call(*argv)
+        assert (status, err) == (0, "")
+        assert out
+
+
+def asked(argv: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The options.json of a request, as it is when the run begins; nothing else is there."""
+    seen = {}
+
+    def carry_on(out: Path, *_: Any) -> dict[str, Any]:
+        assert [path.name for path in out.iterdir()] == ["options.json"]
+        seen.update(json.loads((out / "options.json").read_text()))
+        return {}
+
+    monkeypatch.setattr(launch, "carry_on", carry_on)
+    assert call("run", TINY, "--quiet", "--no-cache", *argv.split()) == (0, "", "")
+    return seen
+
+
+def test_options_json_comes_first_and_holds_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = asked("--lr=0.5 --note=7 --averaged --seed=5 --seeds=3 --every=7 --save-every=9 --fast", monkeypatch)
+    file = experiment.find(str(TINY))
+    own = {"lr": 0.5, "note": "7", "averaged": True}
+    assert written["options"] == {option.name: own.get(option.name, option.default) for option in file.options().values()}
+    assert (written["experiment"], written["path"], written["sha"]) == ("tiny", str(TINY), file.sha)
+    assert written["seeds"] == [5, 6, 7]
+    assert (written["steps"], written["every"], written["save_every"]) == (20, 7, 9)
+    assert (written["lanes"], written["precision"], written["deterministic"]) == ("vmap", "float32", False)
+    assert set(written["versions"]) == {"python", "jax", "jaxlib", "flax", "optax", "ganjax"}
+    assert (written["device"]["kind"], written["device"]["count"]) == (jax.devices()[0].device_kind, jax.device_count())
+
+
+def test_quick_changes_the_defaults_and_explicit_options_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = asked("--quick --width 3 --out a", monkeypatch)["options"]
+    assert (options["steps"], options["width"], options["lr"]) == (4, 3, 0.1)
+    options = asked("--width 4 --out b", monkeypatch)["options"]
+    assert (options["steps"], options["width"]) == (20, 4)
+
+
+def test_a_run_its_resumption_and_its_samples() -> None:
+    status, out, err = call("run", TINY, "--quick", "--seeds", "2", "--out", "a", "--no-cache")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0].startswith("seed 0: ")
+    assert out.splitlines()[-1].startswith("a: 4 steps, params ")
+    made, before = json.loads(Path("a/digest.json").read_text()), everything()
+    assert made["steps"] == 4
+    assert made["metrics"] == folder.metrics_digest(folder.read(Path("a/metrics.jsonl")))
+
+    assert call("resume", "a") == (0, out, "")
+    assert everything() == before
+
+    for file in ("a.npz", "again.npz", "a.png"):
+        assert call("sample", "a", "--n", "5", "--out", file) == (0, "", "")
+    x = np.load("a.npz")["x"]
+    assert x.shape == (5, 1)
+    assert np.isfinite(x).all()
+    assert (x == np.load("again.npz")["x"]).all()
+    with Image.open("a.png") as picture:
+        assert picture.format == "PNG"
+    status, _, err = call("sample", "a", "--out", "a.npz")
+    assert (status, err) == (2, "ganjax: a.npz exists: choose another --out\n")
+
+    status, _, err = call("run", TINY, "--quick", "--out", "a")
+    assert (status, err.count("\n")) == (2, 1)
+    assert {name: text for name, text in everything().items() if name in before} == before
+    assert call("run", TINY, "--quick", "--out", "a", "--overwrite", "--quiet", "--no-cache") == (0, "", "")
+    assert "seeds" not in json.loads(Path("a/digest.json").read_text())
+
+
+def test_a_table_is_played_once_and_kept() -> None:
+    Path("experiments").mkdir()
+    Path("experiments/tiny.py").write_text(TINY.read_text())
+    assert "tiny/pair            2 rows, 1 seeds: narrow, wide\n" in call("reproduce")[1]
+    status, out, _ = call("reproduce", "tiny/pair", "--quiet", "--no-cache")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["slope", "narrow", "wide"]
+    before = everything()
+    assert {"runs/tiny-pair/narrow/digest.json", "runs/tiny-pair/wide/digest.json", "runs/tiny-pair/table.json"} <= set(before)
+    assert call("reproduce", "tiny/pair", "--quiet", "--no-cache")[:2] == (0, out)
+    assert everything() == before
+    status, _, err = call("reproduce", "tiny/pair", "--seeds", "2")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "was played with other options" in err
+
+
+def test_an_experiment_run_by_python_is_ganjax_run() -> None:
+    made = subprocess.run([sys.executable, TINY, "--quick", "--seed=3", "--quiet", "--out=a"], capture_output=True, text=True)
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    assert call("run", TINY, "--quick", "--seed=3", "--quiet", "--out=b") == (0, "", "")
+    assert Path("a/options.json").read_text() == Path("b/options.json").read_text()
+    assert Path("a/digest.json").read_text() == Path("b/digest.json").read_text()
+
+
+def test_an_interrupt_before_the_run_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "request", interrupted)
+    assert call("run", TINY) == (130, "", "ganjax: interrupted\n")
+    assert everything() == {}
+
+
+def test_a_full_disk_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder, "append", full)
+    status, out, err = call("run", TINY, "--quick", "--quiet", "--no-cache")
+    assert (status, out, err) == (1, "", "ganjax: [Errno 28] No space left on device\n")

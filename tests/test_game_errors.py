@@ -1,0 +1,164 @@
+"""What a user gets wrong in a game is told in one line that names what was expected."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import contextmanager
+
+import games
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ganjax import play
+from ganjax.game import Game, Player, Turn
+from ganjax.losses import relativistic
+
+NET, SGD = games.dense(), optax.sgd(0.1)
+
+
+@contextmanager
+def refused(*words: str):
+    """One line that holds every word."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        yield
+    text = str(caught.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text, text
+
+
+def losses(batch, key, *, G, D):
+    return {"G": jnp.float32(0), "D": jnp.float32(0)}
+
+
+def game(losses=losses, turns=(("G", "D"),), **rest):
+    return Game({"G": Player(NET, SGD, (2,)), "D": Player(NET, SGD, (2,))}, losses, turns, lambda data, key: data, **rest)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"n": 0}, ["n >= 1", "n=0"]),
+        ({"shared": ("trunk",)}, ["trunk", "needs a team", "n"]),
+        ({"ema": 1.0}, ["ema", "[0, 1)", "1.0"]),
+        ({"ema": -0.1}, ["ema", "[0, 1)", "-0.1"]),
+        ({"n": 3, "per": {"rate": np.zeros(2)}}, ["per['rate']", "3 members", "(2,)"]),
+        ({"n": 3, "per": {"rate": 0.5}}, ["per['rate']", "3 members", "()"]),
+    ],
+)
+def test_a_player_whose_fields_contradict_each_other(fields, words):
+    with refused(*words):
+        Player(NET, SGD, (2,), **fields)
+
+
+def test_a_team_that_shares_what_its_net_has_not():
+    with refused("trunk", "Dense_0", "out"):
+        Player(NET, SGD, (2,), n=2, shared=("trunk",)).init(jax.random.key(0))
+
+
+def bound(n=None, sees=(2,), net=NET):
+    player = Player(net, SGD, sees, n=n)
+    return player.bind(player.init(jax.random.key(0))[0], name="D")
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [[(4, 3)], [(2,)], [(4, 2), (4, 2)], []],
+    ids=["another size", "no batch axis", "one input too many", "no input"],
+)
+def test_an_input_of_another_shape(shapes):
+    with refused("D sees ((2,),)", "[B, ..., *shape]", f"got {tuple(shapes)}"):
+        bound()(*map(jnp.zeros, shapes))
+
+
+def test_inputs_whose_leading_axes_differ():
+    with refused("D sees ((2,), (3,))", "(4, 5, 2)", "(4, 3)"):
+        bound(sees=((2,), (3,)))(jnp.zeros((4, 5, 2)), jnp.zeros((4, 3)))
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (4, 2, 2), (3, 2)], ids=["no team axis", "another team", "no batch axis"])
+def test_each_with_an_input_that_is_not_one_for_each_member(shape):
+    with refused("D sees ((2,),)", "[B, ..., 3, *shape]", f"got ({shape},)"):
+        bound(n=3).each(jnp.zeros(shape))
+
+
+def test_what_only_a_team_has():
+    with refused("D is a single player"):
+        bound().n  # noqa: B018
+    with refused("D.each needs a team"):
+        bound().each(jnp.zeros((4, 1, 2)))
+
+
+def test_what_a_player_without_inputs_has_not():
+    for n in (None, 3):
+        numbers = bound(n=n, sees=None, net=games.Logits(2))
+        with refused("D sees no input", "no noise"):
+            numbers.noise(jax.random.key(0), 4)
+    with refused("D.each needs an input for each member"):
+        numbers.each()
+
+
+@pytest.mark.parametrize(
+    ("turns", "words"),
+    [
+        ([], ["turns name no mover", "G, D"]),
+        ([[]], ["turns name no mover", "G, D"]),
+        ([["G"], ["C"]], ["turns name 'C'", "G, D"]),
+        ([Turn(("C",))], ["turns name 'C'", "G, D"]),
+        ([["D", "G", "D"]], ["twice", "D, G, D"]),
+    ],
+)
+def test_turns_that_do_not_fit_the_players(turns, words):
+    with refused(*words):
+        game(turns=turns)
+
+
+def test_losses_whose_arguments_are_not_the_players():
+    with refused("losses asks for 'C'", "G, D", "step and memory"):
+        game(lambda batch, key, *, G, D, C: {})
+    with refused("losses does not take 'D'", "G"):
+        game(lambda batch, key, *, G: {})
+    with refused("losses asks for memory", "no first memory"):
+        game(lambda batch, key, *, G, D, memory: {})
+
+
+def test_other_fields_of_a_game():
+    with refused("fresh", "'step' or 'turn'", "'epoch'"):
+        game(fresh="epoch")
+    with refused("a player cannot be called 'step'"):
+        Game({"step": Player(NET, SGD, (2,))}, lambda batch, key, *, step: {}, [["step"]], lambda data, key: data)
+
+
+@pytest.mark.parametrize("key", [jax.random.key, lambda seed: jax.random.split(jax.random.key(seed), 2)], ids=["one", "population"])
+def test_losses_that_return_something_else(key):
+    zero = jnp.float32(0)
+    memory = lambda: jnp.zeros(3)  # noqa: E731
+    wrong = {
+        ("no loss of D", "G, value"): game(lambda batch, key, *, G, D: {"G": zero, "value": zero}),
+        ("scalars", "D", "(4,)"): game(lambda batch, key, *, G, D: {"G": zero, "D": jnp.zeros(4)}),
+        ("scalars", "value", "(2,)"): game(lambda batch, key, *, G, D: {"G": zero, "D": zero, "value": jnp.zeros(2)}),
+        ("memory like the first one", "(3,)", "(4,)"): game(
+            lambda batch, key, *, G, D, memory: {"G": zero, "D": zero, "memory": jnp.zeros(4)}, memory=memory
+        ),
+        ("memory like the first one", "(3,)", "None"): game(lambda batch, key, *, G, D, memory: {"G": zero, "D": zero}, memory=memory),
+    }
+    for words, bad in wrong.items():
+        with refused(*words):
+            play.init(bad, key(0), {})
+
+
+def test_data_that_a_player_cannot_see():
+    cgan, data = games.cgan()
+    with refused("D sees", "(8, 8, 1)", "(4, 6, 8, 1)"):
+        play.init(cgan, jax.random.key(0), data | {"x": data["x"][:, :6]})
+    flat = dataclasses.replace(cgan.players["G"], net=games.dense((64,)))
+    with refused("D sees", "(8, 8, 1)", "(4, 64)"):
+        play.init(dataclasses.replace(cgan, players=cgan.players | {"G": flat}), jax.random.key(0), data)
+
+
+def test_a_relativistic_payoff_without_real_scores():
+    with refused("g(fake, real)"):
+        relativistic.g(jnp.zeros(3))

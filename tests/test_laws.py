@@ -1,0 +1,268 @@
+"""What holds for every game: the small ones of games.py, and every experiment at its quick options."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import games
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import random
+
+from ganjax import keys, play
+from ganjax.experiment import File
+from ganjax.game import Game, Player, Turn
+from ganjax.layers import SpectralNorm
+
+FILES = {path.stem: File(path) for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))}
+BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which take long to compile
+
+
+@functools.cache
+def setting(name: str) -> tuple[Game, Any]:
+    """The game and its data."""
+    if name in FILES:
+        experiment = FILES[name].build(FILES[name].quick)
+        return experiment.game, experiment.data
+    return {**games.DENSE, **games.CONVOLUTIONAL}[name]()
+
+
+def over(names: list[str], default: tuple[str, ...] | None = None) -> Any:
+    """Once for each game: by default the dense ones and two with convolutions, or those that are named; the others are slow."""
+    at_once = {name for name in names if name in BY_DEFAULT or not setting(name)[0].convolves} if default is None else {*default}
+    return pytest.mark.parametrize("name", [name if name in at_once else pytest.param(name, marks=pytest.mark.slow) for name in names])
+
+
+ALL = [*games.DENSE, *games.CONVOLUTIONAL, *FILES]
+DENSE = [name for name in ALL if not setting(name)[0].convolves]
+TEAMS = [name for name in ALL if any(player.n for player in setting(name)[0].players.values())]
+
+
+def numbers(tree: Any) -> dict[str, np.ndarray]:
+    """Every leaf by its path, on the host."""
+    plain = lambda x: random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
+    return {jax.tree_util.keystr(path): np.asarray(plain(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+@functools.cache
+def after(name: str, parts: tuple[int, ...] = (1,), seed: int = 0) -> tuple[play.State, dict[str, np.ndarray]]:
+    """The state after so many steps in so many runs, and the log of all."""
+    game, data = setting(name)
+    state, logs = play.init(game, random.key(seed), data), []
+    for steps in parts:
+        state, log = play.run(game, state, data, steps)
+        logs.append(log)
+    return jax.tree.map(np.asarray, state.replace(key=random.key_data(state.key))), jax.tree.map(lambda *log: np.concatenate(log), *logs)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Is every leaf the same?"""
+    a, b = numbers(a), numbers(b)
+    return a.keys() == b.keys() and all(np.array_equal(a[path], b[path]) for path in a)
+
+
+def close(a: Any, b: Any) -> None:
+    """Asserts that each leaf differs by at most 1e-5 of its norm."""
+    a, b = numbers(a), numbers(b)
+    assert a.keys() == b.keys()
+    for path in a:
+        assert np.linalg.norm(a[path] - b[path]) <= 1e-5 * np.linalg.norm(b[path]), path
+
+
+@over(ALL)
+def test_a_step_is_finite_and_moves_every_member_of_every_mover(name):
+    game, data = setting(name)
+    first, (state, log) = play.init(game, random.key(0), data), after(name)
+    movers = {mover for turn in game.turns for mover in turn.movers}
+    assert state.step == 1
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, state.opt, state.ema, state.aux, log)))
+    for player in game.players:
+        shared, n = game.players[player].shared, game.players[player].n
+        pairs = [(top, *pair) for top in first.params[player] for pair in leaves(first.params[player][top], state.params[player][top])]
+        for i in range(n or 1):
+            own = [(a, b) if n is None else (a[i], b[i]) for top, a, b in pairs if top not in shared]
+            assert any((a != b).any() for a, b in own) == (player in movers)
+        if shared:
+            assert any((a != b).any() for top, a, b in pairs if top in shared) == (player in movers)
+
+
+def leaves(a: Any, b: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of leaves."""
+    return list(zip(map(np.asarray, jax.tree.leaves(a)), map(np.asarray, jax.tree.leaves(b))))
+
+
+@over(ALL)
+def test_a_seed_is_a_run_to_the_bit_and_however_it_is_split(name):
+    whole = after(name, (4,))
+    for parts in ((1, 3), (2, 2), (3, 1), (1, 1, 1, 1)):
+        assert same_bits(after(name, parts), whole)
+    assert not same_bits(after(name, (4,), seed=1)[0].params, whole[0].params)
+
+
+@over(TEAMS)
+def test_what_a_team_shares_has_no_team_axis(name):
+    game, data = setting(name)
+    state = play.template(game, random.key(0), data)
+    for player, params in state.params.items():
+        net = game.players[player]
+        alone = jax.eval_shape(lambda net=net: dataclasses.replace(net, n=None, shared=(), per=first_of(net)).init(random.key(0))[0])
+        for top, tree in params.items():
+            axes = () if net.n is None or top in net.shared else (net.n,)
+            for one, leaf in zip(jax.tree.leaves(alone[top]), jax.tree.leaves(tree), strict=True):
+                assert leaf.shape == (*axes, *one.shape)
+
+
+def first_of(player: Player) -> dict[str, Any]:
+    """What its first member has for itself."""
+    return {key: np.asarray(value)[0] if player.n else value for key, value in player.per.items()}
+
+
+@over(DENSE, default=("r1", "gman_dropout"))
+def test_the_lanes_of_a_population_are_single_runs(name):
+    game, data = setting(name)
+    population = play.init(game, jax.vmap(random.key)(jnp.arange(2)), data)
+    singles = [play.init(game, random.key(seed), data).params for seed in (0, 1)]
+    for seed, single in enumerate(singles):
+        assert same_bits(jax.tree.map(lambda leaf, seed=seed: leaf[seed], population.params), single)
+    state, log = play.run(game, population, data, 1)
+    for seed in (0, 1):
+        alone, alone_log = after(name, (1,), seed)
+        close(jax.tree.map(lambda leaf, seed=seed: leaf[seed], state.params), alone.params)
+        close({k: v[:, seed] for k, v in log.items()}, alone_log)
+
+
+@over(TEAMS, default=("cogan", "bn_team"))
+def test_the_forms_of_a_team_play_the_same(name):
+    game, data = setting(name)
+    other = {p: dataclasses.replace(net, form="vmap" if net.unrolled else "unroll") for p, net in game.players.items()}
+    changed = dataclasses.replace(game, players=other)
+    state, _ = play.run(changed, play.init(changed, random.key(0), data), data, 1)
+    close(state.params, after(name)[0].params)
+
+
+@over(ALL, default=("r1",))
+def test_the_forms_of_a_run_play_the_same(name):
+    game, data = setting(name)
+    form = "scan" if game.convolves else "dispatch"
+    state, log = play.run(game, play.init(game, random.key(0), data), data, 2, form)
+    close((state.params, log), (after(name, (2,))[0].params, after(name, (2,))[1]))
+
+
+@pytest.mark.parametrize("n", [None, 2])
+@pytest.mark.parametrize("net", [games.Critic((3,), norm=True), games.Critic(spectral=True), games.dense((2,))], ids=["BN", "SN", "dense"])
+def test_inputs_stacked_behind_the_batch_axis_are_seen_apart(net, n):
+    player = Player(net, games.ADAM, games.SHAPE, n=n)
+    D = player.bind(*player.init(random.key(0)))
+    fake = random.normal(random.key(1), (4, 3, *games.SHAPE)) * jnp.array([1.0, 2.0, 3.0])[:, None, None, None]  # [B, K, H, W, 1]
+    call = jax.jit(lambda x: D(x))
+    together = call(fake)
+    for k in range(3):
+        close(together[:, k], call(fake[:, k]))
+    if n:
+        each = jax.jit(D.each)(fake[:, :n])  # [B, n, ...]
+        for i in range(n):
+            close(each[:, i], together[:, i, i])
+
+
+def test_averaged_parameters_follow_the_recurrence():
+    decay, average = 0.9, play.init(*one_of("r1")).params["G"]
+    for steps in (1, 2, 3):
+        state = after("r1", (1,) * steps)[0]
+        average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, state.params["G"])
+        close(state.ema["G"], average)
+    assert set(state.ema) == {"G"}
+    G = play.bound(setting("r1")[0], state)["G"]
+    assert same_bits(G.params, state.ema["G"])
+
+
+def one_of(name: str) -> tuple[Game, jax.Array, Any]:
+    """What init takes."""
+    game, data = setting(name)
+    return game, random.key(0), data
+
+
+def test_memory_is_committed_once_a_step():
+    """CycleGAN has two turns a step; the pool takes the last turn's fakes, so those of the moved generators."""
+    game, data = setting("cyclegan")
+    states = [after("cyclegan", (1,) * steps)[0] for steps in (1, 2, 3)]
+    assert [int(state.memory["y"][1]) for state in states] == [games.B, 2 * games.B, 3 * games.B]
+    batch = game.draw(data, keys.stream(random.fold_in(random.key(0), 0), "draw"))
+    fakes = game.players["G"].bind(states[0].params["G"])(batch["x"])
+    np.testing.assert_allclose(states[0].memory["y"][0][: games.B], fakes, rtol=1e-4, atol=1e-5)
+    assert same_bits(states[0].memory["y"][0][: games.B], states[1].memory["y"][0][: games.B])
+
+
+def test_the_log_holds_a_movers_loss_before_its_own_turn():
+    game, data = setting("r1")  # turns: D, then G
+    key = random.fold_in(random.key(0), 0)
+    batch = game.draw(data, keys.stream(key, "draw"))
+    losses = jax.jit(lambda params: game.evaluate(params, batch, keys.stream(key, "loss"), aux={}))
+    before, (state, log) = play.init(game, random.key(0), data).params, after("r1")
+    first, second = losses(before), losses({"D": state.params["D"], "G": before["G"]})
+    for name, value in (("D", first["D"]), ("G", second["G"]), ("R_1", second["R_1"])):
+        np.testing.assert_allclose(log[name][0], value, rtol=1e-5)
+    assert abs(first["G"] - second["G"]) > 1e-4
+
+
+# A gate that the losses hold shut at even steps, before a critic with auxiliary state; nothing else can move it.
+class Norm(nn.Module):
+    """[B, 2] -> [B, 2]."""
+
+    @nn.compact
+    def __call__(self, x):
+        return SpectralNorm(nn.Dense(2))(x)
+
+
+def gated_losses(batch, key, *, G, D, step):
+    score = D(G()[None])
+    return {"D": score.sum(), "G": -score.sum(), "open": (step % 2 == 0).astype(jnp.float32)}
+
+
+def moved(before: play.State, later: play.State, name: str) -> set[str]:
+    """The parts of the state in which a player is not what it was."""
+    parts = {part: (getattr(before, part), getattr(later, part)) for part in ("params", "opt", "ema", "aux")}
+    return {part for part, (a, b) in parts.items() if name in a and not same_bits(a[name], b[name])}
+
+
+def test_behind_a_shut_gate_a_player_stays_as_it_was():
+    gate = Turn(("D",), when=lambda step, log: log["open"] > 0.5)
+    players = {"G": Player(games.Logits(2), games.ADAM, None), "D": Player(Norm(), games.ADAM, (2,), ema=0.5)}
+    game = Game(players, gated_losses, [gate, ["G"]], lambda data, key: data)
+    states = [play.init(game, random.key(0), {})]
+    for _ in range(3):
+        states.append(play.run(game, jax.tree.map(jnp.copy, states[-1]), {}, 1)[0])
+    turns = [(moved(a, b, "G"), moved(a, b, "D")) for a, b in pairwise(states)]
+    everything = {"params", "opt", "ema", "aux"}
+    assert turns == [({"params", "opt"}, set()), ({"params", "opt"}, everything), ({"params", "opt"}, set())]
+
+
+def blown_up_losses(batch, key, *, U, V, step):
+    u, v = U().sum(), V().sum()
+    return {"U": u * jnp.where((step >= 2) & (u > 0), jnp.inf, 1), "V": v}
+
+
+def test_a_game_that_is_lost_stays_where_it_was():
+    player = Player(games.Logits(1), optax.sgd(1e-4), None)
+    game = Game({"U": player, "V": player}, blown_up_losses, [["U"], ["V"]], lambda data, key: data)
+    seeds = jax.vmap(random.key)(jnp.arange(4))
+    first = play.init(game, seeds, {})
+    lost = np.asarray(first.params["U"]["logits"][:, 0] > 0)  # [S]
+    assert 0 < lost.sum() < 4
+    state, log = play.run(game, first, {}, 5)
+    np.testing.assert_array_equal(state.step, np.where(lost, 2, 5))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+    for seed in range(4):
+        alone, _ = play.run(game, play.init(game, seeds[seed], {}), {}, 2 if lost[seed] else 5)
+        longer, own = play.run(game, play.init(game, seeds[seed], {}), {}, 5)
+        assert same_bits(alone, longer)
+        assert same_bits(alone.params, jax.tree.map(lambda leaf, seed=seed: leaf[seed], state.params))
+        assert np.isinf(own["U"]).any() == lost[seed]
+    np.testing.assert_array_equal(np.isinf(log["U"]), np.arange(5)[:, None] >= np.where(lost, 2, 5))
