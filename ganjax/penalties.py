@@ -18,7 +18,7 @@ def gradient(D: Bound, x: Array, *conditions: Array) -> Array:
     Raises ValueError for inputs with axes between B and the sample.
     """
 
-    if D._lead((x, *conditions), 0):
+    if D.lead((x, *conditions)):
         raise ValueError(f"a penalty takes one sample after the batch axis, [B, *sees]; got {x.shape} for {D.name}")
 
     def score(x: Array, *c: Array) -> Array:

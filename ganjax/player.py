@@ -173,7 +173,7 @@ class Bound(struct.PyTreeNode):
         Without a key it evaluates; with one it drops out. `method` names another method of the net, say its features.
         Axes between B and the input are kept apart: normalisation never mixes them. Raises ValueError on a wrong shape.
         """
-        return self._over(self._team(method, each=False), self._lead(xs, 0))(self._stream(key), *xs)
+        return self._over(self._team(method, each=False), self.lead(xs, 0))(self._stream(key), *xs)
 
     def each(self, *xs: Array, key: Array | None = None, method: str | None = None) -> Array:
         """As a call, but member i sees input i: [B, ..., n, *sees] -> [B, ..., n, *out]."""
@@ -181,7 +181,7 @@ class Bound(struct.PyTreeNode):
             raise ValueError(f"{self.name}.each needs a team; {self.name} is a single player")
         if not xs:
             raise ValueError(f"{self.name}.each needs an input for each member")
-        return self._over(self._team(method, each=True), self._lead(xs, 1) - 1)(self._stream(key), *xs)
+        return self._over(self._team(method, each=True), self.lead(xs, 1) - 1)(self._stream(key), *xs)
 
     def noise(self, key: Array, B: int, each: bool = True) -> Array:
         """A batch of the player's first input from its prior, [B, (n,) *sees]; each=False: [B, *sees], one for all members."""
@@ -195,8 +195,8 @@ class Bound(struct.PyTreeNode):
     def _stream(self, key: Array | None) -> Array | None:
         return None if key is None else keys.stream(key, self.name)
 
-    def _lead(self, xs: tuple[Array, ...], team: int) -> int:
-        """How many axes stand between the batch axis and the input; checks the shapes."""
+    def lead(self, xs: tuple[Array, ...], team: int = 0) -> int:
+        """How many axes stand between B and the input (and the team, if team=1). Raises ValueError where a shape does not fit."""
         shapes, leads = self.player.inputs, {jnp.shape(x)[: jnp.ndim(x) - len(s)] for x, s in zip(xs, self.player.inputs)}
         right = len(xs) == len(shapes) and all(jnp.shape(x)[jnp.ndim(x) - len(s) :] == s for x, s in zip(xs, shapes))
         lead = next(iter(leads), (0,))

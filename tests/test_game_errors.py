@@ -15,6 +15,7 @@ import pytest
 from ganjax import play
 from ganjax.game import Game, Player, Turn
 from ganjax.losses import relativistic
+from ganjax.penalties import squared_norm
 
 NET, SGD = games.dense(), optax.sgd(0.1)
 
@@ -162,3 +163,37 @@ def test_data_that_a_player_cannot_see():
 def test_a_relativistic_payoff_without_real_scores():
     with refused("g(fake, real)"):
         relativistic.g(jnp.zeros(3))
+
+
+def test_losses_that_cannot_be_differentiated_or_kept():
+    zero = jnp.float32(0)
+    with refused("loss of D", "float", "int32"):
+        play.init(game(lambda batch, key, *, G, D: {"G": zero, "D": jnp.int32(1)}), jax.random.key(0), {})
+    with refused("losses returns a memory", "no first memory"):
+        play.init(game(lambda batch, key, *, G, D: {"G": zero, "D": zero, "memory": zero}), jax.random.key(0), {})
+
+
+def test_a_key_of_the_old_kind():
+    with refused("typed key", "uint32[2]"):
+        play.init(game(), jax.random.PRNGKey(0), {})
+
+
+def test_a_run_of_another_form_or_of_negative_length():
+    with refused("scan or dispatch", "'loop'"):
+        play.run(game(), None, {}, 1, form="loop")
+    with refused("0 or more steps", "-1"):
+        play.run(game(), None, {}, -1)
+
+
+def test_a_penalty_on_more_than_one_sample_a_row():
+    with refused("one sample after the batch axis", "(4, 3, 2)"):
+        squared_norm(bound(net=games.dense()), jnp.zeros((4, 3, 2)))
+
+
+def test_losses_may_take_all_players_at_once():
+    whole = game(lambda batch, key, **players: {name: jnp.float32(0) for name in players})
+    assert set(play.init(whole, jax.random.key(0), {}).log) == {"G", "D"}
+
+
+def test_a_turn_of_one_player_may_be_a_word():
+    assert Turn("D_X").movers == ("D_X",)

@@ -211,3 +211,24 @@ def test_a_net_of_dense_layers_in_half_precision():
     params, _ = whole.init(random.key(0))
     x = random.normal(random.key(1), (8, 4))
     np.testing.assert_allclose(half.bind(params)(x), whole.bind(params)(x), atol=0.05)
+
+
+def test_standing_statistics_of_a_shared_layer_are_each_members_own():
+    class Critic(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(1, name="last")(BatchNorm(name="norm")(nn.Dense(3, name="own")(x)))[..., 0]
+
+    team = Player(Critic(), optax.sgd(0.1), (2,), n=2, shared=("norm", "last"))
+    params, aux = team.init(random.key(0))
+    x = random.normal(random.key(1), (64, 2))
+    stats = play.standing(team, params, aux, x[None])
+    assert stats["norm"]["mean"].shape == (2, 3)
+    np.testing.assert_allclose(team.bind(params, aux, stats)(x), team.bind(params, aux)(x), atol=1e-5)
+
+
+def test_dropping_everything_has_a_finite_gradient():
+    def loss(x):
+        return Dropout().apply({}, x, 1.0, rngs={"dropout": random.key(0)}).sum()
+
+    np.testing.assert_array_equal(jax.grad(loss)(jnp.ones(5)), jnp.zeros(5))
