@@ -37,15 +37,14 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, payoff: Payoff) -> dic
     return {"D": payoff.d(real_score, fake_score).mean() / 2, "G": payoff.g(fake_score, real_score).mean()}
 
 
-def game(data: Any, payoff: Payoff, width: int, z: int, batch: int, lr: float) -> Game:
-    """Section 5 on images; the baseline of MAD-GAN's toy on a mixture."""
-    if isinstance(data, sets.Mixture):
+def game(shape: tuple[int, ...], data: Any, payoff: Payoff, width: int, z: int, batch: int, lr: float) -> Game:
+    """Section 5 on images; the baseline of MAD-GAN's toy on points."""
+    if len(shape) == 1:
         adam, xavier = optax.adam(lr, b1=0.5), nn.initializers.xavier_normal()
-        G = Player(MLP((width,) * 3, (data.dim,), nn.elu, kernel_init=xavier), adam, (z,), prior=symmetric(1.0))
-        D = Player(MLP((width,) * 3, (), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=xavier), adam, (data.dim,))
+        G = Player(MLP((width,) * 3, shape, nn.elu, kernel_init=xavier), adam, (z,), prior=symmetric(1.0))
+        D = Player(MLP((width,) * 3, (), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=xavier), adam, shape)
         turns = [["D"], ["G"]]
     else:
-        shape = data["x"].shape[1:]
         net = MLP((width, width), shape, last=nn.sigmoid, kernel_init=symmetric_init(0.05), bias=marginals(data["x"]))
         sgd = momentum(lr, epoch=max(1, len(data["x"]) // batch))
         G = Player(net, sgd, (z,), prior=symmetric(3**0.5))
@@ -109,12 +108,13 @@ def experiment(
     steps: steps of training (50000; mixtures 200000)
     """
     ex.positive(width=width, z=z, batch=batch, lr=lr, steps=steps)
-    arrays = sets.find(data, data_dir, size=size, channels=channels, crop=crop).load()
-    if isinstance(arrays, sets.Mixture):
+    found = sets.points_or_images(data, data_dir, size=size, channels=channels, crop=crop)
+    arrays = found.load()
+    if len(found.shape) == 1:
         width, z, batch, lr, steps = width or 128, z or 64, batch or 128, lr or 1e-4, steps or 200_000
     else:
         width, z, batch, lr, steps = width or 1200, z or 100, batch or 100, lr or 0.1, steps or 50_000
-    return Experiment(game(arrays, PAYOFFS[payoff], width, z, batch, lr), arrays, steps, sample, measure, judge)
+    return Experiment(game(found.shape, arrays, PAYOFFS[payoff], width, z, batch, lr), arrays, steps, sample, measure, judge)
 
 
 if __name__ == "__main__":

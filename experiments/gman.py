@@ -54,13 +54,13 @@ def losses(
 
 
 def game(
-    shape: tuple[int, ...], toy: bool, n: int, aggregate: str, lam: float, c: float, modified: bool, width: int, batch: int, lr: float
+    shape: tuple[int, ...], n: int, aggregate: str, lam: float, c: float, modified: bool, width: int, batch: int, lr: float
 ) -> Game:
     """Dense nets, a dropout rate for each discriminator as the authors': 1 - (.4 + .2 (i + 1) / n)."""
     adam, leaky = optax.adam(lr, b1=0.5), partial(nn.leaky_relu, negative_slope=0.2)
     rate = 0.6 - 0.2 * (np.arange(n, dtype=np.float32) + 1) / n
     players = {
-        "G": Player(MLP((width, width), shape, last=(lambda x: x) if toy else nn.tanh), adam, (100,), prior=symmetric(1.0)),
+        "G": Player(MLP((width, width), shape, last=nn.tanh if len(shape) > 1 else lambda x: x), adam, (100,), prior=symmetric(1.0)),
         "D": Player(MLP((width, width), (), leaky), adam, shape, n=n, per={"rate": rate}),
     }
     if aggregate == "learned":
@@ -122,9 +122,9 @@ def experiment(
     ex.positive(zero=True, lam=lam, c=c)
     if modified and aggregate in ("geometric", "harmonic"):
         raise ValueError(f"the {aggregate} mean is of negative values, and modified makes them positive: choose max, mean, soft or learned")
-    found = sets.find(data, data_dir, size=size, channels=channels, crop=crop)
-    arrays, toy = found.load(), data in sets.MIXTURES
-    return Experiment(game(found.shape, toy, n, aggregate, lam, c, modified, width, batch, lr), arrays, steps, sample, measure, judge)
+    found = sets.points_or_images(data, data_dir, size=size, channels=channels, crop=crop)
+    arrays = found.load()
+    return Experiment(game(found.shape, n, aggregate, lam, c, modified, width, batch, lr), arrays, steps, sample, measure, judge)
 
 
 if __name__ == "__main__":

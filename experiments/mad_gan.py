@@ -53,10 +53,10 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     return {"D": ce(D(x), k).mean() + ce(named, jnp.arange(k)).mean(0).sum(), "G": ce(named, k).mean(0).sum()}
 
 
-def game(shape: tuple[int, ...], images: bool, k: int, width: int, z: int, batch: int, lr: float) -> Game:
+def game(shape: tuple[int, ...], k: int, width: int, z: int, batch: int, lr: float) -> Game:
     """The authors' toy nets; on images of -1..1 the generators end in tanh and have a hidden layer of their own."""
     xavier, adam = nn.initializers.xavier_normal(), optax.adam(lr, b1=0.5)
-    head, last = ((width,), nn.tanh) if images else ((), lambda x: x)
+    head, last = ((width,), nn.tanh) if len(shape) > 1 else ((), lambda x: x)
     generator = TrunkAndHead((width, width), head, shape, nn.elu, last, xavier)
     G = Player(generator, adam, (z,), n=k, shared=("trunk",), prior=symmetric(1.0))
     D = Player(MLP((width,) * 3, (k + 1,), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=xavier), adam, shape)
@@ -107,10 +107,9 @@ def experiment(
     steps: steps of training
     """
     ex.positive(k=k, width=width, z=z, batch=batch, lr=lr, steps=steps)
-    found = sets.find(data, data_dir, size=size, channels=channels, crop=crop)
+    found = sets.points_or_images(data, data_dir, size=size, channels=channels, crop=crop)
     arrays = found.load()
-    images = not isinstance(arrays, sets.Mixture)
-    return Experiment(game(found.shape, images, k, width, z, batch, lr), arrays, steps, sample, measure, judge)
+    return Experiment(game(found.shape, k, width, z, batch, lr), arrays, steps, sample, measure, judge)
 
 
 if __name__ == "__main__":

@@ -103,10 +103,11 @@ def run(argv: Sequence[str]) -> int:
     options = {**(file.quick if args["quick"] else {}), **explicit}
 
     start(args["cache"], args["fast"])
-    from ganjax import launch
 
-    record, built = launch.request(file, options, **{name: args[name] for name in COMMON})
-    launch.create(args["out"], record, args["overwrite"])
+    from ganjax import records
+
+    record, built = records.request(file, options, **{name: args[name] for name in COMMON})
+    records.create(args["out"], record, args["overwrite"])
     return play(args["out"], record, built, args["quiet"])
 
 
@@ -136,11 +137,12 @@ def resume(argv: Sequence[str]) -> int:
     parser.add_argument("--data-dir", help="where prepared sets are now")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     args = parser.parse(argv)
-    from ganjax import launch
 
-    record = launch.read_request(args.out)
+    from ganjax import records
+
+    record = records.read_request(args.out)
     start(cache=True, fast=not record.deterministic)
-    return play(args.out, record, launch.rebuild(args.out, record, args.data_dir), args.quiet)
+    return play(args.out, record, records.rebuild(args.out, record, args.data_dir), args.quiet)
 
 
 def sample(argv: Sequence[str]) -> int:
@@ -152,11 +154,11 @@ def sample(argv: Sequence[str]) -> int:
     parser.add_argument("--data-dir", help="where prepared sets are now")
     args = parser.parse(argv)
     new_file(args.out, ".png", ".npz")
-    from ganjax import launch
+    from ganjax import launch, records
 
-    record = launch.read_request(args.run)
+    record = records.read_request(args.run)
     start(cache=True, fast=not record.deterministic)
-    built = launch.rebuild(args.run, record, args.data_dir)
+    built = records.rebuild(args.run, record, args.data_dir)
     import numpy as np
 
     from ganjax import figures

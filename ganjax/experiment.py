@@ -85,7 +85,7 @@ class File:
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # a user's file may raise anything
+        except (Exception, SystemExit) as error:  # a user's file may raise anything
             raise ValueError(f"{self.path} cannot be imported: {type(error).__name__}: {_line(error)}") from error
         if not callable(getattr(module, "experiment", None)):
             raise ValueError(f"{self.path} is no experiment: it defines no function experiment(...)")
@@ -109,7 +109,10 @@ class File:
     def options(self) -> dict[str, Option]:
         """The keyword arguments of `experiment(...)`, with their help from the lines "name: text" of its docstring."""
         function = self.module.experiment
-        hints = typing.get_type_hints(function)
+        try:
+            hints = typing.get_type_hints(function)
+        except (NameError, TypeError) as error:
+            raise ValueError(f"{self.path} annotates an option of experiment(...) with what is not there: {_line(error)}") from error
         lines = (line.strip().partition(": ") for line in (function.__doc__ or "").split("\n"))
         texts = {name: text for name, colon, text in lines if colon}
         found = {}
@@ -120,7 +123,12 @@ class File:
 
     def build(self, options: Mapping[str, Any]) -> Experiment:
         """The experiment with these options. Raises ValueError, one line, where one is wrong."""
-        return self.module.experiment(**options)
+        if missing := [o.name for o in self.options().values() if o.default is inspect.Parameter.empty and o.name not in options]:
+            raise ValueError(f"{self.name} needs the option --{missing[0].replace('_', '-')}")
+        built = self.module.experiment(**options)
+        if not isinstance(built, Experiment):
+            raise ValueError(f"{self.path}: experiment(...) returns an Experiment, not {type(built).__name__}")
+        return built
 
 
 def _parser(hint: Any) -> tuple[Callable[[str], Any], tuple[str, ...]]:

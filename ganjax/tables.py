@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ganjax import experiment as ex
-from ganjax import folder, launch
+from ganjax import folder, launch, records
 from ganjax.experiment import File, Table
 
 Results = dict[str, dict[str, list[float]]]  # by row and column: one number for each seed
@@ -34,13 +34,13 @@ def play(
         source = ex.find(given["experiment"]) if "experiment" in given else file
         if quick:
             options["steps"] = max(1, source.build(options).steps // 100)
-        requests[row] = launch.request(source, options, seeds=seeds or table.seeds)
+        requests[row] = records.request(source, options, seeds=seeds or table.seeds)
     results: Results = {}
     for row, (record, built) in requests.items():
         at = out / row.lower().replace(", ", "-").replace(" ", "-")
         if overwrite or not at.exists():
-            launch.create(at, record, overwrite)
-        elif launch.read_request(at).tie != record.tie:
+            records.create(at, record, overwrite)
+        elif records.read_request(at).tie != record.tie:
             raise ValueError(f"{at} was played with other options: choose another --out or say --overwrite")
         if not quiet:
             print(f"{row}: {at}", file=sys.stderr)

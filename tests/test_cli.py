@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from runs import TINY, call, everything
 
-from ganjax import experiment, folder, launch
+from ganjax import experiment, folder, records
 
 GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
 
@@ -280,7 +280,7 @@ def test_an_interrupt_before_the_run_is_status_130(monkeypatch: pytest.MonkeyPat
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch, "request", interrupted)
+    monkeypatch.setattr(records, "request", interrupted)
     assert call("run", TINY) == (130, "", "ganjax: interrupted\n")
     assert everything() == {}
 

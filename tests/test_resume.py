@@ -17,7 +17,7 @@ import jax
 import pytest
 from runs import TINY, call, everything, outcome, saved, signalled
 
-from ganjax import folder, launch, play
+from ganjax import folder, launch, play, records
 
 # Measurements at 3, 6, …, 18, 20 and checkpoints at 5, 10, 15, 20: neither falls on all of the other's steps.
 ARGS = [str(TINY), "--quiet", "--no-cache", "--averaged", "--steps=20", "--every=3", "--save-every=5"]
@@ -189,7 +189,7 @@ def test_other_options_in_options_json_are_refused(copy: Path) -> None:
 
 
 def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
-    record = launch.read_request(copy)
+    record = records.read_request(copy)
     other = replace(record, options={**record.options, "width": 5})
     folder.write_json(copy / "options.json", {**asdict(other), "tie": other.tie})
     for command in (["resume", copy], ["sample", copy, "--out", copy / "x.npz"]):
@@ -265,4 +265,3 @@ def test_mad_gan_killed_at_ten_moments(tmp_path: Path) -> None:
     assert at[-1] > 0
     subprocess.run([*command, "resume", out, "--quiet"], check=True)
     assert outcome(out) == outcome(tmp_path / "whole")
-    print("killed at", at)

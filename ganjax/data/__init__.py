@@ -7,6 +7,7 @@ mixture (`ring`), `digits`, a prepared TFDS set (`mnist`, `emoji_styles:google`)
 import difflib
 import os
 from pathlib import Path
+from typing import Any
 
 from ganjax.data import made, own, prepared
 from ganjax.data.batches import draw, scaled
@@ -16,7 +17,8 @@ from ganjax.data.mixtures import MIXTURES, Mixture
 from ganjax.data.shelf import listing, prepare, show
 from ganjax.data.streams import stream
 
-__all__ = ["Arrays", "Mixture", "Set", "draw", "find", "listing", "names", "prepare", "require", "scaled", "show", "stream"]
+__all__ = ["Arrays", "Mixture", "Set", "draw", "find", "listing", "names", "points_or_images", "prepare"]
+__all__ += ["require", "scaled", "show", "stream"]
 
 
 def names() -> list[str]:
@@ -49,6 +51,19 @@ def find(
     if is_path(name):
         return own.at(Path(os.path.expanduser(name)), split, size, channels, crop)
     return own.fit(named(name, data_dir, split), size, channels, crop)
+
+
+def points_or_images(name: str, data_dir: str | None = None, **how: Any) -> Set:
+    """The set of a name or path, where a dense game can play on it: points [D], or images [H, W, 1 or 3]; arguments as in `find`.
+
+    Raises ValueError, one line, for another shape, and for a set that is too large to live on the device.
+    """
+    found = find(name, data_dir, **how)
+    if len(found.shape) != 1 and not (len(found.shape) == 3 and found.shape[-1] in (1, 3)):
+        raise ValueError(f"{found.name} has examples of shape {list(found.shape)}; this game plays on points, or images of 1 or 3 channels")
+    if not found.resident:
+        raise ValueError(f"{found.name} has {found.bytes / 2**30:.1f} GiB, and this game plays on sets that live on the device")
+    return found
 
 
 def is_path(name: str) -> bool:
