@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from runs import TINY, call, everything
 
-from ganjax import experiment, folder, records
+from ganjax import experiment, folder, launch, records
 
 GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
 
