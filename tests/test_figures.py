@@ -89,10 +89,12 @@ def test_curves_are_means_with_a_band_of_one_sd():
 
 def test_curves_leave_out_what_is_not_finite_and_take_a_single_step():
     rows = [{"step": 0, "seed": 0, "G": float("inf"), "D": 1.0}, {"step": 0, "seed": 1, "G": 2.0}, {"step": 5, "seed": 0, "G": None}]
-    g, d = figures.curves(rows).axes
+    g, d = figures.curves(rows, ["G", "D"]).axes
     np.testing.assert_allclose(g.lines[0].get_xydata(), [[0, 2]])
     np.testing.assert_allclose(d.lines[0].get_xydata(), [[0, 1]])
     assert figures.curves(rows[:1], ["D"]).axes[0].get_title(loc="left") == "D"
+    assert [axes.get_title(loc="left") for axes in figures.curves(rows).axes] == ["G"]
+    assert [axes.get_title(loc="left") for axes in figures.curves(rows[:1]).axes] == ["G", "D"]
 
 
 @pytest.mark.parametrize(("rows", "names"), [([], None), (ROWS, ["k"]), ([{"step": 1, "seed": 0}], None)])
