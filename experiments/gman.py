@@ -123,8 +123,7 @@ def experiment(
     if modified and aggregate in ("geometric", "harmonic"):
         raise ValueError(f"the {aggregate} mean is of negative values, and modified makes them positive: choose max, mean, soft or learned")
     found = sets.points_or_images(data, data_dir, size=size, channels=channels, crop=crop)
-    arrays = found.load()
-    return Experiment(game(found.shape, n, aggregate, lam, c, modified, width, batch, lr), arrays, steps, sample, measure, judge)
+    return Experiment(game(found.shape, n, aggregate, lam, c, modified, width, batch, lr), found.load(), steps, sample, measure, judge)
 
 
 if __name__ == "__main__":
