@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from jax import Array, random
 
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment
@@ -118,4 +119,4 @@ def experiment(
 
 
 if __name__ == "__main__":
-    ex.main()
+    cli.script()

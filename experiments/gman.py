@@ -16,9 +16,9 @@ import numpy as np
 import optax
 from jax import Array, random
 
+from ganjax import cli, teams
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax import teams
 from ganjax.experiment import Experiment
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
@@ -127,4 +127,4 @@ def experiment(
 
 
 if __name__ == "__main__":
-    ex.main()
+    cli.script()

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
@@ -113,4 +114,4 @@ def experiment(
 
 
 if __name__ == "__main__":
-    ex.main()
+    cli.script()

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ganjax import experiment as ex
 from ganjax.options import COMMON, Parser, add_common, add_option, add_start, whole
@@ -38,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return refuse(error)
     except KeyboardInterrupt:
         return refuse("interrupted", 130)
+
+
+def script() -> NoReturn:
+    """`python experiments/NAME.py …` does what `ganjax run experiments/NAME.py …` does: call it at the foot of the file."""
+    sys.exit(main(["run", *sys.argv]))
 
 
 def refuse(error: BaseException | str, status: int = 2) -> int:

@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import importlib.util
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -184,12 +183,3 @@ def positive(zero: bool = False, **values: float | None) -> None:
     for name, value in values.items():
         if value is not None and not (0 < value < float("inf") or (zero and value == 0)):
             raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}; got {value}")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """`python experiments/NAME.py …` does what `ganjax run experiments/NAME.py …` does; call it at the foot of the file."""
-    from ganjax.cli import main
-
-    path = sys.modules["__main__"].__file__
-    assert path is not None
-    sys.exit(main(["run", path, *(sys.argv[1:] if argv is None else argv)]))

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
@@ -83,4 +84,4 @@ def experiment(
 
 
 if __name__ == "__main__":
-    ex.main()
+    cli.script()
