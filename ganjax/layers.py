@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -10,6 +11,57 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+
+from ganjax import convolution
+
+Padding = str | int | tuple[int, int]  # SAME, VALID, or what is added at both ends, or at each
+
+
+class Conv(nn.Module):
+    """A convolution: [B, *space, in] -> [B, *space', features], over as many axes as lie between batch and channels.
+
+    Raises ValueError for a padding that it does not know, and for SAME where the kernel is smaller than the stride.
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: Padding = "SAME"
+    bias: bool = True
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
+    form: convolution.Form = "auto"
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        dims = x.ndim - 2
+        pad = convolution.pads(self.padding, self.kernel, self.stride, dims)
+        w = self.param("kernel", self.kernel_init, (self.kernel,) * dims + (x.shape[-1], self.features))
+        y = convolution.convolve(x, w.astype(x.dtype), self.stride, pad, self.form)
+        return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype) if self.bias else y
+
+
+class ConvTranspose(nn.Module):
+    """The transpose of Conv with the same kernel, stride and padding: SAME makes a side `stride` times as long.
+
+    Otherwise a side becomes (n - 1) stride + kernel - low - high. Its kernel is stored [*kernel, features, in].
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: Padding = "SAME"
+    bias: bool = True
+    kernel_init: Callable[..., Array] = nn.initializers.variance_scaling(1.0, "fan_out", "truncated_normal")
+    form: convolution.Form = "auto"
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        dims = x.ndim - 2
+        pad = convolution.pads(self.padding, self.kernel, self.stride, dims)
+        w = self.param("kernel", self.kernel_init, (self.kernel,) * dims + (self.features, x.shape[-1]))
+        space = tuple((n - 1) * self.stride + self.kernel - sum(p) for n, p in zip(x.shape[1:-1], pad))
+        y = convolution.spread(x, w.astype(x.dtype), self.stride, pad, space, self.form)
+        return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype) if self.bias else y
 
 
 class Dropout(nn.Module):
@@ -36,24 +88,78 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        features, dtype = x.shape[-1], x.dtype
-        mean: Array
-        var: Array
-        x = x.astype(jnp.float32)
+        features = x.shape[-1:]
+        scale = jnp.ones(features) if self.scale is None else self.param("scale", self.scale, features)
+        bias = self.param("bias", nn.initializers.zeros, features) if self.shift else jnp.zeros(features)
+        scale, bias = scale.astype(jnp.float32), bias.astype(jnp.float32)
         if self.has_variable("stats", "mean") and not self.is_mutable_collection("stats"):
-            mean, var = (self.get_variable("stats", name) for name in ("mean", "var"))
-        else:
-            axes = tuple(range(x.ndim - 1))
-            mean, var = x.mean(axes), x.var(axes)
-            if self.is_mutable_collection("stats") and not self.is_initializing():
-                self.put_variable("stats", "mean", mean)
-                self.put_variable("stats", "var", var)
-        y = (x - mean) * jax.lax.rsqrt(var + self.eps)
-        if self.scale is not None:
-            y = y * self.param("scale", self.scale, (features,))
-        if self.shift:
-            y = y + self.param("bias", nn.initializers.zeros, (features,))
+            rstd = jax.lax.rsqrt(self.get_variable("stats", "var") + self.eps)
+            return _affine(x, self.get_variable("stats", "mean"), rstd, scale, bias)
+        if self.is_mutable_collection("stats") and not self.is_initializing():
+            for name, value in zip(("mean", "var"), _moments(x)):
+                self.put_variable("stats", name, value)
+        return _batch_norm(x, scale, bias, self.eps)
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """Mean and variance over all axes but the last, in one pass: around a sample, so that a large mean costs no digits."""
+    axes = tuple(range(x.ndim - 1))
+    around = jax.lax.stop_gradient(x[(0,) * len(axes)]).astype(jnp.float32)
+    off = x.astype(jnp.float32) - around
+    mean, square = off.mean(axes), jnp.square(off).mean(axes)
+    return mean + around, jnp.maximum(square - jnp.square(mean), 0)
+
+
+def _affine(x: Array, mean: ArrayLike, rstd: ArrayLike, scale: Array, bias: Array) -> Array:
+    return ((x.astype(jnp.float32) - mean) * rstd * scale + bias).astype(x.dtype)
+
+
+# With a gradient of its own: two sums over the batch, where automatic differentiation takes four.
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _batch_norm(x: Array, scale: Array, bias: Array, eps: float) -> Array:
+    mean, var = _moments(x)
+    return _affine(x, mean, jax.lax.rsqrt(var + eps), scale, bias)
+
+
+def _batch_norm_back(eps: float, kept: tuple[Array, Array], g: Array) -> tuple[Array, Array, Array]:
+    x, scale = kept
+    axes = tuple(range(x.ndim - 1))
+    mean, var = _moments(x)
+    rstd = jax.lax.rsqrt(var + eps)
+    unit, wide = (x.astype(jnp.float32) - mean) * rstd, g.astype(jnp.float32)
+    to_bias, to_scale = wide.sum(axes), (wide * unit).sum(axes)
+    n = x.size // x.shape[-1]
+    return (scale * rstd * (wide - to_bias / n - unit * (to_scale / n))).astype(x.dtype), to_scale, to_bias
+
+
+_batch_norm.defvjp(lambda x, scale, bias, eps: (_batch_norm(x, scale, bias, eps), (x, scale)), _batch_norm_back)
+
+
+class InstanceNorm(nn.Module):
+    """Normalises each sample and channel over space, in float32 (Ulyanov et al. 2016); [B, *space, C]."""
+
+    eps: float = 1e-5
+    learned: bool = False  # a scale and a shift for each channel
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        dtype, axes = x.dtype, tuple(range(1, x.ndim - 1))
+        x = x.astype(jnp.float32)
+        y = (x - x.mean(axes, keepdims=True)) * jax.lax.rsqrt(x.var(axes, keepdims=True) + self.eps)
+        if self.learned:
+            y = y * self.param("scale", nn.initializers.ones, x.shape[-1:]) + self.param("bias", nn.initializers.zeros, x.shape[-1:])
         return y.astype(dtype)
+
+
+class MinibatchStd(nn.Module):
+    """Joins one channel to [B, *space, C]: the SD over the batch, averaged over everything else (Karras et al. 2018, section 3)."""
+
+    eps: float = 1e-8
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        spread = jnp.sqrt(x.astype(jnp.float32).var(0) + self.eps).mean()
+        return jnp.concatenate([x, jnp.full((*x.shape[:-1], 1), spread, x.dtype)], -1)
 
 
 class SpectralNorm(nn.Module):
@@ -101,4 +207,7 @@ class Maxout(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         x = nn.Dense(self.units * self.pieces, kernel_init=self.kernel_init)(x)
-        return x.reshape(*x.shape[:-1], self.units, self.pieces).max(-1)
+        x = x.reshape(*x.shape[:-1], self.units, self.pieces)
+        # The gradient of max itself divides by a count of ties, which rounding can make 0.
+        largest = jnp.arange(self.pieces) == x.argmax(-1, keepdims=True)
+        return jnp.where(largest, x, 0).sum(-1)

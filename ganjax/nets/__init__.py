@@ -1,5 +1,26 @@
-"""Networks, layer for layer as the papers give them."""
+"""Networks, layer for layer as the papers give them: a module for each paper, `dense` for what many share.
 
+A layer before a normalisation has no bias: it would be subtracted again. Judges return logits. Without a key nothing is dropped out.
+"""
+
+from ganjax.nets import classify, cogan, conditional, dcgan, gman, lapgan, sequences, translate, triple_gan, voxels
 from ganjax.nets.dense import MLP, MaxoutCritic, Positive, TrunkAndHead, symmetric, symmetric_init
 
-__all__ = ["MLP", "MaxoutCritic", "Positive", "TrunkAndHead", "symmetric", "symmetric_init"]
+__all__ = [
+    "MLP",
+    "MaxoutCritic",
+    "Positive",
+    "TrunkAndHead",
+    "classify",
+    "cogan",
+    "conditional",
+    "dcgan",
+    "gman",
+    "lapgan",
+    "sequences",
+    "symmetric",
+    "symmetric_init",
+    "translate",
+    "triple_gan",
+    "voxels",
+]

@@ -1,0 +1,87 @@
+"""CoGAN's nets for 28 pixels (Liu and Tuzel 2016), of which a team of two shares layers by name.
+
+The paper shares "layer0" to "layer3" of the generators, all but "image", and all but "layer0" of the discriminators.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+from flax.linen import initializers as inits
+from jax import Array
+
+from ganjax.layers import BatchNorm, Conv, ConvTranspose
+
+WEIGHTS = inits.variance_scaling(2.0, "fan_avg", "uniform")
+BIAS = inits.constant(0.1)
+
+
+class Up(nn.Module):
+    """Transposed convolution, batch norm with nothing learned, one PReLU."""
+
+    features: int
+    kernel: int
+    stride: int
+    padding: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = ConvTranspose(self.features, self.kernel, self.stride, self.padding, bias=False, kernel_init=WEIGHTS)(x)
+        return nn.PReLU(negative_slope_init=0.25)(BatchNorm(scale=None, shift=False)(x))
+
+
+class Generator(nn.Module):
+    """z [B, Z] -> [B, 28, 28, channels] in (0, 1), in submodules "layer0" to "layer3", "image"."""
+
+    channels: int = 1
+    width: int = 128  # channels of the last hidden layer; each one before has twice as many
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        x = Up(8 * self.width, 4, 4, 0, name="layer0")(z[:, None, None])  # [B, 4, 4, 8 width]
+        for i in (1, 2, 3):  # 7, 13 and 25 points a side
+            x = Up(self.width << (3 - i), 3, 2, 1, name=f"layer{i}")(x)
+        return nn.sigmoid(ConvTranspose(self.channels, 6, 1, 1, kernel_init=WEIGHTS, name="image")(x))
+
+
+class Hidden(nn.Module):
+    """A dense layer with one PReLU."""
+
+    units: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return nn.PReLU(negative_slope_init=0.25)(nn.Dense(self.units, kernel_init=WEIGHTS, bias_init=BIAS)(x))
+
+
+class Discriminator(nn.Module):
+    """x [B, 28, 28, C] -> [B] logits, in submodules "layer0" to "layer2" and "score"; with classes, "label" is a classifier's head.
+
+    The convolutions have no nonlinearity but the pooling. The authors' two-way softmax is one logit here, and biases of convolutions
+    begin at 0, not .1.
+    """
+
+    classes: int | None = None
+    widths: tuple[int, int, int] = (20, 50, 500)
+
+    def __call__(self, x: Array) -> Array:
+        return self._all(x)[1]
+
+    def features(self, x: Array) -> Array:
+        """The units of "layer2", [B, 500]: tied between the domains by the paper's adaptation."""
+        return self._all(x)[0]
+
+    def label(self, x: Array) -> Array:
+        """The logits of the classes, [B, classes]. Raises ValueError where there are none."""
+        logits = self._all(x)[2]
+        if logits is None:
+            raise ValueError("this discriminator has no head for classes: give it their number")
+        return logits
+
+    @nn.compact
+    def _all(self, x: Array) -> tuple[Array, Array, Array | None]:
+        for i in (0, 1):
+            x = Conv(self.widths[i], 5, padding="VALID", kernel_init=WEIGHTS, name=f"layer{i}")(x)
+            x = nn.max_pool(x, (2, 2), (2, 2))
+        x = Hidden(self.widths[2], name="layer2")(x.reshape(len(x), -1))
+        score = nn.Dense(1, kernel_init=WEIGHTS, bias_init=BIAS, name="score")(x)[..., 0]
+        return x, score, nn.Dense(self.classes, kernel_init=WEIGHTS, bias_init=BIAS, name="label")(x) if self.classes else None

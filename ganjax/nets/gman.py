@@ -1,0 +1,45 @@
+"""GMAN's nets for 32 pixels (Durugkar, Gemp and Mahadevan 2017), as in the authors' code: width 512; 128 for their MNIST, 256 for CIFAR."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+from flax.linen import initializers as inits
+from jax import Array
+from jax.typing import ArrayLike
+
+from ganjax.layers import BatchNorm, Conv, ConvTranspose, Dropout
+from ganjax.nets.dcgan import lrelu
+
+WEIGHTS = inits.truncated_normal(0.02)
+
+
+class Generator(nn.Module):
+    """z [B, Z] -> [B, 32, 32, channels] in (-1, 1)."""
+
+    channels: int = 1
+    width: int = 512
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        # TensorFlow's SAME of kernel 3 and stride 4 makes 3 x 3 of the 4 x 4 points; the last row and column stay empty.
+        layers = ((self.width, 3, 4, (0, -1)), (self.width // 2, 5, 2, "SAME"), (self.width // 4, 5, 2, "SAME"))
+        x = z[:, None, None]
+        for features, kernel, stride, padding in layers:
+            x = ConvTranspose(features, kernel, stride, padding, bias=False, kernel_init=WEIGHTS)(x)
+            x = nn.relu(BatchNorm(1e-3)(x))
+        return nn.tanh(ConvTranspose(self.channels, 5, 2, kernel_init=WEIGHTS)(x))
+
+
+class Discriminator(nn.Module):
+    """x [B, H, W, C] -> [B] logits; `rate` is the dropout rate after its first two layers, in a team one for each member."""
+
+    width: int = 512
+
+    @nn.compact
+    def __call__(self, x: Array, rate: ArrayLike | None = None) -> Array:
+        for features in (self.width // 4, self.width // 2):
+            x = lrelu(Conv(features, 3, 2, kernel_init=WEIGHTS)(x))
+            if rate is not None:
+                x = Dropout()(x, rate)
+        x = lrelu(Conv(self.width, 3, kernel_init=WEIGHTS)(x))
+        return nn.Dense(1, kernel_init=WEIGHTS)(x.reshape(len(x), -1))[..., 0]

@@ -1,0 +1,134 @@
+"""Triple-GAN's nets (Li, Xu, Zhu and Zhang 2017), as in the authors' code: for digits, and for colour images of 32 pixels (SVHN).
+
+C: x -> logits of y; G: z, y -> x, where z ~ U(0, 1); D: x, y -> one logit. The labels y are one-hot.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import flax.linen as nn
+import jax
+from flax.linen import initializers as inits
+from jax import Array
+
+from ganjax.layers import BatchNorm, Conv, ConvTranspose, Dropout
+from ganjax.nets.conditional import joined
+from ganjax.nets.dcgan import lrelu
+
+WEIGHTS = inits.normal(0.05)
+# Weight norm to kernels of length 1 for each output; where nn.WeightNorm stands, in output layers, the length is learned from 1.
+unit = partial(nn.WeightNorm, use_scale=False)
+
+
+class Noise(nn.Module):
+    """Adds noise N(0, sd²) to each entry; without a key it passes."""
+
+    @nn.compact
+    def __call__(self, x: Array, sd: float) -> Array:
+        return x + sd * jax.random.normal(self.make_rng("dropout"), x.shape, x.dtype) if self.has_rng("dropout") else x
+
+
+class Classifier(nn.Module):
+    """Of digits: x [B, 28, 28, 1] -> [B, classes]."""
+
+    classes: int = 10
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        def conv(x: Array, features: int, kernel: int, padding: str) -> Array:
+            return nn.relu(BatchNorm(1e-4)(Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)))
+
+        def pool(x: Array) -> Array:
+            return Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
+
+        x = pool(conv(x, self.width, 5, "VALID"))
+        x = conv(x, 2 * self.width, 3, "SAME")
+        x = pool(conv(x, 2 * self.width, 3, "VALID"))
+        for _ in range(2):
+            x = conv(x, 4 * self.width, 3, "SAME")
+        return nn.Dense(self.classes, kernel_init=inits.normal(0.01))(x.mean((1, 2)))
+
+
+class Generator(nn.Module):
+    """Of digits: z [B, Z], y [B, K] -> [B, *out] in (0, 1); y is joined at every layer."""
+
+    out: tuple[int, ...] = (28, 28, 1)
+    units: int = 500
+
+    @nn.compact
+    def __call__(self, z: Array, y: Array) -> Array:
+        x, glorot = z, inits.glorot_uniform()
+        for _ in range(2):
+            x = nn.softplus(BatchNorm(1e-4)(nn.Dense(self.units, use_bias=False, kernel_init=glorot)(joined(x, y))))
+        x = nn.WeightNorm(nn.Dense(math.prod(self.out), kernel_init=glorot))(joined(x, y))
+        return nn.sigmoid(x.reshape(len(x), *self.out))
+
+
+class Discriminator(nn.Module):
+    """Of digits: x [B, ...], y [B, K] -> [B] logits; y is joined at every layer, before the second one twice."""
+
+    widths: tuple[int, ...] = (1000, 500, 250, 250, 250)
+
+    @nn.compact
+    def __call__(self, x: Array, y: Array) -> Array:
+        x = Noise()(x.reshape(len(x), -1), 0.3)
+        for i, width in enumerate(self.widths):
+            x = nn.relu(unit(nn.Dense(width, kernel_init=inits.normal(0.1)))(joined(x, y)))
+            x = Noise()(joined(x, y) if i == 0 else x, 0.5)
+        return unit(nn.Dense(1, kernel_init=inits.normal(0.1)))(joined(x, y))[..., 0]
+
+
+class ColourClassifier(nn.Module):
+    """Of SVHN: x [B, 32, 32, C] -> [B, classes]. CIFAR-10's, with mean-only batch norm and weight norm, is not among these nets."""
+
+    classes: int = 10
+    width: int = 128
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        def conv(x: Array, features: int, kernel: int = 3, padding: str = "SAME") -> Array:
+            return lrelu(BatchNorm(1e-4)(Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)))
+
+        x = Dropout()(x, 0.2)
+        for features in (self.width, 2 * self.width):
+            for _ in range(3):
+                x = conv(x, features)
+            x = Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
+        x = conv(x, 4 * self.width, padding="VALID")
+        x = conv(conv(x, 2 * self.width, kernel=1), self.width, kernel=1).mean((1, 2))
+        return BatchNorm(1e-4)(nn.Dense(self.classes, use_bias=False, kernel_init=WEIGHTS)(x))
+
+
+class ColourGenerator(nn.Module):
+    """Of colour images: z [B, Z], y [B, K] -> [B, 32, 32, channels] in (-1, 1); y is joined at every layer."""
+
+    channels: int = 3
+    width: int = 128
+
+    @nn.compact
+    def __call__(self, z: Array, y: Array) -> Array:
+        def norm(x: Array) -> Array:
+            return nn.relu(BatchNorm(1e-6, scale=None)(x))
+
+        x = norm(nn.Dense(16 * 4 * self.width, use_bias=False, kernel_init=WEIGHTS)(joined(z, y))).reshape(len(z), 4, 4, -1)
+        for features in (2 * self.width, self.width):
+            x = norm(ConvTranspose(features, 5, 2, (2, 1), bias=False, kernel_init=WEIGHTS)(joined(x, y)))
+        image = ConvTranspose(self.channels, 5, 2, (2, 1), kernel_init=WEIGHTS)
+        return nn.tanh(nn.WeightNorm(image, feature_axes=-2)(joined(x, y)))
+
+
+class ColourDiscriminator(nn.Module):
+    """Of colour images: x [B, 32, 32, C], y [B, K] -> [B] logits; y is joined at every layer."""
+
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, x: Array, y: Array) -> Array:
+        layers = ((1, 1, 1), (1, 2, 1), (2, 1, 1), (2, 2, 1), (4, 1, 0), (4, 1, 0))  # width, stride, padding
+        for i, (times, stride, padding) in enumerate(layers):
+            x = Dropout()(x, 0.2) if i % 2 == 0 else x
+            x = lrelu(unit(Conv(times * self.width, 3, stride, padding, kernel_init=WEIGHTS))(joined(x, y)))
+        return nn.WeightNorm(nn.Dense(1, kernel_init=WEIGHTS))(joined(x.mean((1, 2)), y))[..., 0]
