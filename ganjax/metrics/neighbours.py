@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.neighbors import NearestNeighbors
 
 
 def shares(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> np.ndarray:
@@ -15,6 +14,8 @@ def shares(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> np.ndarray:
     The protocol is ours, after "within 3 SD" on mixtures: fresh real examples have quality .95. Time grows with N², so pass some thousands.
     Raises ValueError for fewer than two real examples, or shapes that do not belong together.
     """
+    from sklearn.neighbors import NearestNeighbors  # takes seconds to import
+
     points, real = np.asarray(samples, np.float32), np.asarray(x, np.float32)
     kinds, kind = np.unique(np.asarray(label), return_inverse=True)
     if len(real) < 2 or kind.shape != real.shape[:1]:
