@@ -56,7 +56,7 @@ def game(shape: tuple[int, ...], data: Any, payoff: Payoff, width: int, z: int, 
 
 def marginals(x: np.ndarray) -> Any:
     """The initial bias of G's output: the logit of the mean pixel."""
-    mean = np.clip(x.astype(np.float64).mean(0).ravel() / 255, 0.01, 0.99)
+    mean = np.clip(x.mean(0, dtype=np.float64).ravel() / 255, 0.01, 0.99)
     return lambda key, shape, dtype: jnp.asarray(np.log(mean / (1 - mean)), dtype)
 
 

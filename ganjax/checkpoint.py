@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from ganjax import mesh
+
 KEPT = 3
 
 
@@ -37,11 +39,12 @@ class Checkpoints:
         self.manager.save(step, args=args, force=True)
 
     def restore(self, like: Any) -> tuple[int, Any] | None:
-        """The newest good checkpoint, (step, tree like the given one); None where there is none.
+        """The newest good checkpoint, (step, tree like the given one), put where a state lives now; None where there is none.
 
         One that cannot be read is passed over, with a line on stderr. Raises ValueError where a checkpoint belongs to other options.
         """
-        shapes = jax.eval_shape(_flat, like)
+        home = mesh.home() or jax.sharding.SingleDeviceSharding(jax.devices()[0])  # not where it was saved: the devices may be others
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=home), jax.eval_shape(_flat, like))
         for step in sorted(self.manager.all_steps(), reverse=True):
             try:  # the tie by itself: a state of other options may have other shapes, and would look damaged
                 tie = self.manager.restore(step, args=ocp.args.Composite(tie=ocp.args.JsonRestore()))["tie"]["tie"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import difflib
 import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = list(sys.argv[1:] if argv is None else argv)
-    commands = {"list": list_, "run": run, "resume": resume, "sample": sample, "reproduce": reproduce, "data": data}
+    commands = {"list": list_, "run": run, "resume": resume, "sample": sample, "reproduce": reproduce, "data": data, "bench": bench}
     try:
         if not argv or argv[0] in ("-h", "--help"):
             print(f"usage: ganjax {{{','.join(commands)}}} …\n\n" + "\n".join(f"  {name:<10} {f.__doc__}" for name, f in commands.items()))
@@ -140,12 +143,15 @@ def resume(argv: Sequence[str]) -> int:
     parser = Parser(prog="ganjax resume", description="Goes on with a run to its end; nothing to do is success.")
     parser.add_argument("out", type=Path, help="the run's folder")
     parser.add_argument("--data-dir", help="where prepared sets are now")
+    parser.add_argument("--devices", type=whole(0), help="lay each batch over this many devices (as many as before)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     args = parser.parse(argv)
 
     from ganjax import records
 
     record = records.read_request(args.out)
+    if args.devices is not None:
+        record = dataclasses.replace(record, device=record.device | {"count": args.devices})
     start(cache=True, fast=not record.deterministic)
     return play(args.out, record, records.rebuild(args.out, record, args.data_dir), args.quiet)
 
@@ -240,6 +246,25 @@ def data(argv: Sequence[str]) -> int:
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, [*widths, 0])).rstrip())
     return 0
+
+
+def bench(argv: Sequence[str]) -> int:
+    """time the library; list the benchmarks without a name"""
+    folders = [folder for folder in (Path(__file__).resolve().parent.parent / "benchmarks", Path("benchmarks")) if folder.is_dir()]
+    texts = {path: path.read_text() for folder in folders for path in sorted(folder.glob("*.py"))}
+    found = {path.stem: path for path, text in texts.items() if "__main__" in text}  # the nearest folder wins
+    if not found:
+        raise ValueError("there is no folder benchmarks here: the benchmarks come with the source, not with the package")
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: ganjax bench [NAME …]\n\n`ganjax bench NAME --help` lists its options; --out FOLDER keeps the numbers.\n")
+        for name, path in sorted(found.items()):
+            print(f"{name:<8} {(ast.get_docstring(ast.parse(texts[path])) or '').splitlines()[0]}")
+        return 0
+    if argv[0] not in found:
+        near = difflib.get_close_matches(argv[0], found, 1)
+        raise ValueError(f"there is no benchmark {argv[0]}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(found)}"))
+    paths = os.pathsep.join(filter(None, (str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH"))))
+    return subprocess.call([sys.executable, str(found[argv[0]]), *argv[1:]], env=os.environ | {"PYTHONPATH": paths})
 
 
 def new_file(path: Path, *endings: str) -> None:

@@ -10,6 +10,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ganjax import experiment as ex
-from ganjax import figures, folder, play
+from ganjax import figures, folder, mesh, play
 from ganjax.checkpoint import Checkpoints
+from ganjax.data.pages import turning
 from ganjax.experiment import Experiment
 from ganjax.game import Game
 from ganjax.keys import stream
@@ -42,21 +44,25 @@ def carry_on(out: Path, record: Request, built: Experiment, quiet: bool = False)
     if (out / "digest.json").is_file():
         return json.loads((out / "digest.json").read_text())
     game = at_precision(built.game, record.precision)
-    data = jax.device_put(built.data)
     measure = jax.jit(built.measure)
     checkpoints = Checkpoints(out / "checkpoints", record.tie)
-    found = checkpoints.restore(template(game, record, data))
-    at, lanes = found or (0, lanes_at_start(game, record, data))
+    with mesh.over(devices := record.device["count"]):
+        data = mesh.placed(built.data)
+        found = checkpoints.restore(template(game, record, data))
+        at, lanes = found or (0, lanes_at_start(game, record, data))
+        pages = turning(data, at, drawn(game, data), partial(jax.device_put, device=mesh.home()))
     rows = folder.cut(out / "metrics.jsonl", at)
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     dead = diverged(record, lanes, at)
 
     with interrupts() as caught, progress(record.steps, at, quiet) as bar:
-        n = 1
+        n, (end, page) = 1, next(pages)
         while at < record.steps and len(dead) < len(record.seeds):
-            boundary = min(record.steps, *((at // every + 1) * every for every in (record.every, record.save_every)))
+            end, page = next(pages) if at == end else (end, page)
+            boundary = min(record.steps, end, *((at // every + 1) * every for every in (record.every, record.save_every)))
             started, n = time.perf_counter(), min(n, boundary - at)
-            lanes = [play.run(game, lane, data, n)[0] if alive(lane, at) else lane for lane in lanes]
+            with mesh.over(devices):  # here alone: what is measured has batches of its own
+                lanes = [play.run(game, lane, page, n)[0] if alive(lane, at) else lane for lane in lanes]
             jax.block_until_ready(lanes)
             took, at = time.perf_counter() - started, at + n
             n = max(1, min(2 * n, int(n * SECONDS / took) + 1))
@@ -105,6 +111,12 @@ def numbers_of(
         numbers |= ex.call(built.judge, players, data, stream(state.key, "judge"))
     plain = {name: np.asarray(value).item() for name, value in jax.device_get(numbers).items()}
     return {name: value if np.isfinite(value) else None for name, value in plain.items()}
+
+
+def drawn(game: Game, data: Any) -> int:
+    """The rows that a step draws from the data."""
+    batch, times = jax.eval_shape(game.draw, data, jax.random.key(0)), len(game.turns) if game.fresh == "turn" else 1
+    return times * max((leaf.shape[0] for leaf in jax.tree.leaves(batch) if leaf.ndim), default=1)
 
 
 def samples(built: Experiment, game: Game, state: play.State, n: int) -> np.ndarray:

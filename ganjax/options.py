@@ -44,7 +44,7 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast")
+COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +55,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lanes", choices=("auto", "vmap", "sequential"), default="auto", help="how a population is played")
     parser.add_argument("--every", type=whole(1), help="steps between measurements (a twentieth of the run)")
     parser.add_argument("--save-every", type=whole(1), help="steps between checkpoints (a tenth of the run)")
+    parser.add_argument("--devices", type=whole(0), default=1, help="lay each batch over this many devices; 0 and 1: the first alone")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of the computation")
     add_start(parser)
 

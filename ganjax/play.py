@@ -5,7 +5,7 @@ Everything is a pure function of (game, data, seed); a population is a State wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from flax import struct
 from jax import Array
 from jax.typing import ArrayLike
 
+from ganjax import mesh
 from ganjax.game import Bound, Game, Player, Tree
 from ganjax.keys import stream
 
@@ -28,6 +29,7 @@ class State(struct.PyTreeNode):
     """All that a game carries from step to step."""
 
     step: Array  # int32
+    alive: Array  # bool; False once a gradient was not finite
     key: Array  # of the seed; never changes
     params: dict[str, Tree]
     opt: dict[str, Tree]  # of the optimisers
@@ -65,6 +67,7 @@ def _init(game: Game, key: Array, data: Any) -> State:
     _check(game, log, memory)
     return State(
         step=jnp.int32(0),
+        alive=jnp.bool_(True),
         key=key,
         params=params,
         opt={name: player.rest(params[name]) for name, player in game.players.items()},
@@ -127,23 +130,36 @@ def turn(game: Game, data: Any, movers: Sequence[str], state: State, key: Array)
 
     The new memory is in what was returned, not in the state: a step commits it at its end.
     """
-    batch = game.draw(data, stream(key, "draw"))
+    batch = mesh.spread(game.draw(data, stream(key, "draw")))
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
     grads, out = field(game, state.params, batch, stream(key, "loss"), movers, **rest)
-    params, opt, ema, aux = dict(state.params), dict(state.opt), dict(state.ema), dict(state.aux)
-    for name in movers:
-        player = game.players[name]
-        params[name], opt[name] = player.move(grads[name], opt[name], params[name])
-        if name in ema:
-            ema[name] = jax.tree.map(lambda a, p, d=player.ema: d * a + (1 - d) * p, ema[name], params[name])
-        if name in aux:
-            aux[name] = player.collect(params[name], aux[name], "aux", *player.zeros())
-    return state.replace(params=params, opt=opt, ema=ema, aux=aux), out
+    alive = state.alive & jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(grads)))
+
+    def moved() -> State:
+        params, opt, ema, aux = dict(state.params), dict(state.opt), dict(state.ema), dict(state.aux)
+        for name in movers:
+            player = game.players[name]
+            params[name], opt[name] = player.move(grads[name], opt[name], params[name])
+            if name in ema:
+                ema[name] = jax.tree.map(lambda a, p, d=player.ema: d * a + (1 - d) * p, ema[name], params[name])
+            if name in aux:
+                aux[name] = player.collect(params[name], aux[name], "aux", *player.zeros())
+        return state.replace(params=params, opt=opt, ema=ema, aux=aux)
+
+    return _where(alive, moved, state).replace(alive=alive), out
+
+
+def _where(alive: Array, new: Callable[[], State], old: State) -> State:
+    # A branch compiles faster than a select of every leaf, but on an accelerator it costs a round trip to the host, and there the
+    # select is fused with the update.
+    if jax.default_backend() == "cpu":
+        return jax.lax.cond(alive, new, lambda: old)
+    return jax.tree.map(lambda a, b: b if a is b else jnp.where(alive, a, b), new(), old)
 
 
 def _skip(game: Game, data: Any, state: State, key: Array) -> tuple[State, dict[str, Any]]:
     """A turn whose condition does not hold: nobody moves, everything is looked at."""
-    batch = game.draw(data, stream(key, "draw"))
+    batch = mesh.spread(game.draw(data, stream(key, "draw")))
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
     return state, game.evaluate(state.params, batch, stream(key, "loss"), **rest)
 
@@ -151,7 +167,7 @@ def _skip(game: Game, data: Any, state: State, key: Array) -> tuple[State, dict[
 def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
     """All turns of one step. The log holds each mover's loss before its own (last) turn, and the last turn's value of everything else.
 
-    A step that would leave a parameter non-finite is not taken: the state stays, at its step, as it was.
+    A turn with a gradient that is not finite is not taken, and from then on nobody moves: the state stays at that step.
     """
     key = jax.random.fold_in(state.key, state.step)
     new, memory = state, state.memory
@@ -170,13 +186,9 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
         memory = out.pop("memory", memory)
         own = {name: value for name, value in out.items() if name in t.movers or name not in game.movers}  # type: ignore[union-attr]
         new = new.replace(log={**new.log, **own})
-    new = new.replace(step=new.step + 1, memory=memory)
-    # A sum overflows only where the parameters are lost anyway. A branch compiles faster than a select of every leaf,
-    # but on an accelerator it costs a round trip to the host.
-    finite = jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(new.params)))
-    if jax.default_backend() == "cpu":
-        return jax.lax.cond(finite, lambda: new, lambda: state), new.log
-    return jax.tree.map(partial(jnp.where, finite), new, state), new.log
+    memory, log = jax.tree.map(partial(jnp.where, new.alive), (memory, new.log), (state.memory, state.log))
+    new = mesh.whole(new.replace(step=new.step + new.alive, memory=memory, log=log))
+    return new, new.log
 
 
 def _loop(game: Game, state: State, data: Any, steps: Array, capacity: int) -> tuple[State, Log]:
@@ -210,6 +222,7 @@ def run(
         raise ValueError(f"a run plays 0 or more steps, its form is auto, scan or dispatch; got {steps} steps, form {form!r}")
     if form == "auto":
         form = "dispatch" if game.convolves and jax.default_backend() == "cpu" else "scan"
+    state, data = mesh.placed((state, data)) if mesh.devices() > 1 else (state, data)
     logs: list[Log] = []
     if form == "dispatch":
         for _ in range(steps):

@@ -15,7 +15,7 @@ from flax import struct
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
-from ganjax import keys
+from ganjax import keys, mesh
 
 Shape = tuple[int, ...]
 Tree = Any  # a pytree of arrays
@@ -189,8 +189,8 @@ class Bound(struct.PyTreeNode):
             raise ValueError(f"{self.name} sees no input, so it has no noise")
         shape, key = self.player.inputs[0], keys.stream(key, self.name, "noise")
         if self.player.n is None or not each:
-            return self.player.prior(key, (B, *shape))
-        return jax.vmap(lambda key: self.player.prior(key, (B, *shape)), out_axes=1)(keys.members(key, self.n))
+            return mesh.spread(self.player.prior(key, (B, *shape)))
+        return mesh.spread(jax.vmap(lambda key: self.player.prior(key, (B, *shape)), out_axes=1)(keys.members(key, self.n)))
 
     def _stream(self, key: Array | None) -> Array | None:
         return None if key is None else keys.stream(key, self.name)
@@ -242,7 +242,12 @@ class Bound(struct.PyTreeNode):
         inner = self._over(call, axes - 1)
 
         def mapped(key: Array | None, *xs: Array) -> Array:
-            keyed = None if key is None else keys.members(key, xs[0].shape[1])
+            n = xs[0].shape[1]
+            keyed = None if key is None else keys.members(key, n)
+            # Under vmap a convolution merges the axis with B, as its slower part, and over a mesh that gathers the whole batch.
+            if mesh.devices() > 1 and self.player.convolves:
+                outs = [inner(None if keyed is None else keyed[i], *(x[:, i] for x in xs)) for i in range(n)]
+                return jax.tree.map(lambda *out: jnp.stack(out, 1), *outs)
             return jax.vmap(inner, (None if key is None else 0, *[1] * len(xs)), out_axes=1)(keyed, *xs)
 
         return mapped

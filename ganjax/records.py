@@ -20,7 +20,7 @@ import numpy as np
 
 import ganjax
 from ganjax import experiment as ex
-from ganjax import figures, folder, play
+from ganjax import figures, folder, mesh, play
 from ganjax.experiment import Experiment, File
 from ganjax.game import Game
 
@@ -41,7 +41,7 @@ class Request:
     precision: str
     deterministic: bool
     versions: dict[str, str]
-    device: dict[str, Any]  # {"kind", "count", "cores"}
+    device: dict[str, Any]  # {"kind", "count", "cores"}; count: those that the run is laid over
 
     @property
     def tie(self) -> str:
@@ -62,6 +62,7 @@ def request(
     save_every: int | None = None,
     precision: str = "float32",
     fast: bool = False,
+    devices: int = 1,
 ) -> tuple[Request, Experiment]:
     """The record of a run and its experiment, built. Raises ValueError, one line, where an option is wrong."""
     built = file.build(options)
@@ -82,9 +83,10 @@ def request(
         deterministic=not fast,
         versions={"python": platform.python_version(), "ganjax": ganjax.__version__}
         | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
-        device={"kind": jax.devices()[0].device_kind, "count": jax.device_count(), "cores": cores()},
+        device={"kind": jax.devices()[0].device_kind, "count": max(1, devices), "cores": cores()},
     )
-    template(built.game, record, built.data)
+    with mesh.over(devices):
+        template(built.game, record, built.data)
     figures.samples(built.data, np.zeros(made(built, 2).shape), 0.0, 1.0)  # refuses, before any time is spent, what it cannot draw
     return record, built
 

@@ -262,7 +262,8 @@ def test_a_game_that_is_lost_stays_where_it_was():
     for seed in range(4):
         alone, _ = play.run(game, play.init(game, seeds[seed], {}), {}, 2 if lost[seed] else 5)
         longer, own = play.run(game, play.init(game, seeds[seed], {}), {}, 5)
-        assert same_bits(alone, longer)
+        assert longer.alive == (not lost[seed])
+        assert same_bits(alone.replace(alive=longer.alive), longer)
         assert same_bits(alone.params, jax.tree.map(lambda leaf, seed=seed: leaf[seed], state.params))
         assert np.isinf(own["U"]).any() == lost[seed]
     np.testing.assert_array_equal(np.isinf(log["U"]), np.arange(5)[:, None] >= np.where(lost, 2, 5))

@@ -1,6 +1,7 @@
 """Data sets by name or path: host arrays that live on the device, and one pure function that draws batches of them by key.
 
-`find(name)` knows a set without reading it, `find(name).load()` reads it, `draw(data, key, n)` makes a batch. What a name may be: a toy
+`find(name)` knows a set without reading it, `find(name).load()` reads it, `draw(data, key, n)` makes a batch; what is too large for the
+device is played by pages. What a name may be: a toy
 mixture (`ring`), `digits`, a prepared TFDS set (`mnist`, `emoji_styles:google`), a folder of images or an `.npz` file of your own.
 """
 
@@ -56,13 +57,11 @@ def find(
 def points_or_images(name: str, data_dir: str | None = None, **how: Any) -> Set:
     """The set of a name or path, where a dense game can play on it: points [D], or images [H, W, 1 or 3]; arguments as in `find`.
 
-    Raises ValueError, one line, for another shape, and for a set that is too large to live on the device.
+    Raises ValueError, one line, for another shape.
     """
     found = find(name, data_dir, **how)
     if len(found.shape) != 1 and not (len(found.shape) == 3 and found.shape[-1] in (1, 3)):
         raise ValueError(f"{found.name} has examples of shape {list(found.shape)}; this game plays on points, or images of 1 or 3 channels")
-    if not found.resident:
-        raise ValueError(f"{found.name} has {found.bytes / 2**30:.1f} GiB, and this game plays on sets that live on the device")
     return found
 
 

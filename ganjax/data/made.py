@@ -19,7 +19,7 @@ def find(name: str, data_dir: str | None = None, split: str = "train") -> Set:
     compose, shape = MADE[name]
 
     def load() -> Arrays:
-        arrays = digits.load()
+        arrays = digits.read()
         assert isinstance(arrays, dict)
         rows = derived.triples(random.key(0), derived.MADGAN_TRIPLES, len(arrays["x"]))
         return {field: np.asarray(values) for field, values in compose(arrays["x"], arrays["label"], rows).items()}

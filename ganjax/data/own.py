@@ -97,7 +97,7 @@ def fit(found: Set, size: int | None = None, channels: int | None = None, crop: 
         raise ValueError(f"{found.name}: {width} x {height} would be distorted to {shape[1]} x {shape[0]}: ask for a crop")
 
     def load() -> Arrays:
-        return resized(found.load())  # type: ignore[arg-type]
+        return resized(found.read())  # type: ignore[arg-type]
 
     def rows(chosen: np.ndarray) -> dict[str, np.ndarray]:
         return resized(found.rows(chosen))  # type: ignore[misc]
@@ -111,7 +111,7 @@ def fit(found: Set, size: int | None = None, channels: int | None = None, crop: 
         return np.stack([images.fitted(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), shape, crop) for image in x])
 
     growth = math.prod(shape) / math.prod(found.shape)
-    return replace(found, shape=shape, load=load, bytes=round(found.bytes * growth), rows=found.rows and rows)
+    return replace(found, shape=shape, read=load, bytes=round(found.bytes * growth), rows=found.rows and rows)
 
 
 def whole(name: str, split: str) -> None:

@@ -20,7 +20,7 @@ def stream(found: Set, seed: int, n: int, step: int = 0, threads: int = 8) -> It
         raise ValueError("streaming needs Grain: pip install 'ganjax[grain]'") from error
     rows, size = found.rows, found.examples
     if rows is None:
-        data = found.load()
+        data = found.read()
         if isinstance(data, Mixture):
             raise ValueError(f"{found.name} is a mixture: it is drawn from, not streamed")
         arrays, size = data, len(data["x"])
