@@ -145,7 +145,9 @@ class InstanceNorm(nn.Module):
     def __call__(self, x: Array) -> Array:
         dtype, axes = x.dtype, tuple(range(1, x.ndim - 1))
         x = x.astype(jnp.float32)
-        y = (x - x.mean(axes, keepdims=True)) * jax.lax.rsqrt(x.var(axes, keepdims=True) + self.eps)
+        # With keepdims the compiler no longer sees that several movers need the same pass.
+        mean, rstd = (jnp.expand_dims(s, axes) for s in (x.mean(axes), jax.lax.rsqrt(x.var(axes) + self.eps)))
+        y = (x - mean) * rstd
         if self.learned:
             y = y * self.param("scale", nn.initializers.ones, x.shape[-1:]) + self.param("bias", nn.initializers.zeros, x.shape[-1:])
         return y.astype(dtype)

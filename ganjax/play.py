@@ -125,12 +125,11 @@ def field(
     return {name: grads for name, (grads, _) in turns.items()}, turns[movers[0]][1]
 
 
-def turn(game: Game, data: Any, movers: Sequence[str], state: State, key: Array) -> tuple[State, dict[str, Any]]:
+def turn(game: Game, batch: Any, movers: Sequence[str], state: State, key: Array) -> tuple[State, dict[str, Any]]:
     """The movers step at once along the field: the new state, and what `losses` returned before they moved.
 
     The new memory is in what was returned, not in the state: a step commits it at its end.
     """
-    batch = mesh.spread(game.draw(data, stream(key, "draw")))
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
     grads, out = field(game, state.params, batch, stream(key, "loss"), movers, **rest)
     alive = state.alive & jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(grads)))
@@ -157,9 +156,8 @@ def _where(alive: Array, new: Callable[[], State], old: State) -> State:
     return jax.tree.map(lambda a, b: b if a is b else jnp.where(alive, a, b), new(), old)
 
 
-def _skip(game: Game, data: Any, state: State, key: Array) -> tuple[State, dict[str, Any]]:
+def _skip(game: Game, batch: Any, state: State, key: Array) -> tuple[State, dict[str, Any]]:
     """A turn whose condition does not hold: nobody moves, everything is looked at."""
-    batch = mesh.spread(game.draw(data, stream(key, "draw")))
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
     return state, game.evaluate(state.params, batch, stream(key, "loss"), **rest)
 
@@ -172,14 +170,17 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
     key = jax.random.fold_in(state.key, state.step)
     new, memory = state, state.memory
     for i, t in enumerate(game.turns):
-        k = jax.random.fold_in(key, i) if game.fresh == "turn" else key
+        if game.fresh == "turn" or i == 0:
+            k = jax.random.fold_in(key, i) if game.fresh == "turn" else key
+            # Held fast, or the compiler draws anew for each of its readers.
+            batch = jax.lax.optimization_barrier(mesh.spread(game.draw(data, stream(k, "draw"))))
         if t.when is None:  # type: ignore[union-attr]
-            new, out = turn(game, data, t.movers, new, k)  # type: ignore[union-attr]
+            new, out = turn(game, batch, t.movers, new, k)  # type: ignore[union-attr]
         else:
             new, out = jax.lax.cond(
                 t.when(new.step, new.log),  # type: ignore[union-attr]
-                partial(turn, game, data, t.movers),  # type: ignore[union-attr]
-                partial(_skip, game, data),
+                partial(turn, game, batch, t.movers),  # type: ignore[union-attr]
+                partial(_skip, game, batch),
                 new,
                 k,
             )
@@ -187,8 +188,7 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
         own = {name: value for name, value in out.items() if name in t.movers or name not in game.movers}  # type: ignore[union-attr]
         new = new.replace(log={**new.log, **own})
     memory, log = jax.tree.map(partial(jnp.where, new.alive), (memory, new.log), (state.memory, state.log))
-    new = mesh.whole(new.replace(step=new.step + new.alive, memory=memory, log=log))
-    return new, new.log
+    return mesh.whole(new.replace(step=new.step + new.alive, memory=memory, log=log)), new.log
 
 
 def _loop(game: Game, state: State, data: Any, steps: Array, capacity: int) -> tuple[State, Log]:

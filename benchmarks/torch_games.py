@@ -1,0 +1,234 @@
+"""The games of cases.py in PyTorch: the same nets with the same parameters, the same losses, fakes made once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as flax_nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from cases import Case
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss, softplus
+
+from ganjax.data import Mixture
+from ganjax.nets import MLP, dcgan, translate
+
+Nets = Mapping[str, nn.Module]
+Batch = dict[str, Tensor]
+
+
+class Apply(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The function of x."""
+        return self.function(x)
+
+
+class Residual(nn.Sequential):
+    """x plus the layers of x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum."""
+        return x + super().forward(x)
+
+
+def norm(width: int) -> nn.Module:
+    """Batch norm by the batch's own statistics."""
+    return nn.BatchNorm2d(width, track_running_stats=False)
+
+
+def twin(net: flax_nn.Module, sees: tuple[int, ...]) -> nn.Sequential:
+    """The same net in PyTorch, its layers in the order of calls; images are [B, C, H, W]. Raises ValueError for a net that has no twin."""
+    if isinstance(net, MLP):
+        return nn.Sequential(*_mlp(net, sees))
+    if isinstance(net, dcgan.Generator):
+        return nn.Sequential(*_generator(net, *sees))
+    if isinstance(net, dcgan.Discriminator):
+        return nn.Sequential(*_discriminator(net, *sees))
+    if isinstance(net, translate.ResNet):
+        return nn.Sequential(*_resnet(net, sees[-1]))
+    if isinstance(net, translate.PatchGAN):
+        return nn.Sequential(*_patchgan(net, sees[-1]))
+    raise ValueError(f"{type(net).__name__} has no twin in PyTorch")
+
+
+def _mlp(net: MLP, sees: tuple[int, ...]) -> Iterable[nn.Module]:
+    widths = [*sees, *net.widths]
+    for below, width in itertools.pairwise(widths):
+        yield from (nn.Linear(below, width), nn.ReLU())
+    yield nn.Linear(widths[-1], net.out[0] if net.out else 1)
+    if not net.out:
+        yield Apply(lambda x: x[:, 0])
+
+
+def _generator(net: dcgan.Generator, z: int) -> Iterable[nn.Module]:
+    n = dcgan.halvings(net.out[:-1])
+    widths = [net.width << (n - 1 - i) for i in range(n)]
+    yield nn.Linear(z, 16 * widths[0], bias=False)
+    yield Apply(lambda x: x.view(-1, 4, 4, widths[0]).permute(0, 3, 1, 2))
+    yield from (norm(widths[0]), nn.ReLU())
+    for below, width in itertools.pairwise(widths):
+        yield from (nn.ConvTranspose2d(below, width, 4, 2, 1, bias=False), norm(width), nn.ReLU())
+    yield from (nn.ConvTranspose2d(widths[-1], net.out[-1], 4, 2, 1, bias=False), nn.Tanh())
+
+
+def _discriminator(net: dcgan.Discriminator, side: int, _: int, channels: int) -> Iterable[nn.Module]:
+    widths = [channels, *(net.width << i for i in range(dcgan.halvings((side, side))))]
+    for i, (below, width) in enumerate(itertools.pairwise(widths)):
+        yield nn.Conv2d(below, width, 4, 2, 1, bias=False)
+        if i:
+            yield norm(width)
+        yield nn.LeakyReLU(0.2)
+    yield Apply(lambda x: x.permute(0, 2, 3, 1).reshape(len(x), -1))
+    yield nn.Linear(16 * widths[-1], 1, bias=False)
+    yield Apply(lambda x: x[:, 0])
+
+
+def _resnet(net: translate.ResNet, channels: int) -> Iterable[nn.Module]:
+    def same(below: int, width: int) -> list[nn.Module]:
+        return [nn.ReflectionPad2d(1), nn.Conv2d(below, width, 3, bias=False), nn.InstanceNorm2d(width)]
+
+    w = net.width
+    yield from (nn.ReflectionPad2d(3), nn.Conv2d(channels, w, 7, bias=False), nn.InstanceNorm2d(w), nn.ReLU())
+    for below, width in ((w, 2 * w), (2 * w, 4 * w)):
+        yield from (nn.Conv2d(below, width, 3, 2, 1, bias=False), nn.InstanceNorm2d(width), nn.ReLU())
+    for _ in range(net.blocks):
+        yield Residual(*same(4 * w, 4 * w), nn.ReLU(), *same(4 * w, 4 * w))
+    for below, width in ((4 * w, 2 * w), (2 * w, w)):
+        yield from (nn.ConvTranspose2d(below, width, 3, 2, 1, 1, bias=False), nn.InstanceNorm2d(width), nn.ReLU())
+    yield from (nn.ReflectionPad2d(3), nn.Conv2d(w, net.channels, 7), nn.Tanh())
+
+
+def _patchgan(net: translate.PatchGAN, channels: int) -> Iterable[nn.Module]:
+    widths = [net.width * min(1 << i, 8) for i in range(net.depth + 1)]
+    yield from (nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2))
+    for i, (below, width) in enumerate(itertools.pairwise(widths), 1):
+        stride = 2 if i < net.depth else 1
+        yield from (nn.Conv2d(below, width, 4, stride, 1, bias=False), nn.InstanceNorm2d(width), nn.LeakyReLU(0.2))
+    yield from (nn.Conv2d(widths[-1], 1, 4, 1, 1), Apply(lambda x: x[:, 0]))
+
+
+def leaves(net: flax_nn.Module, sees: tuple[int, ...], tree: Any) -> list[np.ndarray]:
+    """A tree like the Flax net's parameters as arrays in PyTorch's layouts, in the order of `twin(net, sees).parameters()`."""
+    order: list[tuple[str, ...]] = []
+
+    def note(call: Callable[..., Any], args: Any, kwargs: Any, context: flax_nn.module.InterceptorContext) -> Any:
+        y = call(*args, **kwargs)
+        own = context.module.variables.get("params", {})
+        if context.method_name == "__call__" and not any(isinstance(value, Mapping) for value in own.values()):
+            order.extend((*context.module.path, name) for name in ("kernel", "scale", "bias") if name in own)
+        return y
+
+    with flax_nn.intercept_methods(note):
+        jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, *sees)))
+    found = []
+    for path in order:
+        leaf = tree
+        for name in path:
+            leaf = leaf[name]
+        array = np.asarray(leaf, np.float32)
+        found.append(array.transpose(*range(array.ndim - 1, array.ndim - 3, -1), *range(array.ndim - 2)) if array.ndim > 1 else array)
+    return found
+
+
+def losses(nets: Nets, batch: Batch) -> dict[str, Tensor]:
+    """What each player minimises, as in cases.py; the noise is in the batch."""
+    x = batch["x"]
+    if "F" not in nets:
+        G, D = nets["G"], nets["D"]
+        fake = D(G(batch["z"]))
+        return {"D": (softplus(-D(x)) + softplus(fake)).mean(), "G": softplus(-fake).mean()}
+    G, F, D_X, D_Y, y = nets["G"], nets["F"], nets["D_X"], nets["D_Y"], batch["y"]
+    fake_y, fake_x = G(x), F(y)
+    cycle = 10 * (l1_loss(F(fake_y), x) + l1_loss(G(fake_x), y))
+    by_x, by_y = D_X(fake_x), D_Y(fake_y)
+    return {
+        "G": (by_y - 1).square().mean() + cycle + 5 * l1_loss(G(y), y),
+        "F": (by_x - 1).square().mean() + cycle + 5 * l1_loss(F(x), x),
+        "D_X": 0.5 * ((D_X(x) - 1).square() + by_x.square()).mean(),
+        "D_Y": 0.5 * ((D_Y(y) - 1).square() + by_y.square()).mean(),
+    }
+
+
+class Peer(NamedTuple):
+    """A game in PyTorch: its nets and a function that plays a step."""
+
+    nets: Nets
+    step: Callable[[], None]
+
+
+def peer(case: Case, params: Mapping[str, Any], device: str, precision: str, compiled: bool = False) -> Peer:
+    """The case with these parameters; Adam is fused, convolutions run channels last, bfloat16 is autocast."""
+    raw: dict[str, nn.Module] = {}
+    for name, player in case.game.players.items():
+        net = twin(player.net, player.inputs[0])
+        with torch.no_grad():
+            for own, array in zip(net.parameters(), leaves(player.net, player.inputs[0], params[name]), strict=True):
+                own.copy_(torch.tensor(array))
+        raw[name] = net.to(device, memory_format=torch.channels_last)
+    nets = {name: torch.compile(net) for name, net in raw.items()} if compiled else raw
+    gpu = device != "cpu"
+    adam = {name: torch.optim.Adam(net.parameters(), case.lr, (0.5, 0.999), fused=True, capturable=gpu) for name, net in raw.items()}
+    draw = drawn(case, device)
+
+    def cast() -> torch.autocast:
+        return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+
+    def differentiate(loss: Tensor, *names: str, keep: bool = False) -> None:
+        own = [p for name in names for p in raw[name].parameters()]
+        for p, grad in zip(own, torch.autograd.grad(loss, own, retain_graph=keep)):
+            p.grad = grad
+
+    def alternating() -> None:
+        batch = draw()
+        with cast():
+            fake = nets["G"](batch["z"])
+            loss = (softplus(-nets["D"](batch["x"])) + softplus(nets["D"](fake.detach()))).mean()
+        differentiate(loss, "D")
+        adam["D"].step()
+        with cast():
+            loss = softplus(-nets["D"](fake)).mean()
+        differentiate(loss, "G")
+        adam["G"].step()
+
+    def at_once() -> None:
+        with cast():
+            found = losses(nets, draw())
+        differentiate(found["G"] + found["F"], "G", "F", keep=True)
+        differentiate(found["D_X"] + found["D_Y"], "D_X", "D_Y")
+        for optimiser in adam.values():
+            optimiser.step()
+
+    return Peer(nets, at_once if "F" in nets else alternating)
+
+
+def drawn(case: Case, device: str) -> Callable[[], Batch]:
+    """Draws a batch and noise on the device, as the case does."""
+    data, B, sees = case.data, case.batch, case.game.players["G"].inputs[0]
+    if isinstance(data, Mixture):
+        mean, sd = (torch.tensor(np.asarray(field), device=device) for field in (data.mean, data.sd))
+
+        def points() -> Batch:
+            mode = torch.randint(len(mean), (B,), device=device)
+            x = mean[mode] + sd[mode, None] * torch.randn(B, mean.shape[1], device=device)
+            return {"x": x, "z": torch.randn(B, *sees, device=device)}
+
+        return points
+    arrays = {name: torch.tensor(np.asarray(values), device=device) for name, values in data.items()}
+
+    def images() -> Batch:
+        rows = torch.randint(len(arrays["x"]), (B,), device=device)
+        batch = {name: values[rows].permute(0, 3, 1, 2).float() / 127.5 - 1 for name, values in arrays.items()}
+        return batch if len(sees) > 1 else batch | {"z": torch.randn(B, *sees, device=device)}
+
+    return images

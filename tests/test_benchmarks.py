@@ -1,0 +1,131 @@
+"""Benchmarks: what is timed is what is said, every script answers for itself, and PyTorch plays the same games."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from runs import call
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+import cases
+import timing
+
+BENCHMARKS = Path(timing.__file__).parent
+SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py") if "__main__" in path.read_text())
+
+
+def module(name):
+    """A script, imported under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+class Clock:
+    """A clock that only variants move; it notes who plays."""
+
+    def __init__(self):
+        self.now, self.plays = 0.0, []
+
+    def perf_counter(self):
+        return self.now
+
+    process_time = perf_counter
+
+    def variant(self, name, step_s, compile_s):
+        def steps(n):
+            self.now += n * step_s + (compile_s if name not in self.plays else 0)
+            self.plays.append(name)
+
+        return steps
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    return clock
+
+
+def test_blocks_alternate_and_compilation_is_counted_apart(clock):
+    variants = {"slow": clock.variant("slow", 0.05, 7), "fast": clock.variant("fast", 0.01, 3)}
+    times = timing.interleaved(variants, 4, target_s=0.5)
+    assert clock.plays[-8:] == ["slow", "fast"] * 4
+    for name, step_s, compile_s in (("slow", 0.05, 7), ("fast", 0.01, 3)):
+        assert times[name].first_s == pytest.approx(compile_s + step_s)
+        assert times[name].steps == pytest.approx(0.5 / step_s, abs=1)
+        assert times[name].blocks == times[name].work == pytest.approx([step_s] * 4)
+        assert times[name].row()["ms"] == pytest.approx(1000 * step_s)
+    assert timing.ratio(times["slow"].blocks, times["fast"].blocks) == pytest.approx({"median": 5, "low": 5, "high": 5})
+
+
+def test_a_block_has_at_least_one_step_and_ends(clock):
+    assert timing.block(clock.variant("long", 9, 0), 0.5) == 1
+    assert timing.block(clock.variant("short", 1e-9, 0), 0.5) == timing.LONGEST
+
+
+def test_ratios_are_of_neighbours_not_of_medians():
+    assert timing.ratio([2.0, 40.0, 6.0], [1.0, 10.0, 2.0]) == {"median": 3, "low": 2, "high": 4}
+
+
+def test_a_table_lines_up():
+    rows = [{"name": "a", "ms": 1234.5, "n": 3}, {"name": "bcd", "ms": 0.012345}]
+    assert timing.table(rows).split("\n") == ["name      ms  n", "a       1234  3", "bcd   0.0123"]
+
+
+def test_a_game_goes_on_from_block_to_block():
+    case = cases.ring(batch=4, width=4)
+    variant = timing.played(case.game, jax.random.key(0), case.data)
+    assert [int(variant(n).step) for n in (1, 3, 2)] == [1, 4, 6]
+    with pytest.raises(ValueError, match="there is no case rign; there are ring, dcgan32"):
+        cases.named("rign")
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name != "peers"])
+def test_every_script_tells_its_options(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        module(name).main(["--help"])
+    assert "--blocks" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="did you mean --blocks"):
+        module(name).main(["--bloks", "2"])
+
+
+def test_the_command_lists_and_runs_them(tmp_path, capfd):
+    status, out, _ = call("bench")
+    assert status == 0
+    lines = [line.split(maxsplit=1) for line in out.strip().split("\n")[-len(SCRIPTS) :]]
+    assert [line[0] for line in lines] == SCRIPTS
+    assert all(line[1].endswith("?") for line in lines)
+    assert call("bench", "stpe") == (2, "", "ganjax: there is no benchmark stpe: did you mean step?\n")
+    assert call("bench", "step", "rign")[0] == 2
+    assert capfd.readouterr().err.startswith("ganjax: there is no case rign")
+
+
+def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(cases, "CASES", {"small": lambda batch=4: cases.ring(batch, width=4)})
+    monkeypatch.setattr(timing, "ceilings", lambda precisions: dict.fromkeys(precisions, 0.5))
+    asked = ["small", "--batch", "8", "--inspect", "--blocks", "2", "--block-s", "0.001", "--out", str(tmp_path / "step.json")]
+    module("step").main(asked)
+    record = json.loads((tmp_path / "step.json").read_text())
+    (row,) = record["rows"]
+    assert row["images/s"] == pytest.approx(8 / row["ms"] * 1000)
+    assert row["of ceiling"] == pytest.approx(row["TFLOP/s"] / 0.5)
+    assert row["of needed"] == pytest.approx(1, rel=0.05)
+    assert row["low"] <= row["ms"] <= row["high"]
+    assert record["machine"]["jax"] == jax.__version__
+    assert record["options"]["blocks"] == 2
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is an extra")
+@pytest.mark.parametrize("case", [lambda: cases.ring(8, 16), lambda: cases.images(16, 3, 4, 8), lambda: cases.cyclegan(32, 1, 2, 4)])
+def test_pytorch_plays_the_same_game(case):
+    from ganjax import play
+
+    case, peers = case(), module("peers")
+    apart = peers.agreement(case, play.init(case.game, jax.random.key(0), case.data).params)
+    assert max(apart.values()) < 1e-4
