@@ -40,7 +40,7 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 def agreement(case: cases.Case, params: play.Tree) -> dict[str, float]:
     """How far both sides are apart, relative to the norm, in full float32: losses and gradients of each player.
 
-    Raises ValueError where they are further apart than 1e-4 (losses) or 1e-3 (gradients: sums of many cancelling terms).
+    Raises ValueError where they are further apart than 1e-4 (losses) or 3e-3 (gradients: sums of many cancelling terms).
     """
     key, players = jax.random.key(1), case.game.players
     batch = case.game.draw(case.data, key)
@@ -60,7 +60,7 @@ def agreement(case: cases.Case, params: play.Tree) -> dict[str, float]:
         flat = [np.concatenate([np.ravel(a) for a in arrays]) for arrays in (ours, [t.cpu().numpy() for t in theirs])]
         found[f"loss of {name}"] = difference(np.asarray(out[name]), losses[name].detach().cpu().numpy())
         found[f"gradient of {name}"] = difference(*flat)
-        if found[f"loss of {name}"] > 1e-4 or found[f"gradient of {name}"] > 1e-3:
+        if found[f"loss of {name}"] > 1e-4 or found[f"gradient of {name}"] > 3e-3:
             raise ValueError(f"both sides play another game: {found}")
     return found
 

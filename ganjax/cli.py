@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     argv = list(sys.argv[1:] if argv is None else argv)
-    commands = {"list": list_, "run": run, "resume": resume, "sample": sample, "reproduce": reproduce, "data": data, "bench": bench}
+    commands = {"list": list_, "run": run, "resume": resume, "sample": sample, "reproduce": reproduce}
+    commands |= {"report": report, "data": data, "bench": bench}
     try:
         if not argv or argv[0] in ("-h", "--help"):
             print(f"usage: ganjax {{{','.join(commands)}}} …\n\n" + "\n".join(f"  {name:<10} {f.__doc__}" for name, f in commands.items()))
@@ -201,17 +202,31 @@ def reproduce(argv: Sequence[str]) -> int:
     if args.table not in tables:
         near = difflib.get_close_matches(args.table, tables, 1)
         raise ValueError(f"there is no table {args.table}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(tables)}"))
-    file, table = tables[args.table]
+    file, _ = tables[args.table]
     start(args.cache, args.fast)
     from ganjax import launch
     from ganjax import tables as played
 
     out = args.out or Path("runs") / args.table.replace("/", "-")
-    how = {name: getattr(args, name) for name in ("seeds", "quick", "overwrite", "quiet", "data_dir")}
+    how = {name: getattr(args, name) for name in ("seeds", "quick", "fast", "overwrite", "quiet", "data_dir")}
     try:
-        print(played.play(file, table, out, **how))
+        print(played.play(file, args.table.partition("/")[2], out, **how))
     except launch.FailedError as error:
         return refuse(error, 1)
+    return 0
+
+
+def report(argv: Sequence[str]) -> int:
+    """make a page of the results of played tables"""
+    parser = Parser(prog="ganjax report", description="A page of the results that `ganjax reproduce` left, in Markdown.")
+    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="a table.json, or a folder that holds one")
+    parser.add_argument("--out", type=Path, required=True, help="a .md")
+    parser.add_argument("--overwrite", action="store_true", help="replace the page that is there")
+    args = parser.parse(argv)
+    new_file(args.out, ".md", overwrite=args.overwrite)
+    from ganjax.report import page
+
+    args.out.write_text(page(args.records))
     return 0
 
 
@@ -267,11 +282,11 @@ def bench(argv: Sequence[str]) -> int:
     return subprocess.call([sys.executable, str(found[argv[0]]), *argv[1:]], env=os.environ | {"PYTHONPATH": paths})
 
 
-def new_file(path: Path, *endings: str) -> None:
-    """Raises ValueError unless a file of one of these endings can be made there and none is."""
+def new_file(path: Path, *endings: str, overwrite: bool | None = None) -> None:
+    """Raises ValueError unless a file of one of these endings can be made there and none is, or it may be replaced (None: never)."""
     if path.suffix not in endings:
         raise ValueError(f"--out ends in {' or '.join(endings)}; got {path}")
-    if path.exists():
-        raise ValueError(f"{path} exists: choose another --out")
+    if path.exists() and not (overwrite and path.is_file()):
+        raise ValueError(f"{path} exists: choose another --out" + (" or say --overwrite" if overwrite is False else ""))
     if not path.absolute().parent.is_dir():
         raise ValueError(f"{path.parent} is no folder")

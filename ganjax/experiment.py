@@ -32,7 +32,7 @@ class Experiment:
     sample: Callable[..., Any]  # (key, n, *, …) -> what the generators make, [n, (K,) *shape]; jitted
     measure: Callable[..., Mapping[str, Any]] = _nothing  # (data, key, *, …) -> scalars, every so many steps; jitted
     judge: Callable[..., Mapping[str, float]] = _nothing  # (data, key, *, …) -> numbers, once at the end; host
-    figures: Callable[..., Mapping[str, Any]] = _nothing  # (data, samples [n, …], rows of metrics) -> {name: Matplotlib figure}; host
+    figures: Callable[..., Mapping[str, Any]] = _nothing  # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; host
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Table:
     columns: Sequence[str]
     seeds: int = 1
     paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # its numbers, by row and column
+    anchors: Callable[[str | None], Mapping[str, Mapping[str, float]]] = _nothing  # (data_dir) -> rows that no game plays; host
+    note: str = ""  # what a reader must know: whose numbers the paper's are, where the protocol departs
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def histogram(data: Mixture | ArrayLike, x: ArrayLike) -> Figure:
     return figure
 
 
-def grid(images: ArrayLike, low: float = 0.0, high: float = 1.0) -> Figure:
+def grid(images: ArrayLike, low: float = 0.0, high: float = 1.0, columns: int | None = None) -> Figure:
     """A contact sheet of images [n, H, W] or [n, H, W, C], or of K generators' images [n, K, H, W] or [n, K, H, W, C], a block for each.
 
     A last axis of 1 or 3 is taken for channels. low and high are black and white, what lies beyond is clipped, NaN is black. Each pixel of
@@ -128,7 +128,7 @@ def grid(images: ArrayLike, low: float = 0.0, high: float = 1.0) -> Figure:
         raise ValueError(f"images are wanted as [n, H, W], [n, H, W, C], [n, K, H, W] or [n, K, H, W, C], not {list(np.shape(images))}")
     n, k, height, width, _ = tiles.shape
     tiles = np.nan_to_num(np.clip((tiles - low) / (high - low), 0, 1))
-    columns = math.ceil(math.sqrt(n)) if k == 1 else min(n, 16)
+    columns = columns or (math.ceil(math.sqrt(n)) if k == 1 else min(n, 16))
     rows, scale, gap = math.ceil(n / columns), max(1, 640 // (columns * width)), 2
     tiles = tiles.repeat(scale, 2).repeat(scale, 3)
     cell = np.array(tiles.shape[2:4]) + gap

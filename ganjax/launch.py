@@ -90,9 +90,10 @@ def carry_on(out: Path, record: Request, built: Experiment, quiet: bool = False)
     if len(dead) == len(record.seeds):
         raise FailedError(f"{out}: every seed diverged, the last at step {max(dead.values())}; its checkpoint has the states before")
     states = dict(singles(record, lanes))
-    x = samples(built, game, next(state for seed, state in states.items() if seed not in dead), SHOWN)
+    first = next(state for seed, state in states.items() if seed not in dead)
+    x = samples(built, game, first, SHOWN)
     shown = {"samples": figures.samples(built.data, x, 0.0, 1.0), "curves": figures.curves(rows)}
-    for name, figure in {**shown, **built.figures(built.data, x, rows)}.items():
+    for name, figure in {**shown, **ex.call(built.figures, play.bound(game, first), built.data, x, rows)}.items():
         figures.save(figure, out / "figures" / f"{name}.png")
     digest = folder.digest({seed: state.params for seed, state in states.items()}, rows, record.steps)
     if dead:
@@ -150,7 +151,7 @@ def alive(lane: play.State, at: int) -> bool:
 
 
 def diverged(record: Request, lanes: Sequence[play.State], at: int) -> dict[int, int]:
-    """The seeds that are frozen, and the step at which each is: a step that leaves a parameter non-finite is never taken."""
+    """The seeds that are frozen, and the step at which each is: a turn in which a loss is not finite is never taken."""
     steps = np.concatenate([np.atleast_1d(lane.step) for lane in lanes])
     return {seed: int(step) for seed, step in zip(record.seeds, steps) if step < at}
 

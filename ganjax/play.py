@@ -29,7 +29,7 @@ class State(struct.PyTreeNode):
     """All that a game carries from step to step."""
 
     step: Array  # int32
-    alive: Array  # bool; False once a gradient was not finite
+    alive: Array  # bool; False once a mover's loss was not finite
     key: Array  # of the seed; never changes
     params: dict[str, Tree]
     opt: dict[str, Tree]  # of the optimisers
@@ -132,7 +132,7 @@ def turn(game: Game, batch: Any, movers: Sequence[str], state: State, key: Array
     """
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
     grads, out = field(game, state.params, batch, stream(key, "loss"), movers, **rest)
-    alive = state.alive & jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(grads)))
+    alive = state.alive & jnp.isfinite(jnp.stack([out[name] for name in movers])).all()
 
     def moved() -> State:
         params, opt, ema, aux = dict(state.params), dict(state.opt), dict(state.ema), dict(state.aux)
@@ -165,7 +165,7 @@ def _skip(game: Game, batch: Any, state: State, key: Array) -> tuple[State, dict
 def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
     """All turns of one step. The log holds each mover's loss before its own (last) turn, and the last turn's value of everything else.
 
-    A turn with a gradient that is not finite is not taken, and from then on nobody moves: the state stays at that step.
+    A turn in which a mover's loss is not finite is not taken, and from then on nobody moves: the state stays at that step.
     """
     key = jax.random.fold_in(state.key, state.step)
     new, memory = state, state.memory

@@ -1,41 +1,45 @@
-"""Plays the rows of a table, each into a folder of its own, and writes what came beside what the paper has."""
+"""Plays the rows of a table, each into a folder of its own, and leaves a record of what came beside what the paper has."""
 
 from __future__ import annotations
 
-import statistics
+import dataclasses
+import json
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ganjax import experiment as ex
 from ganjax import folder, launch, records
-from ganjax.experiment import File, Table
-
-Results = dict[str, dict[str, list[float]]]  # by row and column: one number for each seed
+from ganjax.experiment import File
+from ganjax.report import Record, plain
 
 
 def play(
     file: File,
-    table: Table,
+    name: str,
     out: Path,
     *,
     seeds: int | None = None,
     quick: bool = False,
+    fast: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
     data_dir: str | None = None,
 ) -> str:
-    """Plays what is not finished and returns the table as text, also written to out/table.txt and, seed by seed, out/table.json.
+    """Plays what is not finished of a table of the file, writes the record out/table.json, and returns the text, also in out/table.txt.
 
     Raises ValueError, one line, where the folder holds a row played with other options.
     """
+    table = file.tables[name]
     requests = {}
     for row, given in table.rows.items():  # all are built before any is played
         options = {name: value for name, value in given.items() if name != "experiment"} | ({"data_dir": data_dir} if data_dir else {})
         source = ex.find(given["experiment"]) if "experiment" in given else file
         if quick:
             options["steps"] = max(1, source.build(options).steps // 100)
-        requests[row] = records.request(source, options, seeds=seeds or table.seeds)
-    results: Results = {}
+        requests[row] = records.request(source, options, seeds=seeds or table.seeds, fast=fast)
+    rows, seconds, played = {}, 0.0, []  # played: the requests as they were written
     for row, (record, built) in requests.items():
         at = out / row.lower().replace(", ", "-").replace(" ", "-")
         if overwrite or not at.exists():
@@ -45,30 +49,43 @@ def play(
         if not quiet:
             print(f"{row}: {at}", file=sys.stderr)
         launch.carry_on(at, record, built, quiet)
-        last = [r for r in folder.read(at / "metrics.jsonl") if r["step"] == record.steps]
-        results[row] = {c: [r[c] for r in last if r.get(c) is not None] for c in table.columns if any(c in r for r in last)}
-    folder.write_json(out / "table.json", results)
-    text = draw(results, table)
+        metrics = folder.read(at / "metrics.jsonl")
+        last = {r["seed"]: r for r in metrics if r["step"] == record.steps}
+        judged = [c for c in table.columns if any(c in r for r in last.values())]
+        rows[row] = {c: [last.get(seed, {}).get(c) for seed in record.seeds] for c in judged}
+        seconds += max(r["time"] for r in metrics)
+        played.append(records.read_request(at))
+    anchors = {} if quick else kept(out / "anchors.json", table.anchors, data_dir, overwrite)
+    said = {"--seeds": seeds if seeds not in (None, table.seeds) else "", "--quick": quick, "--fast": fast}
+    command = f"ganjax reproduce {file.name}/{name}" + "".join(f" {o}" + ("" if v is True else f" {v}") for o, v in said.items() if v)
+    made = Record(
+        table=f"{file.name}/{name}",
+        command=command,
+        quick=quick,
+        seeds=played[0].seeds,
+        minutes=round(seconds / 60, 2),
+        device=together(request.device for request in played),
+        versions=together(request.versions for request in played),
+        rows=rows,
+        anchors={row: {c: numbers[c] for c in table.columns if c in numbers} for row, numbers in anchors.items()},
+        paper={row: dict(numbers) for row, numbers in table.paper.items()},
+        note=table.note,
+    )
+    folder.write_json(out / "table.json", dataclasses.asdict(made))
+    text = plain(made)
     (out / "table.txt").write_text(text + "\n")
     return text
 
 
-def draw(results: Results, table: Table) -> str:
-    """The table in plain text: mean ± SD over seeds, and the paper's numbers in rows of their own."""
-    columns = [c for c in table.columns if any(c in row for row in results.values())]
-    lines = [["", *columns, "seeds"]]
-    for row, numbers in results.items():
-        n = max((len(values) for values in numbers.values()), default=0)
-        lines.append([row, *(spread(numbers.get(c, [])) for c in columns), str(n)])
-        if paper := table.paper.get(row):
-            lines.append(["  paper", *(f"{paper[c]:.4g}" if c in paper else "" for c in columns), ""])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
+def kept(path: Path, anchors: Any, data_dir: str | None, again: bool) -> dict[str, Mapping[str, float]]:
+    """The anchors as they were computed once."""
+    if again or not path.is_file():
+        folder.write_json(path, anchors(data_dir))
+    return json.loads(path.read_text())
 
 
-def spread(values: list[float]) -> str:
-    """mean ± sample standard deviation."""
-    if not values:
-        return ""
-    return f"{statistics.fmean(values):.4g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
-
+def together(found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all say of each name; where they differ, "A and B"."""
+    first, *others = found
+    values = {name: list(dict.fromkeys([first[name], *(other[name] for other in others)])) for name in first}
+    return {name: each[0] if len(each) == 1 else " and ".join(map(str, each)) for name, each in values.items()}

@@ -96,6 +96,15 @@ REFUSED = {
     "sample taken --out nowhere/x.png": "nowhere is no folder",
     "sample taken --out x.png --n 0": "--n: must be 1 or more",
     "reproduce mad_gan/demoo": "did you mean mad_gan/demo?",
+    "report file": "required: --out",
+    "report --out x.md": "required: RECORD",
+    "report file --out x.html": "--out ends in .md; got x.html",
+    "report file --out nowhere/x.md": "nowhere is no folder",
+    "report file --out x.md": "file is no record of a table",
+    "report taken --out x.md": "taken is no record of a table",
+    "report nowhere --out x.md": "nowhere is no record of a table",
+    "report list/options.json --out x.md": "is no record of a table",
+    "report half/options.json --out x.md": "is no record of a table",
     "list gan": "unknown argument gan",
     "data": "required: list|prepare|show",
     "data shw": "invalid choice: 'shw'",
@@ -144,7 +153,8 @@ flags = st.sampled_from([*COMMON, "payoff", "steep", "lr", "width", "averaged", 
 near = ["0", "1", "2", "-1", "1e3", "nan", "inf", "ring", "hinge", "float32", "vmap", "sequential", "9" * 20, "--"]
 values = words | st.sampled_from(near)
 rests = st.lists(flags | st.builds("{}={}".format, flags, values) | values, max_size=6)
-commands = st.sampled_from([["run", str(TINY)], ["run", "tniy"], ["resume"], ["sample"], ["list"], ["reproduce"], ["data", "show"]])
+single = ["resume", "sample", "list", "reproduce", "report"]
+commands = st.sampled_from([["run", str(TINY)], ["run", "tniy"], ["data", "show"], *([command] for command in single)])
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -250,22 +260,6 @@ def test_a_run_its_resumption_and_its_samples() -> None:
     assert {name: text for name, text in everything().items() if name in before} == before
     assert call("run", TINY, "--quick", "--out", "a", "--overwrite", "--quiet", "--no-cache") == (0, "", "")
     assert "seeds" not in json.loads(Path("a/digest.json").read_text())
-
-
-def test_a_table_is_played_once_and_kept() -> None:
-    Path("experiments").mkdir()
-    Path("experiments/tiny.py").write_text(TINY.read_text())
-    assert "tiny/pair            2 rows, 1 seeds: narrow, wide\n" in call("reproduce")[1]
-    status, out, _ = call("reproduce", "tiny/pair", "--quiet", "--no-cache")
-    assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["slope", "narrow", "wide"]
-    before = everything()
-    assert {"runs/tiny-pair/narrow/digest.json", "runs/tiny-pair/wide/digest.json", "runs/tiny-pair/table.json"} <= set(before)
-    assert call("reproduce", "tiny/pair", "--quiet", "--no-cache")[:2] == (0, out)
-    assert everything() == before
-    status, _, err = call("reproduce", "tiny/pair", "--seeds", "2")
-    assert (status, err.count("\n")) == (2, 1)
-    assert "was played with other options" in err
 
 
 def test_an_experiment_run_by_python_is_ganjax_run() -> None:

@@ -10,16 +10,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ganjax.data import made, own, prepared
+from ganjax.data import heldout, made, own, prepared
 from ganjax.data.batches import draw, scaled
 from ganjax.data.catalogue import CATALOGUE
+from ganjax.data.heldout import Parts
 from ganjax.data.kinds import Arrays, Set
 from ganjax.data.mixtures import MIXTURES, Mixture
 from ganjax.data.shelf import listing, prepare, show
 from ganjax.data.streams import stream
 
 __all__ = ["Arrays", "Mixture", "Set", "draw", "find", "listing", "names", "points_or_images", "prepare"]
-__all__ += ["require", "scaled", "show", "stream"]
+__all__ += ["Parts", "parts", "require", "scaled", "show", "stream"]
 
 
 def names() -> list[str]:
@@ -63,6 +64,11 @@ def points_or_images(name: str, data_dir: str | None = None, **how: Any) -> Set:
     if len(found.shape) != 1 and not (len(found.shape) == 3 and found.shape[-1] in (1, 3)):
         raise ValueError(f"{found.name} has examples of shape {list(found.shape)}; this game plays on points, or images of 1 or 3 channels")
     return found
+
+
+def parts(name: str, data_dir: str | None = None, **how: Any) -> Parts:
+    """As `points_or_images`, in three parts where the set has a test split: training, validation (the last sixth of "train"), test."""
+    return heldout.parts(points_or_images, name, data_dir, **how)
 
 
 def is_path(name: str) -> bool:

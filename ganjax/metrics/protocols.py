@@ -11,12 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from ganjax.data.heldout import Parts
+from ganjax.data.kinds import Set
 from ganjax.data.mixtures import Mixture
 from ganjax.game import Bound
 from ganjax.keys import stream
-from ganjax.metrics import mixtures, neighbours
+from ganjax.metrics import classify, mixtures, neighbours, parzen
 
 CHUNK = 2**17  # samples made at once where a protocol asks for a million
+THOUSAND = 1000
 NEIGHBOURS = 5000  # real images that samples are compared with, at most: time grows with their square
 
 
@@ -54,3 +57,62 @@ def judge(data: Any, sample: Callable[..., Array], key: Array, **players: Bound)
         x = flat(make(stream(key, "judge"), -(-len(real) // teams), **players), shape)
         return neighbours.classes(np.asarray(x), real / 255.0 if real.dtype == np.uint8 else real, label)
     return {}
+
+
+def drawn(sample: Callable[..., Array], key: Array, n: int, **players: Bound) -> np.ndarray:
+    """n samples [n, *shape] of a single generator, made by the thousand: float32 on the host."""
+    make = jax.jit(sample, static_argnums=1)
+    return np.concatenate([np.asarray(make(stream(key, i), THOUSAND, **players)) for i in range(-(-n // THOUSAND))])[:n]
+
+
+def likelihood(sample: Callable[..., Array], key: Array, parts: Parts, **players: Bound) -> dict[str, float]:
+    """The Parzen-window log-likelihood of the test images, by the protocol of Goodfellow et al. 2014; nothing where none are held out.
+
+    10,000 samples in 0..1, the window's width chosen on the first 1,000 validation images. Host code.
+    """
+    if parts.test is None:
+        return {}
+    return parzen.log_likelihood(drawn(sample, key, 10 * THOUSAND, **players), images(parts.valid)[:THOUSAND], images(parts.test))
+
+
+def conditional(sample: Callable[..., Array], key: Array, parts: Parts, classes: int, **players: Bound) -> dict[str, float]:
+    """`likelihood`, and the test error of a nearest neighbour among 1,000, 10,000 and 50,000 labelled samples (Radford et al. 2016).
+
+    sample(key, n) makes sample i of class i mod classes. Host code.
+    """
+    if parts.test is None:
+        return {}
+    label = np.arange(THOUSAND) % classes  # of each thousand that is drawn
+    x, test = drawn(sample, key, 50 * THOUSAND, **players), (images(parts.test), labels(parts.test))
+    errors = {f"one_nn_{n}k": classify.one_nn(x[: n * THOUSAND], np.tile(label, n), *test) for n in (1, 10, 50)}
+    return {**likelihood(sample, key, parts, **players), **errors}
+
+
+def parzen_anchors(parts: Parts) -> dict[str, dict[str, float]]:
+    """Rows of a Parzen table that no model makes: 10,000 training images, and as many centroids of k-means (Theis et al. 2016, table 1)."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    if parts.test is None:
+        return {}
+    train = images(parts.train)
+    means = MiniBatchKMeans(10 * THOUSAND, init="random", n_init=1, batch_size=10 * THOUSAND, max_iter=10, random_state=0)
+    centroids = means.fit(train.reshape(len(train), -1)).cluster_centers_.reshape(-1, *train.shape[1:])
+    rows = {"training images": train[: 10 * THOUSAND], "k-means centroids": centroids}
+    return {name: parzen.log_likelihood(x, images(parts.valid)[:THOUSAND], images(parts.test)) for name, x in rows.items()}
+
+
+def images(part: Set | None) -> np.ndarray:
+    """The images of a held-out set, uint8 0..255 as 0..1."""
+    x = _arrays(part)["x"]
+    return x / np.float32(255) if x.dtype == np.uint8 else x
+
+
+def labels(part: Set | None) -> np.ndarray:
+    """Their labels."""
+    return _arrays(part)["label"]
+
+
+def _arrays(part: Set | None) -> dict[str, np.ndarray]:
+    found = part.read() if part else {}
+    assert isinstance(found, dict)
+    return found

@@ -4,7 +4,7 @@ A layer before a normalisation has no bias: it would be subtracted again. Judges
 """
 
 from ganjax.nets import classify, cogan, conditional, dcgan, gman, lapgan, sequences, translate, triple_gan, voxels
-from ganjax.nets.dense import MLP, MaxoutCritic, Positive, TrunkAndHead, symmetric, symmetric_init
+from ganjax.nets.dense import MLP, MaxoutCritic, Positive, TrunkAndHead, pixel_logits, symmetric, symmetric_init
 
 __all__ = [
     "MLP",
@@ -17,6 +17,7 @@ __all__ = [
     "dcgan",
     "gman",
     "lapgan",
+    "pixel_logits",
     "sequences",
     "symmetric",
     "symmetric_init",

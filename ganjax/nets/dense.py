@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from flax.linen import initializers as inits
 from jax import Array, random
 from jax.typing import ArrayLike
@@ -98,3 +99,9 @@ def symmetric(scale: float) -> Callable[..., Array]:
 def symmetric_init(scale: float) -> Callable[..., Array]:
     """An initialiser of weights, U(-scale, scale)."""
     return lambda key, shape, dtype=jnp.float32: random.uniform(key, shape, dtype, -scale, scale)
+
+
+def pixel_logits(x: np.ndarray) -> Callable[..., Array]:
+    """An initialiser of G's output bias before a sigmoid: the logit of the mean image of x, uint8 [N, *shape] -> float32 [prod(shape)]."""
+    mean = np.clip(x.mean(0, dtype=np.float64).ravel() / 255, 0.01, 0.99)
+    return lambda key, shape, dtype=jnp.float32: jnp.asarray(np.log(mean / (1 - mean)), dtype)

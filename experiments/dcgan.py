@@ -1,0 +1,144 @@
+"""DCGAN: convolutions all the way, batch norm in both players.
+
+Radford, Metz and Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks", section
+3 and figure 1: z of 100, 4x4x1024 up to 64x64x3 at width 128, Adam. L2 and "each minibatch trains one player" are those of the authors'
+code; a step here is a turn of each. D's features are judged by a linear SVM on few labels, as in section 5.2.
+
+    ganjax run dcgan --data mnist --size 32 --width 64
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array, random
+from matplotlib.figure import Figure
+
+from ganjax import cli, figures, play
+from ganjax import data as sets
+from ganjax import experiment as ex
+from ganjax.experiment import Experiment, Table
+from ganjax.game import Bound, Game, Player
+from ganjax.losses import non_saturating as payoff
+from ganjax.metrics import classify, protocols
+from ganjax.nets import dcgan, symmetric
+
+QUICK = {"steps": 60, "width": 16, "batch": 32}
+SMALL = {"size": 32, "width": 64, "steps": 10_000}
+TABLES = {
+    data: Table(
+        rows={"DCGAN": {"data": data, **SMALL}},
+        columns=("svm", "svm_pixels", "parzen", "quality"),
+        seeds=3,
+        note="Test errors of a linear SVM on D's features and on pixels, 1,000 labels; the paper has SVHN instead.",
+    )
+    for data in ("mnist", "fashion_mnist")
+}
+LABELS, TRIES, DRAWS, VALID = 100, 2, 5, 2000  # a class; draws that choose the SVM's C; draws that are judged; validation images
+
+
+def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
+    """Goodfellow et al. 2014, equation 1; G maximises log D. Real and fake images pass D as two batches."""
+    x = batch["x"]  # [B, H, W, C]
+    real_score, fake_score = D(x), D(G(G.noise(key, len(x))))  # [B]
+    return {"D": payoff.d(real_score, fake_score).mean(), "G": payoff.g(fake_score).mean()}
+
+
+def game(shape: tuple[int, ...], width: int, kernel: int, z: int, batch: int, lr: float, l2: float) -> Game:
+    """Figure 1; images in -1..1."""
+    adam = optax.chain(optax.add_decayed_weights(l2), optax.adam(lr, b1=0.5))
+    players = {
+        "G": Player(dcgan.Generator(shape, width, kernel), adam, (z,), prior=symmetric(1.0)),
+        "D": Player(dcgan.Discriminator(width, kernel), adam, shape),
+    }
+    return Game(players, losses, [["D"], ["G"]], partial(sets.draw, n=batch), fresh="turn")
+
+
+def sample(key: Array, n: int, *, G: Bound) -> Array:
+    """Images in 0..1, [n, *shape], normalised by the statistics of the batch."""
+    return (G(G.noise(key, n)) + 1) / 2
+
+
+def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
+    """D's probability of samples and of real images, on average."""
+    fake, real = 2 * sample(key, 256, G=G) - 1, sets.draw(data, key, 256)["x"]
+    return {"p_fake": jax.nn.sigmoid(D(fake)).mean(), "p_real": jax.nn.sigmoid(D(real)).mean()}
+
+
+def judge(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Parts) -> dict[str, float]:
+    """Classes, quality, the Parzen row; with held-out labels the test error of a linear SVM on D's features, and on pixels."""
+    numbers = protocols.judge(data, sample, key, G=G) | protocols.likelihood(sample, key, parts, G=G)
+    if parts.test is None or "label" not in data:
+        return numbers
+    sources: list[Any] = [data, parts.valid.read(), parts.test.read()]  # type: ignore[union-attr]
+    kept = [slice(5 * VALID), slice(VALID), slice(None)]
+    x = [2 * (np.asarray(s["x"][rows]) / np.float32(255)) - 1 for s, rows in zip(sources, kept)]
+    y = [np.asarray(s["label"][rows]) for s, rows in zip(sources, kept)]
+    how: Any = {"per_class": LABELS, "tries": TRIES, "draws": DRAWS}
+    for name, make in (("svm", features(D, x[0])), ("svm_pixels", lambda images: images.reshape(len(images), -1))):
+        train, valid, test = ((make(images), label) for images, label in zip(x, y))
+        numbers[name] = classify.few_label_svm(key, train, valid, test, **how)["svm"]
+    return numbers
+
+
+def features(D: Bound, x: np.ndarray) -> Any:
+    """Every layer's maps, max-pooled to 4x4 and joined, with normalisation by standing statistics of x: [n, *shape] -> [n, features]."""
+    stats = play.standing(D.player, D.params, None, jnp.asarray(x[: len(x) // 250 * 250]).reshape(-1, 250, *x.shape[1:]))
+    still = D.player.bind(D.params, stats=stats, name="D")
+    of = jax.jit(lambda images: classify.pooled(still(images, method="features")))  # type: ignore[arg-type]
+    return lambda images: np.concatenate([np.asarray(of(images[i : i + 500])) for i in range(0, len(images), 500)])
+
+
+def drawings(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
+    """Nine points on each of eight lines between random z, as in figure 4."""
+    a, b = (G.noise(random.key(i), 8)[:, None] for i in range(2))  # [8, 1, Z]
+    z = a + jnp.linspace(0, 1, 9)[:, None] * (b - a)
+    return {"walk": figures.grid((np.asarray(G(z.reshape(72, -1))) + 1) / 2, columns=9)}
+
+
+def experiment(
+    data: str = "digits",
+    data_dir: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    crop: bool = False,
+    width: int = 128,
+    kernel: int = 5,
+    z: int = 100,
+    batch: int = 128,
+    lr: float = 2e-4,
+    l2: float = 1e-5,
+    steps: int = 20_000,
+) -> Experiment:
+    """The paper's setting on images whose sides are 8, 16, 32, 64 or more powers of two.
+
+    data: digits, another set of images, or a path
+    data_dir: where prepared sets are
+    size: pixels of a side that images are resized to; otherwise they stay as they are
+    channels: 1 for grey images, 3 for colour
+    crop: cut out the middle square before an image is resized
+    width: channels of the widest maps; each layer towards 4x4 has twice as many
+    kernel: side of the filters; 4 pads as the Torch port
+    z: entries of the noise
+    batch: real samples a turn
+    lr: learning rate of Adam, its beta1 .5
+    l2: weight decay
+    steps: steps of training
+    """
+    ex.positive(width=width, z=z, batch=batch, lr=lr, steps=steps)
+    ex.positive(zero=True, l2=l2)
+    parts = sets.parts(data, data_dir, size=size, channels=channels, crop=crop)
+    found = sets.require(parts.train, (None, None, None))
+    dcgan.halvings(found.shape[:-1])
+    if kernel not in (4, 5):
+        raise ValueError(f"kernel is 4 or 5; got {kernel}")
+    played = game(found.shape, width, kernel, z, batch, lr, l2)
+    return Experiment(played, found.load(), steps, sample, measure, partial(judge, parts=parts), drawings)
+
+
+if __name__ == "__main__":
+    cli.script()

@@ -1,0 +1,37 @@
+"""Images translated from one domain to another, against the true partners of what they were made from. Host code."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ganjax.metrics import pairs
+
+
+def scores(made: ArrayLike, true: ArrayLike) -> dict[str, float]:
+    """Of images made [n, H, W, C] that should be true [n, H, W, C], in 0..1: how far off they are, and how often they are recognised.
+
+    l1: mean absolute difference; l1_inside: of the pixels alone at which the true image departs by more than 1/2 from its background,
+    white or black, whichever most pixels are; ssim: structural similarity, of images of 11 pixels or more; top1: the share whose nearest
+    true image is the right one, 1/n by chance; rank: the mean place of the right one.
+    """
+    x, y = (jnp.asarray(v, jnp.float32) for v in (made, true))
+    white = float(np.median(np.asarray(y)) > 0.5)
+    found = {"l1": pairs.l1(x, y), "l1_inside": pairs.l1(x, y, pairs.foreground(y, y, white))}
+    if min(x.shape[1:3]) >= 11:
+        found["ssim"] = jax.jit(pairs.ssim)(x, y)
+    ranks = pairs.ranks(np.asarray(x), np.asarray(y))
+    means = {name: float(value.mean()) for name, value in found.items()}
+    return means | {"top1": float((ranks == 1).mean()), "rank": float(ranks.mean())}
+
+
+def both_ways(made_y: ArrayLike, made_x: ArrayLike, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+    """`scores` of G(x) against y, named l1_y and so on, and of F(y) against x, named l1_x."""
+    ways = {"y": scores(made_y, y), "x": scores(made_x, x)}
+    return {f"{name}_{way}": value for way, found in ways.items() for name, value in found.items()}
+
+
+def baselines(x: ArrayLike, y: ArrayLike) -> dict[str, dict[str, float]]:
+    """What no translator must fall short of, on pairs x, y: the image left as it is, and another real image of the other domain."""
+    order = np.random.default_rng(0).permutation(len(np.asarray(x)))
+    return {"identity": both_ways(x, y, x, y), "shuffled": both_ways(np.asarray(y)[order], np.asarray(x)[order], x, y)}

@@ -1,0 +1,175 @@
+"""Tables are played once and leave a record; a page is made of records alone."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runs import TINY, call, everything
+
+from ganjax import folder, report
+from ganjax.tables import together
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+RECORD = report.Record(
+    table="tiny/pair",
+    command="ganjax reproduce tiny/pair",
+    quick=False,
+    seeds=[3, 4, 5],
+    minutes=1.26,
+    device={"kind": "cpu", "count": 1, "cores": 2},
+    versions={"python": "3.11.7", "jax": "0.10.2"},
+    rows={"GAN": {"kl": [1.0, 2.0, 3.0], "error": [0.5, None, 0.25]}, "a|b": {"kl": [None, None, None]}},
+    anchors={"training images": {"error": 0.125}},
+    paper={"GAN": {"kl": 2.5}, "training images": {"error": 0.1}, "WGAN": {"kl": 7.0}},
+    note="the paper's numbers are recalled",
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
+    cache = jax.config.jax_compilation_cache_dir
+    yield
+    jax.config.update("jax_compilation_cache_dir", cache)
+
+
+def write(table: str) -> None:
+    """An experiment tiny with one table, called pair, of this text; its anchors leave a trace each time they are computed."""
+    trace = '\n\ndef anchors(data_dir):\n    open("trace", "a").write(f"{data_dir} ")\n    return {"real": {"slope": 0.5, "other": 1.0}}\n'
+    Path("experiments").mkdir()
+    Path("experiments/tiny.py").write_text(TINY.read_text() + trace + f'\n\nTABLES = {{"pair": Table({table})}}\n')
+
+
+def reproduce(*argv: object) -> tuple[int, str, str]:
+    return call("reproduce", "tiny/pair", "--quiet", "--no-cache", *argv)
+
+
+def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
+    rows = '{"narrow": {"width": 2, "steps": 4}, "wide": {"steps": 4}}'
+    paper = '{"wide": {"slope": 2.0}}'
+    write(f'rows={rows}, columns=("slope", "mean", "absent"), seeds=2, paper={paper}, anchors=anchors, note="read"')
+    assert "tiny/pair            2 rows, 2 seeds: narrow, wide\n" in call("reproduce")[1]
+    status, out, _ = reproduce()
+    assert status == 0
+    named = [line.split("  ")[0] for line in out.splitlines()]
+    assert named == ["", "narrow", "wide", "wide (paper)", "real"]
+    made = json.loads(Path("runs/tiny-pair/table.json").read_text())
+    seconds = 0.0
+    for row in ("narrow", "wide"):
+        metrics = folder.read(Path(f"runs/tiny-pair/{row}/metrics.jsonl"))
+        options = json.loads(Path(f"runs/tiny-pair/{row}/options.json").read_text())
+        assert made["rows"][row] == {c: [r[c] for r in metrics if r["step"] == 4] for c in ("slope", "mean")}
+        assert {name: made[name] for name in ("seeds", "device", "versions")} == {n: options[n] for n in ("seeds", "device", "versions")}
+        assert options["deterministic"]
+        seconds += metrics[-1]["time"]
+    assert made["minutes"] == pytest.approx(seconds / 60, abs=0.01)
+    said = {"table": "tiny/pair", "command": "ganjax reproduce tiny/pair", "quick": False, "note": "read"}
+    assert {name: made[name] for name in said} == said
+    assert (made["anchors"], made["paper"]) == ({"real": {"slope": 0.5}}, {"wide": {"slope": 2.0}})
+
+    before = everything()
+    assert reproduce()[:2] == (0, out)
+    assert everything() == before
+    assert Path("trace").read_text() == "None "
+    assert Path("runs/tiny-pair/table.txt").read_text() == out
+    status, _, err = reproduce("--seeds", "3")
+    assert status == 2
+    assert err.splitlines()[-1].endswith("was played with other options: choose another --out or say --overwrite")
+    assert everything() == before
+
+
+def test_a_quick_table_says_so_computes_no_anchors_and_misses_no_seed_that_diverged() -> None:
+    steep = '"steps": 2000, "steep": 4.0, "averaged": True'  # of the seeds 0, 1, 2 the last diverges in 20 steps
+    write(f'rows={{"steep": {{{steep}}}}}, columns=("slope",), anchors=anchors')
+    assert reproduce("--quick", "--seeds", "3", "--fast", "--out", "quick")[0] == 0
+    made = json.loads(Path("quick/table.json").read_text())
+    assert made["command"] == "ganjax reproduce tiny/pair --seeds 3 --quick --fast"
+    assert (made["quick"], made["seeds"], made["anchors"]) == (True, [0, 1, 2], {})
+    assert not Path("trace").exists()
+    assert not json.loads(Path("quick/steep/options.json").read_text())["deterministic"]
+    assert list(json.loads(Path("quick/steep/digest.json").read_text())["diverged"]) == ["2"]
+    assert [value is None for value in made["rows"]["steep"]["slope"]] == [False, False, True]
+    assert "(2 of 3)" in Path("quick/table.txt").read_text()
+    assert call("report", "quick", "--out", "page.md") == (0, "", "")
+    assert "Seeds 0 to 2, a hundredth of the steps; " in Path("page.md").read_text()
+
+
+def test_every_number_of_a_record_stands_in_its_row() -> None:
+    assert report.lines(RECORD) == [
+        ["", "kl", "error", "seeds"],
+        ["GAN", "2 ± 1", "0.375 ± 0.18 (2 of 3)", "3"],
+        ["GAN (paper)", "2.5", "", ""],
+        ["a|b", "0 of 3", "", "3"],
+        ["training images", "", "0.125", ""],
+        ["training images (paper)", "", "0.1", ""],
+        ["WGAN (paper)", "7", "", ""],
+    ]
+    text = report.section(RECORD)
+    assert "\n| GAN | 2 ± 1 | 0.375 ± 0.18 (2 of 3) | 3 |\n| GAN (paper) | 2.5 |  |  |\n| a\\|b |" in text
+    assert text.startswith("## tiny/pair\n\n```\nganjax reproduce tiny/pair\n```\n\n|  | kl | error | seeds |\n| --- | --- | --- | --- |\n")
+    told = "Seeds 3 to 5; 1.3 minutes; cpu, devices: 1, CPU cores: 2; python 3.11.7, jax 0.10.2."
+    assert text.endswith(f"|\n\n{told}\n\nNote: the paper's numbers are recalled.")
+
+
+@given(st.lists(st.none() | st.floats(-1e6, 1e6), max_size=6))
+def test_a_cell_is_the_mean_and_the_sample_deviation_of_the_seeds_that_have_a_number(values: list[float | None]) -> None:
+    there = [value for value in values if value is not None]
+    text = report.spread(values)
+    assert text.endswith(f"({len(there)} of {len(values)})") == (0 < len(there) < len(values))
+    if there:
+        numbers = [float(word) for word in text.split(" (")[0].split(" ± ")]
+        assert len(numbers) == min(len(there), 2)
+        assert numbers[0] == pytest.approx(np.mean(there), rel=1e-3, abs=1e-9)
+        assert numbers[1:] == [] or numbers[1] == pytest.approx(np.std(there, ddof=1), rel=0.06, abs=1e-6)
+
+
+def test_a_page_is_a_function_of_the_set_of_its_records() -> None:
+    files = []
+    for i, table in enumerate(["b/one", "a/two", "a/one"]):
+        Path(f"{i}").mkdir()
+        files.append(Path(f"{i}/table.json"))
+        folder.write_json(files[-1], dataclasses.asdict(dataclasses.replace(RECORD, table=table)))
+    page = report.page(files)
+    assert [line for line in page.splitlines() if line.startswith("## ")] == ["## a/one", "## a/two", "## b/one"]
+    assert page == report.page([*files[::-1], Path("1")])
+    assert call("report", *files, "--out", "page.md") == (0, "", "")
+    assert Path("page.md").read_text() == page
+    status, _, err = call("report", "0", "--out", "page.md")
+    assert (status, err) == (2, "ganjax: page.md exists: choose another --out or say --overwrite\n")
+    assert call("report", "0", "--out", "page.md", "--overwrite") == (0, "", "")
+    assert Path("page.md").read_text() == report.page([Path("0")])
+
+
+WRONG = [{"rows": 3}, {"rows": {"GAN": 3}}, {"rows": {"GAN": {"kl": ["a"]}}}, {"seeds": []}, {"minutes": "x"}, {"device": [1]}, {"more": 1}]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, *(field.name for field in dataclasses.fields(report.Record))])
+def test_what_is_no_record_is_refused_in_one_line(wrong: dict[str, Any] | str) -> None:
+    record = dataclasses.asdict(RECORD)
+    if isinstance(wrong, str):
+        del record[wrong]
+    else:
+        record |= wrong
+    Path("table.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"\A\. is no record of a table: [^\n]+\Z"):
+        report.page([Path()])
+
+
+def test_rows_of_several_machines_are_told_apart() -> None:
+    assert together([{"kind": "cpu", "cores": 2}, {"kind": "cpu", "cores": 8}]) == {"kind": "cpu", "cores": "2 and 8"}
+
+
+def test_the_page_of_results_is_that_of_the_records_beside_it() -> None:
+    records = sorted((DOCS / "results").glob("*.json"))
+    if not records:
+        pytest.skip("no records")
+    assert (DOCS / "results.md").read_text() == report.page(records)
