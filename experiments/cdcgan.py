@@ -28,7 +28,7 @@ from ganjax.nets import dcgan, symmetric
 QUICK = {"steps": 60, "width": 8, "units": 64, "batch": 32}
 TABLES = {
     data: Table(
-        rows={"cDCGAN": {"data": data}},
+        rows={"cDCGAN": {"data": data, "steps": 12_000}},
         columns=("one_nn_1k", "one_nn_10k", "one_nn_50k", "parzen"),
         seeds=3,
         paper={"cDCGAN": {"one_nn_50k": 0.0298}} if data == "mnist" else {},

@@ -28,7 +28,7 @@ from ganjax.metrics import classify, protocols
 from ganjax.nets import dcgan, symmetric
 
 QUICK = {"steps": 60, "width": 16, "batch": 32}
-SMALL = {"size": 32, "width": 64, "steps": 10_000}
+SMALL = {"size": 32, "width": 64, "steps": 6_000}
 TABLES = {
     data: Table(
         rows={"DCGAN": {"data": data, **SMALL}},
@@ -39,6 +39,7 @@ TABLES = {
     for data in ("mnist", "fashion_mnist")
 }
 LABELS, TRIES, DRAWS, VALID = 100, 2, 5, 2000  # a class; draws that choose the SVM's C; draws that are judged; validation images
+GRID = (1e-4, 1e-3, 1e-2)  # of C
 
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
@@ -78,7 +79,7 @@ def judge(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Parts) -> di
     kept = [slice(5 * VALID), slice(VALID), slice(None)]
     x = [2 * (np.asarray(s["x"][rows]) / np.float32(255)) - 1 for s, rows in zip(sources, kept)]
     y = [np.asarray(s["label"][rows]) for s, rows in zip(sources, kept)]
-    how: Any = {"per_class": LABELS, "tries": TRIES, "draws": DRAWS}
+    how: Any = {"per_class": LABELS, "tries": TRIES, "draws": DRAWS, "grid": GRID}
     for name, make in (("svm", features(D, x[0])), ("svm_pixels", lambda images: images.reshape(len(images), -1))):
         train, valid, test = ((make(images), label) for images, label in zip(x, y))
         numbers[name] = classify.few_label_svm(key, train, valid, test, **how)["svm"]

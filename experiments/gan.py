@@ -28,7 +28,7 @@ from ganjax.optim import heavy_ball
 QUICK = {"steps": 300, "width": 64}
 TABLES = {
     data: Table(
-        rows={"GAN": {"data": data, "steps": 100_000}},
+        rows={"GAN": {"data": data, "steps": 60_000}},
         columns=("parzen", "parzen_sigma", "quality"),
         seeds=3,
         paper={"GAN": {"parzen": 225.0}} if data == "mnist" else {},

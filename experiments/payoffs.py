@@ -36,7 +36,7 @@ TABLES = {
     data: Table(
         rows={name: {"payoff": name, "data": data, **more} for name, more in ROWS.items()},
         columns=("modes", "quality", "kl", "p_real", "p_fake"),
-        seeds=8,
+        seeds=5,
         note="Equal nets, steps and rates; one rate and one weight of the penalties for all, none tuned.",
     )
     for data in ("ring", "grid")
@@ -93,7 +93,7 @@ def experiment(
     z: int = 2,
     batch: int = 256,
     lr: float = 1e-4,
-    steps: int = 20_000,
+    steps: int = 10_000,
 ) -> Experiment:
     """One payoff on a mixture.
 

@@ -23,6 +23,8 @@ Log = dict[str, Array]
 
 # Steps in one compiled loop: more only makes the buffer of logs longer.
 CAPACITY = 1024
+# Steps in a compiled loop whose length is known: many, as a game that plays fewer at once is one whose steps are long.
+BLOCK = 256
 
 
 class State(struct.PyTreeNode):
@@ -191,7 +193,7 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
     return mesh.whole(new.replace(step=new.step + new.alive, memory=memory, log=log)), new.log
 
 
-def _loop(game: Game, state: State, data: Any, steps: Array, capacity: int) -> tuple[State, Log]:
+def _loop(game: Game, state: State, data: Any, steps: ArrayLike, capacity: int) -> tuple[State, Log]:
     play = partial(step, game) if state.step.ndim == 0 else jax.vmap(partial(step, game), (0, None))
     logs = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape), x.dtype), state.log)
 
@@ -204,6 +206,8 @@ def _loop(game: Game, state: State, data: Any, steps: Array, capacity: int) -> t
 
 # The number of steps is an argument, so that any split of a run is played by one program: the same bits.
 _scanned = jax.jit(_loop, static_argnums=(0, 4), donate_argnums=1)
+# An accelerator waits for the host to see whether a loop goes on, unless the number of steps is known when it is compiled.
+_known = jax.jit(_loop, static_argnums=(0, 3, 4), donate_argnums=1)
 _dispatched = jax.jit(
     lambda game, state, data: (partial(step, game) if state.step.ndim == 0 else jax.vmap(partial(step, game), (0, None)))(state, data),
     static_argnums=0,
@@ -229,7 +233,11 @@ def run(
             state, log = _dispatched(game, state, data)
             logs.append(jax.tree.map(lambda x: x[None], log))
     else:
-        for done in range(0, steps, CAPACITY):
+        known = 0 if jax.default_backend() == "cpu" else steps // BLOCK
+        for _ in range(known):
+            state, log = _known(game, state, data, BLOCK, BLOCK)
+            logs.append(log)
+        for done in range(known * BLOCK, steps, CAPACITY):
             n = min(CAPACITY, steps - done)
             state, log = _scanned(game, state, data, jnp.int32(n), CAPACITY)
             logs.append(jax.tree.map(lambda x, n=n: x[:n], log))

@@ -79,7 +79,7 @@ def svm_error(train: Labelled, test: Labelled, C: float) -> float:
     """Error in 0..1 of a linear L2-SVM on test; each is (features [n, ...], labels [n]). ValueError where shapes do not belong together."""
     x, y = rows(train[0], "training features"), labelled(train[1], len(np.asarray(train[0])))
     t, t_labels = rows(test[0], "test features", x), labelled(test[1], len(np.asarray(test[0])))
-    return float((LinearSVC(C=C, dual=False).fit(x, y).predict(t) != t_labels).mean())
+    return float((LinearSVC(C=C, dual="auto", random_state=0).fit(x, y).predict(t) != t_labels).mean())
 
 
 def pooled(maps: Sequence[Array], side: int = 4) -> Array:
