@@ -22,7 +22,7 @@ from ganjax.experiment import File
 from ganjax.game import Game, Player, Turn
 from ganjax.layers import SpectralNorm
 
-FILES = {path.stem: File(path) for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))}
+FILES = {path.name: File(path) for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))}
 BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which take long to compile
 
 
