@@ -18,13 +18,13 @@ import optax
 from jax import Array, random
 from matplotlib.figure import Figure
 
-from ganjax import cli, figures, play
+from ganjax import cli, figures
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
-from ganjax.metrics import classify, protocols
+from ganjax.metrics import protocols
 from ganjax.nets import dcgan, symmetric
 
 QUICK = {"steps": 60, "width": 16, "batch": 32}
@@ -38,8 +38,6 @@ TABLES = {
     )
     for data in ("mnist", "fashion_mnist")
 }
-LABELS, TRIES, DRAWS, VALID = 100, 2, 5, 2000  # a class; draws that choose the SVM's C; draws that are judged; validation images
-GRID = (1e-4, 1e-3, 1e-2)  # of C
 
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
@@ -72,26 +70,8 @@ def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
 
 def judge(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Parts) -> dict[str, float]:
     """Classes, quality, the Parzen row; with held-out labels the test error of a linear SVM on D's features, and on pixels."""
-    numbers = protocols.judge(data, sample, key, G=G) | protocols.likelihood(sample, key, parts, G=G)
-    if parts.test is None or "label" not in data:
-        return numbers
-    sources: list[Any] = [data, parts.valid.read(), parts.test.read()]  # type: ignore[union-attr]
-    kept = [slice(5 * VALID), slice(VALID), slice(None)]
-    x = [2 * (np.asarray(s["x"][rows]) / np.float32(255)) - 1 for s, rows in zip(sources, kept)]
-    y = [np.asarray(s["label"][rows]) for s, rows in zip(sources, kept)]
-    how: Any = {"per_class": LABELS, "tries": TRIES, "draws": DRAWS, "grid": GRID}
-    for name, make in (("svm", features(D, x[0])), ("svm_pixels", lambda images: images.reshape(len(images), -1))):
-        train, valid, test = ((make(images), label) for images, label in zip(x, y))
-        numbers[name] = classify.few_label_svm(key, train, valid, test, **how)["svm"]
-    return numbers
-
-
-def features(D: Bound, x: np.ndarray) -> Any:
-    """Every layer's maps, max-pooled to 4x4 and joined, with normalisation by standing statistics of x: [n, *shape] -> [n, features]."""
-    stats = play.standing(D.player, D.params, None, jnp.asarray(x[: len(x) // 250 * 250]).reshape(-1, 250, *x.shape[1:]))
-    still = D.player.bind(D.params, stats=stats, name="D")
-    of = jax.jit(lambda images: classify.pooled(still(images, method="features")))  # type: ignore[arg-type]
-    return lambda images: np.concatenate([np.asarray(of(images[i : i + 500])) for i in range(0, len(images), 500)])
+    held = protocols.likelihood(sample, key, parts, G=G) | protocols.few_label_features(key, data, parts, D)
+    return protocols.judge(data, sample, key, G=G) | held
 
 
 def drawings(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:

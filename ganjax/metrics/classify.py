@@ -6,8 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, random
 from numpy.typing import ArrayLike
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.svm import LinearSVC
 
 from ganjax.data import derived
 from ganjax.metrics.rows import finite, rows
@@ -23,6 +21,8 @@ def one_nn(train: ArrayLike, labels: ArrayLike, test: ArrayLike, test_labels: Ar
     units (uint8 is scaled to 0..1); the authors take 1000 to 100 000 samples on validation images, and real training images as the
     anchor. Samples that are not finite are left out. Raises ValueError for arrays that do not belong together.
     """
+    from sklearn.neighbors import KNeighborsClassifier  # takes seconds to import
+
     kept = finite(train, "training examples")
     x = rows(np.asarray(train)[kept], "training examples")
     y, t, t_labels = labelled(labels, len(kept)), rows(test, "test examples", x), labelled(test_labels, len(np.asarray(test)))
@@ -77,6 +77,8 @@ def few_label_svm(
 
 def svm_error(train: Labelled, test: Labelled, C: float) -> float:
     """Error in 0..1 of a linear L2-SVM on test; each is (features [n, ...], labels [n]). ValueError where shapes do not belong together."""
+    from sklearn.svm import LinearSVC
+
     x, y = rows(train[0], "training features"), labelled(train[1], len(np.asarray(train[0])))
     t, t_labels = rows(test[0], "test features", x), labelled(test[1], len(np.asarray(test[0])))
     return float((LinearSVC(C=C, dual="auto", random_state=0).fit(x, y).predict(t) != t_labels).mean())

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
-from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import gen_batches
 
 from ganjax.metrics.rows import finite, rows
 
@@ -33,6 +30,10 @@ def log_density(x: ArrayLike, samples: ArrayLike, sigmas: Sequence[float]) -> np
     A sample that is not finite adds no density, but counts among n. Raises ValueError for examples of another size than samples,
     examples that are not finite, no finite sample, no σ, or a σ that is not above 0.
     """
+    from scipy.special import logsumexp
+    from sklearn.metrics.pairwise import euclidean_distances
+    from sklearn.utils import gen_batches
+
     if not len(sigmas) or not min(sigmas) > 0:
         raise ValueError(f"the width of a Parzen window is above 0, not {list(sigmas)}")
     centres = rows(np.asarray(samples)[finite(samples, "samples")], "samples")

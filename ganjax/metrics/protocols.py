@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from ganjax import play
 from ganjax.data.heldout import Parts
 from ganjax.data.kinds import Set
 from ganjax.data.mixtures import Mixture
@@ -86,6 +87,30 @@ def conditional(sample: Callable[..., Array], key: Array, parts: Parts, classes:
     x, test = drawn(sample, key, 50 * THOUSAND, **players), (images(parts.test), labels(parts.test))
     errors = {f"one_nn_{n}k": classify.one_nn(x[: n * THOUSAND], np.tile(label, n), *test) for n in (1, 10, 50)}
     return {**likelihood(sample, key, parts, **players), **errors}
+
+
+def few_label_features(key: Array, data: Any, parts: Parts, D: Bound) -> dict[str, float]:
+    """Test errors of a linear SVM that sees 100 labels a class: "svm" on D's features, "svm_pixels" on pixels (Radford et al. 2016, 5.2).
+
+    Features are every layer's maps (the net's method `features`) under standing statistics of training images, max-pooled to 4x4; images
+    in -1..1. C is chosen among three by two draws of labels on 2,000 validation images, and five more are judged: theirs are 10 and 100.
+    Nothing where no labels are held out. Host code.
+    """
+    if parts.valid is None or parts.test is None or "label" not in data:
+        return {}
+    kept = ((data, 10 * THOUSAND), (_arrays(parts.valid), 2 * THOUSAND), (_arrays(parts.test), None))
+    x = [2 * (np.asarray(part["x"][:n]) / np.float32(255)) - 1 for part, n in kept]
+    y = [np.asarray(part["label"][:n]) for part, n in kept]
+    rows = 250  # normalised together, and a divisor of every thousand
+    stats = play.standing(D.player, D.params, None, jnp.asarray(x[0][: len(x[0]) // rows * rows]).reshape(-1, rows, *x[0].shape[1:]))
+    still = D.player.bind(D.params, stats=stats, name="D")
+    maps = jax.jit(lambda images: classify.pooled(still(images, method="features")))  # type: ignore[arg-type]
+    seen = [np.concatenate([np.asarray(maps(part[i : i + 2 * rows])) for i in range(0, len(part), 2 * rows)]) for part in x]
+    errors = {}
+    for name, features in (("svm", seen), ("svm_pixels", [part.reshape(len(part), -1) for part in x])):
+        train, valid, test = zip(features, y)
+        errors[name] = classify.few_label_svm(key, train, valid, test, grid=(1e-4, 1e-3, 1e-2), tries=2, draws=5)["svm"]
+    return errors
 
 
 def parzen_anchors(parts: Parts) -> dict[str, dict[str, float]]:

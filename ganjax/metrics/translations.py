@@ -1,21 +1,25 @@
 """Images translated from one domain to another, against the true partners of what they were made from. Host code."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from numpy.typing import ArrayLike
 
+from ganjax.data.batches import scaled
 from ganjax.metrics import pairs
 
 
 def scores(made: ArrayLike, true: ArrayLike) -> dict[str, float]:
-    """Of images made [n, H, W, C] that should be true [n, H, W, C], in 0..1: how far off they are, and how often they are recognised.
+    """Of images made [n, H, W, C] that should be true [n, H, W, C], 0..1 or uint8: how far off they are, and how often they are recognised.
 
     l1: mean absolute difference; l1_inside: of the pixels alone at which the true image departs by more than 1/2 from its background,
     white or black, whichever most pixels are; ssim: structural similarity, of images of 11 pixels or more; top1: the share whose nearest
     true image is the right one, 1/n by chance; rank: the mean place of the right one.
     """
-    x, y = (jnp.asarray(v, jnp.float32) for v in (made, true))
+    x, y = (scaled(jnp.asarray(v), 0.0) for v in (made, true))
     white = float(np.median(np.asarray(y)) > 0.5)
     found = {"l1": pairs.l1(x, y), "l1_inside": pairs.l1(x, y, pairs.foreground(y, y, white))}
     if min(x.shape[1:3]) >= 11:
@@ -23,6 +27,18 @@ def scores(made: ArrayLike, true: ArrayLike) -> dict[str, float]:
     ranks = pairs.ranks(np.asarray(x), np.asarray(y))
     means = {name: float(value.mean()) for name, value in found.items()}
     return means | {"top1": float((ranks == 1).mean()), "rank": float(ranks.mean())}
+
+
+def judge(G: Callable[[Array], Array], F: Callable[[Array], Array], x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """`both_ways` of the first thousand pairs x, y, uint8 [n, H, W, C], by translators of images in -1..1."""
+    x, y = x[:1000], y[:1000]
+    return both_ways(translated(G, x), translated(F, y), x, y)
+
+
+def translated(P: Callable[[Array], Array], x: np.ndarray) -> np.ndarray:
+    """Images x, uint8 [n, H, W, C], by a translator of images in -1..1: float32 in 0..1."""
+    translate = jax.jit(lambda x: (P(scaled(x)) + 1) / 2)
+    return np.concatenate([translate(x[i : i + 64]) for i in range(0, len(x), 64)])
 
 
 def both_ways(made_y: ArrayLike, made_x: ArrayLike, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
