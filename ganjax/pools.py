@@ -1,31 +1,41 @@
-"""A pool of old fakes, of which a discriminator sees some (Shrivastava et al. 2017; CycleGAN, section 4): a game's memory."""
+"""Pools of old fakes, of which discriminators see some (Shrivastava et al. 2017; CycleGAN, section 4): a game's memory."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 from jax import Array, random
 
-Pool = tuple[Array, Array]  # images [n, ...], and how many ever came, int32
+from ganjax.keys import stream
+
+Pool = tuple[Array, Array]  # images [n, ...], and how many of them are there, int32
 
 
-def empty(n: int, shape: tuple[int, ...]) -> Pool:
-    """A pool of n images, none of which is there yet."""
-    return jnp.zeros((n, *shape)), jnp.int32(0)
+def empty(n: int, shape: tuple[int, ...], names: Sequence[str] = ("x", "y")) -> dict[str, Pool]:
+    """A pool by each name for n images of a shape, none of which is there yet."""
+    return {name: (jnp.zeros((n, *shape)), jnp.int32(0)) for name in names}
 
 
-def exchange(pool: Pool, fake: Array, key: Array) -> tuple[Array, Pool]:
-    """What a discriminator sees in place of fakes [B, ...], and the next pool. Raises ValueError where B is larger than the pool.
+def exchange(pools: Mapping[str, Pool], fakes: Mapping[str, Array], key: Array) -> tuple[dict[str, Array], dict[str, Pool]]:
+    """What is seen in place of the fakes [B, ...] of each name, and the next pools. Raises ValueError where B is larger than a pool.
 
-    Until the pool is full, it takes in every fake, and all are seen. From then on each fake, with probability 1/2, takes the place of an
-    old one, which is seen in its stead; no old one is seen twice.
+    Until a pool is full, it takes in every fake, and all are seen. From then on each fake, with probability 1/2, takes the place of an
+    old one, which is seen in its stead; of one batch no two take the same place.
     """
-    images, count = pool
-    n, B = len(images), len(fake)
-    if n < B:
-        raise ValueError(f"a batch of {B} does not fit a pool of {n}")
+    swapped = {name: swap(pools[name], fake, stream(key, "pool", name)) for name, fake in fakes.items()}
+    return {name: seen for name, (seen, _) in swapped.items()}, {name: pool for name, (_, pool) in swapped.items()}
+
+
+def swap(pool: Pool, fake: Array, key: Array) -> tuple[Array, Pool]:
+    """`exchange` for one pool."""
+    (images, count), B = pool, len(fake)
+    if len(images) < B:
+        raise ValueError(f"a batch of {B} does not fit a pool of {len(images)}")
     row_key, coin_key = random.split(key)
-    full = count >= n
-    rows = jnp.where(full, random.permutation(row_key, n)[:B], count + jnp.arange(B))  # beyond the end nothing is written
-    swap = (full & random.bernoulli(coin_key, 0.5, (B,))).reshape(-1, *[1] * (fake.ndim - 1))
+    full = count >= len(images)
+    rows = jnp.where(full, random.permutation(row_key, len(images))[:B], count + jnp.arange(B))  # nothing is written beyond the end
+    out = (full & random.bernoulli(coin_key, 0.5, (B,))).reshape(-1, *[1] * (fake.ndim - 1))
     old = images[rows]
-    return jnp.where(swap, old, fake), (images.at[rows].set(jnp.where(swap | ~full, fake, old)), jnp.minimum(count + B, n))
+    images = images.at[rows].set(jnp.where(out | ~full, fake, old))
+    return jnp.where(out, old, fake), (images, jnp.minimum(count + B, len(images)))

@@ -1,0 +1,153 @@
+"""Triple-GAN, GMAN and the grid of teams: identities of their losses, and the pieces that they are played and judged with."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import flax.linen as nn
+import gman
+import grid
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import triple_gan
+from jax import random
+
+from ganjax import data, few_labels, heat, play, steady
+from ganjax.game import Player
+from ganjax.layers import BatchNorm
+
+
+def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
+    """A random walk of falling steps, against NumPy on the whole sequence."""
+    rng = np.random.default_rng(0)
+    values = np.cumsum(rng.normal(size=1200) * 0.05 * np.exp(-np.arange(1200) / 200)).astype(np.float32)
+    log = jax.jit(partial(jax.lax.scan, lambda memory, at: steady.follow(memory, *at)))
+    _, found = log(steady.blank(), (jnp.asarray(values), jnp.arange(len(values))))
+    padded = np.concatenate([np.full(500, values[0]), values[1:]])
+    sd = np.array([padded[i : i + 500].reshape(10, 50).mean(1).std() for i in range(len(values))])
+    np.testing.assert_allclose(found["sd"], sd, rtol=1e-3, atol=1e-6)
+    first = next(i for i in range(499, len(values)) if sd[i] < steady.LIMIT)
+    assert 499 < first < 1199
+    np.testing.assert_array_equal(found["steady"], np.minimum(np.arange(len(values)), first))
+
+
+def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
+    label = np.random.default_rng(0).integers(0, 4, 200)
+    L = few_labels.known(label, 5, 4)
+    drawn = [np.asarray(L.bind(*L.init(random.key(seed)))()) for seed in (0, 0, 1)]
+    for rows in drawn:
+        assert len(set(rows)) == 20
+        np.testing.assert_array_equal(np.bincount(label[rows]), [5] * 4)
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert set(drawn[0]) != set(drawn[2])
+    with pytest.raises(ValueError, match="the smallest class has"):
+        few_labels.known(label, 100, 4)
+
+
+def test_digits_are_held_out_by_a_fixed_permutation():
+    found = data.find("digits")
+    one, again, all_of_it = few_labels.held_out(found), few_labels.held_out(found), found.read()
+    assert (len(one["x"]), len(one["test_x"])) == (1498, 299)
+    assert all(np.array_equal(one[name], again[name]) for name in one)
+    both = np.concatenate([one["x"], one["test_x"]]).reshape(1797, -1)
+    np.testing.assert_array_equal(np.sort(both, 0), np.sort(all_of_it["x"].reshape(1797, -1), 0))
+
+
+class Brightness(nn.Module):
+    """Class 1 where an image is brighter than the mean of the batch norm's statistics."""
+
+    @nn.compact
+    def __call__(self, x):
+        bright = BatchNorm()(x.mean((1, 2)))  # [B, 1]
+        return jnp.concatenate([-bright, bright], -1)
+
+
+def test_the_test_error_is_of_the_training_images_statistics():
+    """Training images are half black, half white; all test images are white: their own statistics would tell nothing."""
+    x = np.repeat(np.array([0, 255], np.uint8), 50)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    arrays = {"x": x, "label": None, "test_x": x[50:], "test_label": np.r_[np.ones(40, np.int32), np.zeros(10, np.int32)]}
+    C = Player(Brightness(), few_labels.optax.identity(), (4, 4, 1))
+    error = jax.jit(few_labels.error, static_argnums=3)(arrays, random.key(0), C.bind(*C.init(random.key(0))), 400)
+    assert error == pytest.approx(0.2)
+
+
+def state_of(experiment):
+    """Its game, and the parameters that it starts with."""
+    return experiment.game, play.init(experiment.game, random.key(0), experiment.data).params
+
+
+def test_before_anything_comes_late_c_learns_as_if_alone():
+    """Until C's adversarial and pseudo-discriminative losses come in, its loss is the lone classifier's; then it is another."""
+    losses = []
+    for alone in (True, False):
+        experiment = triple_gan.experiment(**{**triple_gan.QUICK, "alone": alone})
+        game, params = state_of(experiment)
+        batch = game.draw(experiment.data, random.key(1))
+        evaluate = jax.jit(partial(game.evaluate, params, batch, random.key(2), aux={}))
+        losses.append([float(evaluate(step=step)["C"]) for step in (0, 99, 500)])
+    (alone, before, after), (first, until, late) = losses
+    assert first == pytest.approx(alone, rel=1e-5)
+    assert until == pytest.approx(before, rel=1e-5)
+    assert late > after + 0.1
+
+
+def test_a_grid_of_equals_is_one_pair():
+    """K equal generators with the same noise and N equal discriminators: whatever the weights, every loss is that of one pair."""
+    experiment = grid.experiment(k=2, n=3, width=8, batch=16)
+    game, params = state_of(experiment)
+    params = {**params, "G": one_for_all(params["G"]), "D": one_for_all(params["D"])}
+    batch = {"x": experiment.data.draw(random.key(1), 16)}
+    bound = {name: player.bind(params[name], name=name) for name, player in game.players.items()}
+    z = bound["G"].noise(random.key(2), 16, each=False)
+    payoff = grid.PAYOFFS["non-saturating"]
+    same = {**bound, "G": Same(bound["G"], z)}
+    out = grid.losses(batch, random.key(3), **same, payoff=payoff, lam=0.0)
+    real, fake = bound["D"](batch["x"])[:, 0], bound["D"](bound["G"](z))[:, 0, 0]
+    for names, value in ((("D", "W"), payoff.d(real, fake).mean()), (("G", "U"), payoff.g(fake).mean())):
+        for name in names:
+            assert out[name] == pytest.approx(float(value), rel=1e-5)
+
+
+class Same:
+    """A team whose members all see the same noise."""
+
+    def __init__(self, G, z):
+        self.G, self.z = G, z
+
+    def noise(self, key, B):
+        return self.z
+
+    def each(self, z):
+        return self.G(z)
+
+
+def one_for_all(params):
+    """The first member's parameters for every member."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], leaf.shape), params)
+
+
+def test_the_larger_grid_has_no_more_parameters():
+    sizes = {}
+    for row, options in grid.TABLES["ring"].rows.items():
+        experiment = grid.experiment(**options)
+        params = play.template(experiment.game, random.key(0), experiment.data).params
+        sizes[row] = sum(leaf.size for leaf in jax.tree.leaves((params["G"], params["D"])))
+    assert 0.98 * sizes["1 x 1"] < sizes["3 x 3"] <= sizes["1 x 1"]
+
+
+def test_gman_pads_with_black_and_then_has_the_papers_nets():
+    experiment = gman.experiment(data="digits", pad=32, width=16, n=2)
+    assert experiment.data["x"].shape[1:] == (32, 32, 1)
+    assert not experiment.data["x"][:, :12].any()
+    assert experiment.game.convolves
+    with pytest.raises(ValueError, match="ring has examples of"):
+        gman.experiment(data="ring", pad=32)
+
+
+def test_a_table_of_numbers_is_drawn_or_refused():
+    figure = heat.table([[1.0, 2.0]], ["a"], ["b", "c"])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "2.00"]
+    with pytest.raises(ValueError, match="2 rows and 1 columns"):
+        heat.table([[1.0, 2.0]], ["a", "b"], ["c"])
