@@ -17,15 +17,35 @@ FEWEST = 12  # images: a sixth of them in two halves
 
 
 class Domains(NamedTuple):
-    """What is learnt from, unpaired, and pairs that are held out: row i of x belongs to row i of y."""
+    """What is learnt from, unpaired, and what is looked at."""
 
     train: Images
-    test: Images | None  # None: no pairs are known
+    test: Images
+    paired: bool = True  # row i of the test's x belongs to row i of its y, and neither is learnt from
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one image, (H, W, C)."""
         return self.train["x"].shape[1:]
+
+    def look(self, n: int) -> tuple[Array, Array]:
+        """The first n of the test's x and y, float32 [n, H, W, C] in -1..1."""
+        return sets.scaled(jnp.asarray(self.test["x"][:n])), sets.scaled(jnp.asarray(self.test["y"][:n]))
+
+
+def chosen(
+    name: str, derive: str | None, name_x: str | None, name_y: str | None, data_dir: str | None = None, sides: int = 1, **how: Any
+) -> Domains:
+    """`two` sets where both are named, else the `domains` of one.
+
+    Raises ValueError, one line, where one of two is named, and where the images' sides are no multiples of `sides`.
+    """
+    if (name_x is None) != (name_y is None):
+        raise ValueError("--data-x and --data-y are given together, or neither is")
+    found = two(name_x, name_y, data_dir, **how) if name_x and name_y else domains(name, derive, data_dir, **how)
+    if found.shape[0] % sides or found.shape[1] % sides:
+        raise ValueError(f"sides are multiples of {sides} pixels, and images are {list(found.shape[:2])}: ask for a size")
+    return found
 
 
 def domains(name: str, derive: str | None = None, data_dir: str | None = None, **how: Any) -> Domains:
@@ -39,7 +59,7 @@ def domains(name: str, derive: str | None = None, data_dir: str | None = None, *
     if derive is None:
         if "y" not in train:
             raise ValueError(f"{name} is one domain: a paired set is wanted, or {' or '.join(DERIVED)} derived from it, or a second set")
-        return Domains(*(alike(part["x"], part["y"]) for part in (train, test)))
+        return Domains(alike(train["x"], train["y"]), alike(test["x"], test["y"]))
     change = DERIVED[derive]
     first, second = (np.asarray(rows) for rows in derived.halves(random.key(0), len(train["x"])))
     changed = lambda x: np.asarray(change(jnp.asarray(x)))  # noqa: E731
@@ -47,11 +67,15 @@ def domains(name: str, derive: str | None = None, data_dir: str | None = None, *
 
 
 def two(name_x: str, name_y: str, data_dir: str | None = None, **how: Any) -> Domains:
-    """The x of two sets, of which no pairs are known. Raises ValueError, one line, where their images are of different sizes."""
+    """The x of two sets, of which no pairs are known; some of them are looked at.
+
+    Raises ValueError, one line, where their images are of different sizes.
+    """
     x, y = (whole(sets.find(name, data_dir, **how))["x"] for name in (name_x, name_y))
     if x.shape[1:3] != y.shape[1:3]:
         raise ValueError(f"{name_x} has images of {list(x.shape[1:3])}, {name_y} of {list(y.shape[1:3])}: ask for one size")
-    return Domains(alike(x, y), None)
+    train = alike(x, y)
+    return Domains(train, {name: v[:64] for name, v in train.items()}, paired=False)
 
 
 def unpaired(data: Any, key: Array, n: int, low: float = -1.0, high: float = 1.0) -> dict[str, Array]:
