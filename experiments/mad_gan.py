@@ -30,19 +30,19 @@ QUICK = {"data": "ring", "k": 8, "width": 64, "batch": 64, "lr": 1e-3, "steps": 
 NAMED = {"stacked_mnist": modes.stacked, "compositional_mnist": modes.compositional}  # sets whose modes a classifier counts
 CONVOLVED = ((32, 32), (64, 64))  # sizes of images that get convolutions
 TABLES = {
-    # The paper's 1-D table, its numbers recalled, not read.
     "mixture1d": Table(
         rows={"GAN": {"experiment": "gan", "data": "mixture1d"}, "MAD-GAN": {"k": 4}},
         columns=("chi2", "kl", "modes", "quality", "share_min", *(f"share_{i}" for i in range(5))),
         seeds=5,
         paper={"GAN": {"chi2": 0.90e5, "kl": 0.322}, "MAD-GAN": {"chi2": 0.24e5, "kl": 0.145}},
+        note="the paper's numbers are recalled, not read.",
     ),
     "stacked": Table(
         rows={f"k = {k}": {"data": "stacked_mnist", "size": 32, "k": k, "steps": 12_000} for k in (1, 4)},
         columns=("modes", "kl"),
         seeds=3,
         paper={"k = 1": {"modes": 712, "kl": 2.15}, "k = 4": {"modes": 890, "kl": 0.91}},
-        note="The paper's numbers are recalled, not read, k = 1 being its DCGAN; 25,600 samples, named by a classifier of ours",
+        note="The paper's numbers are recalled, not read, k = 1 being its DCGAN; 25,600 samples, named by a classifier of ours.",
         anchors=lambda home: {"training images": counted("stacked_mnist", home, sets.find("stacked_mnist", home, size=32).read())},
     ),
     "demo": Table(

@@ -152,8 +152,8 @@ def test_the_forms_of_a_team_play_the_same(name):
 def test_the_forms_of_a_run_play_the_same(name):
     game, data = setting(name)
     form = "scan" if game.convolves else "dispatch"
-    state, log = play.run(game, play.init(game, random.key(0), data), data, 2, form)
-    close((state.params, log), (after(name, (2,))[0].params, after(name, (2,))[1]))
+    state, log = play.run(game, play.init(game, random.key(0), data), data, 1, form)
+    close((state.params, log), (after(name)[0].params, after(name)[1]))
 
 
 @pytest.mark.parametrize("n", [None, 2])
