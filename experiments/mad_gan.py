@@ -66,7 +66,7 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     return {"D": ce(D(x), k).mean() + ce(named, jnp.arange(k)).mean(0).sum(), "G": ce(named, k).mean(0).sum()}
 
 
-def game(shape: tuple[int, ...], k: int, width: int, z: int, batch: int, lr: float, ema: float) -> Game:
+def game(shape: tuple[int, ...], k: int, width: int, z: int, batch: int, lr: float, ema: float = 0.0) -> Game:
     """The authors' nets of images, or those of their toy; there the generators end in tanh on images, with a hidden layer of their own."""
     xavier, adam = nn.initializers.xavier_normal(), optax.adam(lr, b1=0.5)
     if shape[:-1] in CONVOLVED:
