@@ -49,8 +49,8 @@ TABLES = {
         rows={
             "GAN, ring": {"experiment": "gan", "data": "ring", "width": 64, "lr": 1e-3, "steps": 2000},
             "MAD-GAN, ring": {"data": "ring", "k": 8, "width": 64, "batch": 64, "lr": 1e-3, "steps": 2000},
-            "GAN, digits": {"experiment": "gan", "data": "digits", "width": 128, "lr": 0.2, "steps": 2400},
-            "MAD-GAN, digits": {"data": "digits", "k": 3, "width": 192, "batch": 32, "lr": 4e-4, "steps": 1500},
+            "GAN, digits": {"experiment": "gan", "data": "digits", "width": 128, "lr": 0.2, "steps": 3000},
+            "MAD-GAN, digits": {"data": "digits", "k": 3, "width": 192, "batch": 32, "lr": 4e-4, "steps": 2000},
         },
         columns=("modes", "quality"),
         seeds=4,
