@@ -7,22 +7,19 @@ learns nothing, no biases; each minibatch trains one player. A step here is a tu
     ganjax run cdcgan --data mnist
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
 import optax
 from jax import Array, nn
-from matplotlib.figure import Figure
 
-from ganjax import cli, figures
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
+from ganjax.by_class import drawings, judge, measure, sample
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
-from ganjax.metrics import protocols
 from ganjax.nets import dcgan, symmetric
 
 QUICK = {"steps": 60, "width": 8, "units": 64, "batch": 32}
@@ -56,29 +53,6 @@ def game(found: sets.Set, width: int, units: int, z: int, batch: int, lr: float,
         "D": Player(dcgan.ConditionalDiscriminator(width, units), adam, (found.shape, classes)),
     }
     return Game(players, losses, [["D"], ["G"]], partial(sets.draw, n=batch, low=0.0, high=1.0), fresh="turn")
-
-
-def sample(key: Array, n: int, *, G: Bound) -> Array:
-    """What G makes of the classes in turn, [n, *shape]: sample i is of class i mod classes. Normalised by the statistics of the batch."""
-    classes = G.player.inputs[1][0]
-    return G(G.noise(key, n), nn.one_hot(jnp.arange(n) % classes, classes))
-
-
-def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
-    """D's probability of samples, on average."""
-    n, classes = 256, G.player.inputs[1][0]
-    return {"p_fake": nn.sigmoid(D(sample(key, n, G=G), nn.one_hot(jnp.arange(n) % classes, classes))).mean()}
-
-
-def judge(data: Any, key: Array, *, G: Bound, parts: sets.Parts) -> dict[str, float]:
-    """Classes and quality by the nearest neighbour; where images are held out, table 3 and the Parzen log-likelihood."""
-    held = protocols.conditional(sample, key, parts, G.player.inputs[1][0], G=G)
-    return protocols.judge(data, sample, key, G=G) | held
-
-
-def drawings(data: Any, x: Any, rows: Any, *, classes: int) -> Mapping[str, Figure]:
-    """A column for each class."""
-    return {"classes": figures.grid(x[: 8 * classes], columns=classes)}
 
 
 def experiment(
@@ -118,7 +92,7 @@ def experiment(
         raise ValueError(f"cDCGAN's images have sides that are multiples of 4; those of {found.name} are {list(found.shape)}: resize")
     played = game(found, width, units, z, batch, lr, l2, steps)
     last = partial(judge, parts=parts)
-    return Experiment(played, found.load(), steps, sample, measure, last, partial(drawings, classes=found.classes or 0))
+    return Experiment(played, found.load(), steps, sample, measure, last, drawings)
 
 
 if __name__ == "__main__":

@@ -6,22 +6,19 @@ Initial weights, G's output bias and the simultaneous update, which the paper do
     ganjax run cgan --data mnist
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array, nn, random
-from matplotlib.figure import Figure
 
-from ganjax import cli, figures
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
+from ganjax.by_class import drawings, judge, measure, sample
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
-from ganjax.metrics import protocols
 from ganjax.nets import conditional, pixel_logits
 from ganjax.optim import heavy_ball
 
@@ -59,29 +56,6 @@ def game(found: sets.Set, x: np.ndarray, classes: int, width: int, batch: int, l
     return Game(players, losses, [["D", "G"]], partial(sets.draw, n=batch, low=0.0, high=1.0))
 
 
-def sample(key: Array, n: int, *, G: Bound) -> Array:
-    """What G makes of the classes in turn, [n, *shape]: sample i is of class i mod classes."""
-    classes = G.player.inputs[1][0]
-    return G(G.noise(key, n), nn.one_hot(jnp.arange(n) % classes, classes))
-
-
-def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
-    """D's probability of samples, on average."""
-    n, classes = 1000, G.player.inputs[1][0]
-    return {"p_fake": nn.sigmoid(D(sample(key, n, G=G), nn.one_hot(jnp.arange(n) % classes, classes))).mean()}
-
-
-def judge(data: Any, key: Array, *, G: Bound, parts: sets.Parts) -> dict[str, float]:
-    """Classes and quality by the nearest neighbour; where images are held out, the Parzen row and the error of 1-NN on samples."""
-    held = protocols.conditional(sample, key, parts, G.player.inputs[1][0], G=G)
-    return protocols.judge(data, sample, key, G=G) | held
-
-
-def drawings(data: Any, x: np.ndarray, rows: Any, *, classes: int) -> Mapping[str, Figure]:
-    """A column for each class."""
-    return {"classes": figures.grid(x[: 8 * classes], columns=classes)}
-
-
 def experiment(
     data: str = "digits",
     data_dir: str | None = None,
@@ -111,7 +85,7 @@ def experiment(
     arrays: Any = found.load()
     classes = found.classes or 0
     played = game(found, arrays["x"], classes, width, batch, lr)
-    return Experiment(played, arrays, steps, sample, measure, partial(judge, parts=parts), partial(drawings, classes=classes))
+    return Experiment(played, arrays, steps, sample, measure, partial(judge, parts=parts), drawings)
 
 
 if __name__ == "__main__":
