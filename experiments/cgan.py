@@ -1,7 +1,8 @@
 """CGAN: both players see the label.
 
 Mirza and Osindero 2014, "Conditional Generative Adversarial Nets", section 4.1: maxout critic, dropout in both players, SGD with momentum.
-Initial weights, G's output bias and the simultaneous update, which the paper does not state, are those of Goodfellow et al. 2014.
+Initial weights, G's output bias and the simultaneous update, which the paper does not state, are those of Goodfellow et al. 2014. Nor does
+it state whether G drops units when it is sampled; it stops at the best validation likelihood, here training has a fixed length.
 
     ganjax run cgan --data mnist
 """
@@ -25,7 +26,11 @@ from ganjax.optim import heavy_ball
 QUICK = {"steps": 300, "width": 120}
 TABLES = {
     data: Table(
-        rows={"CGAN": {"data": data}},
+        rows={
+            "CGAN": {"data": data},
+            "dropout in samples too": {"data": data, "noisy": True},
+            "no dropout in G": {"data": data, "dropout": 0.0},
+        },
         columns=("parzen", "parzen_sigma", "one_nn_1k", "one_nn_10k", "one_nn_50k"),
         seeds=3,
         paper={"CGAN": {"parzen": 132.0}} if data == "mnist" else {},
@@ -44,11 +49,11 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     return {"D": payoff.d(real_score, fake_score).mean() / 2, "G": payoff.g(fake_score).mean()}
 
 
-def game(found: sets.Set, x: np.ndarray, classes: int, width: int, batch: int, lr: float) -> Game:
+def game(found: sets.Set, x: np.ndarray, classes: int, width: int, dropout: float, batch: int, lr: float) -> Game:
     """The paper's nets, their layers in proportion to the last hidden one of G, 1200."""
-    sgd = heavy_ball(lr, epoch=max(1, len(x) // batch))
+    sgd = heavy_ball(lr, epoch=max(1, len(x) // batch), falls=1.00004)
     widths, units = (max(1, width // 6), max(1, width * 5 // 6), width), (max(1, width // 5), max(1, width // 24), max(1, width // 5))
-    net = conditional.Generator(found.shape, widths, bias=pixel_logits(x))
+    net = conditional.Generator(found.shape, widths, bias=pixel_logits(x), rate=dropout)
     players = {
         "G": Player(net, sgd, ((100,), (classes,)), prior=random.uniform),
         "D": Player(conditional.Discriminator(units), sgd, (found.shape, (classes,))),
@@ -63,6 +68,8 @@ def experiment(
     channels: int | None = None,
     crop: bool = False,
     width: int = 1200,
+    dropout: float = 0.5,
+    noisy: bool = False,
     batch: int = 100,
     lr: float = 0.1,
     steps: int = 50_000,
@@ -75,6 +82,8 @@ def experiment(
     channels: 1 for grey images, 3 for colour
     crop: cut out the middle square before an image is resized
     width: units of G's last hidden layer; the others in proportion
+    dropout: share of G's units that are dropped in training
+    noisy: they are dropped in samples too
     batch: real samples a step
     lr: first learning rate of SGD
     steps: steps of training
@@ -84,8 +93,10 @@ def experiment(
     found = sets.require(parts.train, (None, None, None), labels=True)
     arrays: Any = found.load()
     classes = found.classes or 0
-    played = game(found, arrays["x"], classes, width, batch, lr)
-    return Experiment(played, arrays, steps, sample, measure, partial(judge, parts=parts), drawings)
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is a share in 0..1, less than 1; got {dropout}")
+    played, made = game(found, arrays["x"], classes, width, dropout, batch, lr), partial(sample, dropout=noisy)
+    return Experiment(played, arrays, steps, made, partial(measure, sample=made), partial(judge, parts=parts, sample=made), drawings)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ HEAD = """# Results
 
 Made by `ganjax report` from the records that `ganjax reproduce` leaves, never typed. Numbers of ours are mean ± sample standard deviation
 over seeds; where a seed diverged, or its number is not finite, the cell says how many are left. A row without seeds is an anchor, which
-no game plays, or marked (paper): what the paper has, read or recalled as the note says. Minutes are those of the rows' runs, measurements
-included."""
+no game plays, or marked (paper): what the paper has, read or recalled as the note says. Minutes are those of the rows' runs,
+measurements included, on a device that other tables may have shared."""
 
 
 @dataclass(frozen=True)

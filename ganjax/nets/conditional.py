@@ -30,12 +30,13 @@ class Generator(nn.Module):
     widths: tuple[int, int, int] = (200, 1000, 1200)
     last: Callable[[Array], Array] = nn.sigmoid
     bias: Callable[..., Array] = inits.zeros  # of the output layer
+    rate: float = 0.5  # of dropout
 
     @nn.compact
     def __call__(self, z: Array, y: Array) -> Array:
         small = symmetric_init(0.05)
-        z, y = (Dropout()(nn.relu(nn.Dense(width, kernel_init=small)(x)), 0.5) for x, width in zip((z, y), self.widths))
-        x = Dropout()(nn.relu(nn.Dense(self.widths[2], kernel_init=small)(jnp.concatenate([z, y], -1))), 0.5)
+        z, y = (Dropout()(nn.relu(nn.Dense(width, kernel_init=small)(x)), self.rate) for x, width in zip((z, y), self.widths))
+        x = Dropout()(nn.relu(nn.Dense(self.widths[2], kernel_init=small)(jnp.concatenate([z, y], -1))), self.rate)
         x = nn.Dense(math.prod(self.out), kernel_init=small, bias_init=self.bias, name="out")(x)
         return self.last(x.reshape(len(x), *self.out))
 
