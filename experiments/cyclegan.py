@@ -24,7 +24,7 @@ from ganjax.metrics import translations
 from ganjax.nets.translate import PatchGAN, ResNet
 from ganjax.strips import strips
 
-QUICK = {"data": "digits", "derive": "edge", "identity": 0.0, "width": 8, "blocks": 1, "batch": 4, "lr": 1e-3, "steps": 600}
+QUICK = {"data": "digits", "derive": "edge", "size": 16, "identity": 0.0, "width": 8, "blocks": 1, "batch": 4, "lr": 1e-3, "steps": 600}
 TERMS = {"cycle": (0.0, 1.0, 1.0), "gan": (1.0, 0.0, 0.0), "forward": (1.0, 1.0, 0.0), "backward": (1.0, 0.0, 1.0), "full": (1.0, 1.0, 1.0)}
 TABLES = {
     "ablation": Table(

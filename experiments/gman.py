@@ -2,102 +2,106 @@
 
 Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sections 3 and 4: each D_i maximises its own V_i on its own
 part of the minibatch, G minimises F(V_1 … V_N) of the original, saturating objective. Dropout rates, rates and the epsed sigmoid are
-those of the authors' code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. Images of 32 px get the paper's nets.
-`sd` and `steady` are those of figure 4 (`ganjax.steady`).
+those of the authors' code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. Boosted (`ganjax.boosting`), all D_i
+see the whole batch. Images of 32 px get the paper's nets. `sd` and `steady` are those of figure 4 (`ganjax.steady`).
 
     ganjax run gman --n 5 --aggregate learned        (mod-GAN: --n 1 --modified)
     ganjax run gman --data mnist --pad 32 --width 128
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-import flax.linen as nn
 import numpy as np
 import optax
 from jax import Array, random
 
-from ganjax import cli, steady, teams
+from ganjax import boosting, cli, overlay, steady, teams
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data import derived
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
-from ganjax.metrics import protocols
-from ganjax.nets import MLP, Positive, gman, symmetric
+from ganjax.metrics import protocols, tournaments
+from ganjax.nets import Positive, gman, symmetric
 
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}
-# F(V, λ) by name; "learned" is GMAN*, "mean" GMAN-0, "soft" with λ = 1 GMAN-1.
-AGGREGATES: dict[str, Callable[..., Array]] = {
-    "max": teams.largest,
-    "mean": lambda V, lam: V.mean(-1),
-    "soft": teams.arithmetic,
-    "learned": teams.arithmetic,
-    "geometric": teams.geometric,
-    "harmonic": teams.harmonic,
-}
-
-
 MNIST = {"data": "mnist", "pad": 32, "width": 128, "steps": 6000}
-LONE = {"n": 1, "aggregate": "mean", "modified": True}
-VARIANTS: dict[str, dict[str, Any]] = {"GMAN*": {}, "GMAN-0": {"aggregate": "mean"}, "GMAN-max": {"aggregate": "max"}, "mod-GAN": LONE}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "GMAN*": {},
+    "mod-GAN": {"n": 1, "aggregate": "mean", "modified": True},
+    **{f"GMAN-{name}": {"aggregate": aggregate} for name, aggregate in (("0", "mean"), ("1", "soft"), ("max", "max"))},
+    **{name: {"aggregate": name} for name in ("F-boost", "P-boost")},
+}
+SCORES: dict[str, dict[str, float | None]] = {  # the paper's, of its table 1 and figure 7
+    "gmam": {"GMAN*": 0.127, "GMAN-0": 0.007, "GMAN-max": -0.034, "mod-GAN": -0.122},
+    "lambda": {"GMAN*": 0.028, "GMAN-1": 0.001, "GMAN-0": -0.025},
+    "boost": {"GMAN-0": None, "F-boost": None, "P-boost": None},
+}
 TABLES = {
-    "steady": Table(
-        rows={f"N = {n}": {**MNIST, "n": n} for n in (1, 2, 5)},
-        columns=("steady", "value", "sd", "lambda"),
-        seeds=3,
-        note="GMAN*; by figure 4 of the paper five discriminators are steady about twice as soon as one",
-    ),
-    "gmam": Table(
-        rows={name: {**MNIST, **options} for name, options in VARIANTS.items()},
+    name: Table(
+        rows={row: MNIST | VARIANTS[row] for row in scores},
         columns=("value", "quality"),
         seeds=3,
-        note="`python experiments/_gmam.py` plays their tournament",
-    ),
+        paper={row: {"score": score} for row, score in scores.items() if score},
+        after=tournaments.play,
+        note="By GMAM: above 0 a row has the better generator; its score is the sum over its opponents",
+    )
+    for name, scores in SCORES.items()
 }
-
-
-def values(real: Array, fake: Array, eps: float = 0.01) -> Array:
-    """V_i = E log D_i(x) + E log(1 - D_i(G(z))) of scores [B, N], the authors' squashed sigmoid: [N], below 0."""
-    return log_sigmoid(real, eps).mean(0) + log_sigmoid(-fake, eps).mean(0)
+SIZES: dict[str, dict[str, Any]] = {"steady": MNIST, "small": {**MNIST, "width": 32, "batch": 25, "steps": 2500}}
+TABLES |= {
+    name: Table(
+        rows={f"N = {n}": {**of, "n": n} for n in (1, 2, 5)},
+        columns=("steady", "value", "sd", "lambda"),
+        seeds=3,
+        every=10,
+        after=partial(overlay.rows, measures={"value": None, "sd": steady.LIMIT, "lambda": None}),
+        note="GMAN*; by figure 4 of the paper five discriminators are steady about twice as soon as one. Figures 3, 4 and 6 are drawn",
+    )
+    for name, of in SIZES.items()
+}
 
 
 def losses(
-    batch: Any, key: Array, *, G: Bound, D: Bound, L: Bound | None = None, step: Array, memory: Any, F: Any, lam: float, c: float,
-    modified: bool, eps: float = 0.01,
+    batch: Any, key: Array, *, G: Bound, D: Bound, L: Bound | None = None, A: Bound | None = None, step: Array, memory: Any,
+    aggregate: str, lam: float, c: float, modified: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """G minimises F(V; λ), and λ, where it is learned, F(V; λ) - cλ."""
-    noise_key, real_key, fake_key = random.split(key, 3)
-    x = batch["x"].reshape(-1, D.n, *batch["x"].shape[1:])  # [B, N, ...], a part for each discriminator
-    fake = D.each(G(G.noise(noise_key, len(batch["x"]))).reshape(x.shape), key=fake_key)  # [B, N]
-    V = values(D.each(x, key=real_key), fake, eps)
+    noise_key, *keys = random.split(key, 3)
+    images = batch["x"], G(G.noise(noise_key, len(batch["x"])))
+    if A is None:  # a part of the batch for each discriminator, [B, N, ...]
+        real, fake = (D.each(x.reshape(-1, D.n, *x.shape[1:]), key=key) for x, key in zip(images, keys))  # [B, N]
+        learnt = {"D": -teams.values(real, fake).sum()}
+    else:
+        real, fake = (D(x, key=key) for x, key in zip(images, keys))
+        learnt = boosting.losses(real, fake, A)
+        if aggregate == "F-boost":
+            real, fake = (boosting.verdict(score, A)[:, None] for score in (real, fake))  # [B, 1]
+    F, V = teams.AGGREGATES[aggregate], teams.values(real, fake)
     softness: Any = L() if L is not None else lam
-    own = -log_sigmoid(fake, eps).mean(0) if modified else V  # [N]
-    value, cost = F(V, softness), F(own, softness)
-    learnt = {} if L is None else {"L": cost - c * softness, "lambda": softness}
+    value, cost = F(V, softness), F(-log_sigmoid(fake, 0.01).mean(0) if modified else V, softness)
+    if L is not None:
+        learnt |= {"L": cost - c * softness, "lambda": softness}
     memory, seen = steady.follow(memory, value, step)
-    return {"D": -V.sum(), "G": cost, "value": value, "memory": memory, **learnt, **seen}
+    return {**learnt, "G": cost, "value": value, "memory": memory, **seen}
 
 
 def game(
     shape: tuple[int, ...], n: int, aggregate: str, lam: float, c: float, modified: bool, width: int, batch: int, lr: float
 ) -> Game:
-    """The paper's nets on 32 px, or dense ones; a dropout rate for each discriminator as the authors': 1 - (.4 + .2 (i + 1) / n)."""
-    adam, leaky = optax.adam(lr, b1=0.5), partial(nn.leaky_relu, negative_slope=0.2)
-    rate = 0.6 - 0.2 * (np.arange(n, dtype=np.float32) + 1) / n
-    generator: nn.Module = MLP((width, width), shape, last=nn.tanh if len(shape) > 1 else lambda x: x)
-    discriminator: nn.Module = MLP((width, width), (), leaky)
-    if shape[:-1] == (32, 32):
-        generator, discriminator = gman.Generator(shape[-1], width), gman.Discriminator(width)
+    """The paper's nets on 32 px, or dense ones, with the authors' dropout rate for each discriminator."""
+    adam, (generator, discriminator) = optax.adam(lr, b1=0.5), gman.pair(shape, width)
     players = {
         "G": Player(generator, adam, (100,), prior=symmetric(1.0)),
-        "D": Player(discriminator, adam, shape, n=n, per={"rate": rate}),
+        "D": Player(discriminator, adam, shape, n=n, per={"rate": gman.rates(n)}),
     }
     if aggregate == "learned":
         players["L"] = Player(Positive(), adam, None)
-    rule = partial(losses, F=AGGREGATES[aggregate], lam=lam, c=c, modified=modified)
+    if aggregate in ("F-boost", "P-boost"):
+        players["A"] = boosting.booster(n)
+    rule = partial(losses, aggregate=aggregate, lam=lam, c=c, modified=modified)
     return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), steady.blank)
 
 
@@ -123,7 +127,7 @@ def experiment(
     size: int | None = None,
     pad: int | None = None,
     n: int = 5,
-    aggregate: Literal["max", "mean", "soft", "learned", "geometric", "harmonic"] = "learned",
+    aggregate: Literal["max", "mean", "soft", "learned", "geometric", "harmonic", "F-boost", "P-boost"] = "learned",
     lam: float = 1.0,
     c: float = 1e-3,
     modified: bool = False,
@@ -139,7 +143,7 @@ def experiment(
     size: pixels of a side that images are resized to; otherwise they stay as they are
     pad: pixels of a side that images have with a black border around them (the paper's MNIST: 32)
     n: discriminators
-    aggregate: what G makes of their values; learned is GMAN*, mean GMAN-0, soft with lam 1 GMAN-1
+    aggregate: what G makes of their values; learned is GMAN*, mean GMAN-0, soft with lam 1 GMAN-1; or which boosted D it faces
     lam: softness of the soft, geometric and harmonic mean; 0 is the plain mean
     c: how much a learned softness is rewarded
     modified: G maximises log D(G(z)) instead of minimising log(1 - D(G(z)))

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array, random
 
@@ -24,7 +23,7 @@ from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import PAYOFFS, Payoff, log_sigmoid
 from ganjax.metrics import protocols
-from ganjax.nets import MLP, symmetric
+from ganjax.nets import MLP, Weights, symmetric
 
 QUICK = {"width": 32, "batch": 64, "steps": 1500}
 WIDE, NARROW = {"k": 1, "n": 1, "width": 128}, {"k": 3, "n": 3, "width": 70}
@@ -36,16 +35,6 @@ TABLES = {
         note="Equal numbers of parameters; the larger grid makes three times as many samples a step",
     ),
 }
-
-
-class Weights(nn.Module):
-    """n weights that sum to 1, even at first: a player."""
-
-    n: int
-
-    @nn.compact
-    def __call__(self) -> Array:
-        return nn.softmax(self.param("logits", nn.initializers.zeros, (self.n,)))
 
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound, U: Bound, W: Bound, payoff: Payoff, lam: float) -> dict[str, Array]:
@@ -96,16 +85,6 @@ def judge(data: Any, key: Array, *, G: Bound, D: Bound, U: Bound) -> dict[str, f
     return {**protocols.judge(data, sample, key, G=G, U=U), "parameters": numbers}
 
 
-def tournament(data: Any, x: np.ndarray, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The value of every generator against every discriminator and the weights at the end, means over seeds."""
-    last = [row for row in rows if row["step"] == rows[-1]["step"]]
-    mean = {name: np.mean([row[name] for row in last if row[name] is not None]) for name in last[0]}
-    K, N = (sum(name.startswith(letter) for name in mean) for letter in ("u_", "w_"))
-    V = [[mean[f"V_{k}_{n}"] for n in range(N)] for k in range(K)]
-    names = [[f"{X}{i + 1}\n{mean[f'{w}_{i}']:.2f}" for i in range(n)] for X, w, n in (("G", "u", K), ("D", "w", N))]
-    return {"tournament": heat.table(V, *names)}
-
-
 def experiment(
     data: str = "ring",
     data_dir: str | None = None,
@@ -137,7 +116,7 @@ def experiment(
     ex.positive(zero=True, lam=lam)
     found = sets.points_or_images(data, data_dir)
     played = game(found.shape, k, n, PAYOFFS[payoff], lam, even, width, batch, lr)
-    return Experiment(played, found.load(), steps, sample, measure, judge, tournament)
+    return Experiment(played, found.load(), steps, sample, measure, judge, lambda data, x, rows: {"tournament": heat.pairs(rows)})
 
 
 if __name__ == "__main__":

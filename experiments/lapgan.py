@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
+import optax
 from jax import Array, nn, random
 
 from ganjax import cli
@@ -25,15 +26,20 @@ from ganjax.nets import lapgan, symmetric
 from ganjax.optim import heavy_ball
 from ganjax.strips import details
 
-QUICK = {"data": "digits", "size": 16, "levels": 2, "width": 8, "batch": 32, "lr": 0.05, "steps": 400}
-SMALL = {"width": 32, "steps": 4000}
+QUICK = {"data": "digits", "size": 16, "levels": 2, "width": 8, "batch": 32, "lr": 0.05, "steps": 800}
+OF: dict[str, dict[str, Any]] = {
+    "parzen": {"width": 32, "steps": 4000},
+    "adam": {"width": 32, "adam": True, "lr": 5e-4, "steps": 4000},
+    "cifar10": {"data": "cifar10", "width": 32, "steps": 20_000},
+}
 TABLES = {
-    "parzen": ex.Table(
-        rows={"GAN": {"levels": 1, **SMALL}, "LAPGAN": SMALL, "CC-LAPGAN": {"conditional": True, **SMALL}},
+    name: ex.Table(
+        rows={"GAN": {"levels": 1, **of}, "LAPGAN": of, "CC-LAPGAN": {"conditional": True, **of}},
         columns=("parzen", "parzen_error", "parzen_sigma", "parzen_levels", "parzen_levels_error", "nearest"),
         seeds=3,
-        note="Fashion-MNIST, 28 pixels, finer levels of half the width. parzen_levels sums over the levels: no density of images.",
-    ),
+        note="Fashion-MNIST, or CIFAR-10; finer levels of half the width. parzen_levels sums over the levels: no density of images.",
+    )
+    for name, of in OF.items()
 }
 
 
@@ -50,17 +56,17 @@ def losses(batch: Any, key: Array, *, levels: int, classes: int, **players: Boun
     return out
 
 
-def game(shape: tuple[int, ...], levels: int, classes: int, width: int, batch: int, lr: float, epoch: int) -> Game:
+def game(shape: tuple[int, ...], levels: int, classes: int, width: int, batch: int, tx: optax.GradientTransformation) -> Game:
     """Convolutions for the finer levels, dense nets for the coarsest."""
-    sgd, uniform, y, players = heavy_ball(lr, epoch), symmetric(1.0), [(classes,)] if classes else [], {}
+    uniform, y, players = symmetric(1.0), [(classes,)] if classes else [], {}
     for k in range(levels):
         of = (shape[0] >> k, shape[0] >> k, shape[2])
         if k + 1 < levels:
-            players[f"G_{k}"] = Player(lapgan.Generator(width), sgd, ((*of[:2], 1), of, *y), prior=uniform)
-            players[f"D_{k}"] = Player(lapgan.Discriminator(width), sgd, (of, of, *y))
+            players[f"G_{k}"] = Player(lapgan.Generator(width), tx, ((*of[:2], 1), of, *y), prior=uniform)
+            players[f"D_{k}"] = Player(lapgan.Discriminator(width), tx, (of, of, *y))
         else:
-            players[f"G_{k}"] = Player(lapgan.coarse_generator(of), sgd, ((100,), *y), prior=uniform)
-            players[f"D_{k}"] = Player(lapgan.coarse_discriminator(), sgd, (of, *y), per={"rate": 0.5})
+            players[f"G_{k}"] = Player(lapgan.coarse_generator(of), tx, ((100,), *y), prior=uniform)
+            players[f"D_{k}"] = Player(lapgan.coarse_discriminator(), tx, (of, *y), per={"rate": 0.5})
     return Game(players, partial(losses, levels=levels, classes=classes), [list(players)], partial(sets.draw, n=batch))
 
 
@@ -100,6 +106,7 @@ def experiment(
     conditional: bool = False,
     width: int = 64,
     batch: int = 128,
+    adam: bool = False,
     lr: float = 0.02,
     steps: int = 50_000,
 ) -> ex.Experiment:
@@ -112,7 +119,8 @@ def experiment(
     conditional: show every player the label
     width: channels of the finer levels
     batch: images a step
-    lr: learning rate of SGD
+    adam: Adam with beta1 .5 in the place of SGD
+    lr: learning rate
     steps: steps of training
     """
     ex.positive(width=width, batch=batch, lr=lr, steps=steps)
@@ -121,7 +129,8 @@ def experiment(
     side, classes = found.shape[0], found.classes or 0 if conditional else 0
     if levels not in (1, 2, 3) or side != found.shape[1] or side % 2 ** (levels - 1) or (levels > 1 and side >> (levels - 2) < 13):
         raise ValueError(f"1 to 3 levels halve a square of 13 pixels or more; {levels} of {list(found.shape[:2])} do not: ask for a size")
-    played = game(found.shape, levels, classes, width, batch, lr, max(1, (found.examples or 0) // batch))
+    tx = optax.adam(lr, b1=0.5) if adam else heavy_ball(lr, epoch=max(1, (found.examples or 0) // batch))
+    played = game(found.shape, levels, classes, width, batch, tx)
     on = partial(partial, classes=classes)
     return ex.Experiment(played, found.load(), steps, on(sample), on(measure), on(judge, parts=parts), figures)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganjax.game import Game
+    from ganjax.game import Bound, Game
 
 
 def _nothing(*_: Any) -> dict[str, Any]:
@@ -35,6 +35,21 @@ class Experiment:
     figures: Callable[..., Mapping[str, Any]] = _nothing  # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; host
 
 
+@dataclass(frozen=True, eq=False)
+class Played:
+    """A row of a table, played to its end: what is left of its run."""
+
+    experiment: Experiment
+    options: Mapping[str, Any]  # of experiment(...)
+    seeds: Sequence[int]
+    metrics: Sequence[Mapping[str, Any]]  # the rows of metrics.jsonl
+    players: Callable[[], Mapping[int, Mapping[str, Bound]]]  # of each seed that lives, read from the last checkpoint
+
+
+def _no_more(_: Mapping[str, Played]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {}, {}
+
+
 @dataclass(frozen=True)
 class Table:
     """A paper's table: options of each row, and what of each run's last measurement stands in it."""
@@ -44,6 +59,9 @@ class Table:
     seeds: int = 1
     paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # its numbers, by row and column
     anchors: Callable[[str | None], Mapping[str, Mapping[str, float]]] = _nothing  # (data_dir) -> rows that no game plays; host
+    every: int | None = None  # steps between measurements; None: a twentieth of the run
+    # What all rows say together: Played by row -> ({row: {column: a number, or None, for each seed}}, {name: Matplotlib figure}); host.
+    after: Callable[[Mapping[str, Played]], tuple[Mapping[str, Mapping[str, Sequence[float | None]]], Mapping[str, Any]]] = _no_more
     note: str = ""  # what a reader must know: whose numbers the paper's are, where the protocol departs
 
 

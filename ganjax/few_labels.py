@@ -14,6 +14,7 @@ from jax import Array
 from ganjax import data, play
 from ganjax.data import derived
 from ganjax.game import Bound, Player
+from ganjax.keys import stream
 
 
 class Rows(nn.Module):
@@ -34,6 +35,12 @@ def known(label: np.ndarray, per_class: int, classes: int) -> Player:
     if per_class > (least := np.bincount(label, minlength=classes).min()):
         raise ValueError(f"{per_class} labelled examples of each class are asked for, and the smallest class has {least}")
     return Player(Rows(lambda key: derived.labelled(key, label, per_class, classes)), optax.set_to_zero(), None)
+
+
+def draw(arrays: Any, key: Array, sizes: dict[str, int]) -> dict[str, Any]:
+    """Batches of images in 0..1 without their labels, by name as many as asked for, and under "all" every example as it is. Pure."""
+    drawn = {name: data.draw({"x": arrays["x"]}, stream(key, name), n, 0.0)["x"] for name, n in sizes.items()}
+    return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in ("x", "label")}}
 
 
 def held_out(found: data.Set, data_dir: str | None = None) -> dict[str, np.ndarray]:

@@ -175,15 +175,7 @@ def curves(rows: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None
     figure = Figure((3.2 * columns, 2.2 * math.ceil(len(chosen) / columns)), dpi=150, layout="constrained")
     for i, name in enumerate(chosen):
         axes = plain(figure.add_subplot(math.ceil(len(chosen) / columns), columns, i + 1))
-        at: dict[int, list[float]] = {}
-        for row in rows:
-            if name in row and row[name] is not None and math.isfinite(row[name]):
-                at.setdefault(row["step"], []).append(float(row[name]))
-        steps = sorted(at)
-        mean = np.array([np.mean(at[step]) for step in steps])
-        sd = np.array([np.std(at[step], ddof=1) if len(at[step]) > 1 else 0.0 for step in steps])
-        axes.fill_between(steps, mean - sd, mean + sd, color=COLOURS[0], alpha=0.18, linewidth=0)
-        axes.plot(steps, mean, color=COLOURS[0], linewidth=1.4, marker="o" if len(steps) == 1 else None, markersize=4)
+        band(axes, rows, name, COLOURS[0])
         axes.set_title(name, loc="left", fontsize=9, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]) if last > first else FixedLocator([first]))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -191,6 +183,19 @@ def curves(rows: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None
         axes.set_xlim(first - 0.02 * (last - first) - 0.5, last + 0.02 * (last - first) + 0.5)
     figure.supxlabel("step", fontsize=8, color=INK)
     return figure
+
+
+def band(axes: Axes, rows: Iterable[Mapping[str, Any]], name: str, colour: str, label: str = "") -> None:
+    """The mean over seeds of one measure over the steps, and a band of ±1 SD; arguments as in `curves`."""
+    at: dict[int, list[float]] = {}
+    for row in rows:
+        if name in row and row[name] is not None and math.isfinite(row[name]):
+            at.setdefault(row["step"], []).append(float(row[name]))
+    steps = sorted(at)
+    mean = np.array([np.mean(at[step]) for step in steps])
+    sd = np.array([np.std(at[step], ddof=1) if len(at[step]) > 1 else 0.0 for step in steps])
+    axes.fill_between(steps, mean - sd, mean + sd, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(steps, mean, color=colour, linewidth=1.4, marker="o" if len(steps) == 1 else None, markersize=4, label=label)
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:

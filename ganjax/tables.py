@@ -6,12 +6,13 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ganjax import experiment as ex
-from ganjax import folder, launch, records
-from ganjax.experiment import File
+from ganjax import figures, folder, launch, records
+from ganjax.experiment import File, Played
 from ganjax.report import Record, plain
 
 
@@ -29,7 +30,8 @@ def play(
 ) -> str:
     """Plays what is not finished of a table of the file, writes the record out/table.json, and returns the text, also in out/table.txt.
 
-    Raises ValueError, one line, where the folder holds a row played with other options.
+    What the table draws of all rows together is in out/figures. Raises ValueError, one line, where the folder holds a row played with
+    other options.
     """
     table = file.tables[name]
     requests = {}
@@ -38,8 +40,9 @@ def play(
         source = ex.find(given["experiment"]) if "experiment" in given else file
         if quick:
             options["steps"] = max(1, source.build(options).steps // 100)
-        requests[row] = records.request(source, options, seeds=seeds or table.seeds, fast=fast)
-    rows, seconds, played = {}, 0.0, []  # played: the requests as they were written
+        requests[row] = records.request(source, options, seeds=seeds or table.seeds, every=table.every, fast=fast)
+    rows: dict[str, dict[str, Any]] = {}
+    seconds, written, played = 0.0, [], {}  # written: the requests as they stand in the rows' folders
     for row, (record, built) in requests.items():
         at = out / row.lower().replace(", ", "-").replace(" ", "-")
         if overwrite or not at.exists():
@@ -54,7 +57,14 @@ def play(
         judged = [c for c in table.columns if any(c in r for r in last.values())]
         rows[row] = {c: [last.get(seed, {}).get(c) for seed in record.seeds] for c in judged}
         seconds += max(r["time"] for r in metrics)
-        played.append(records.read_request(at))
+        written.append(records.read_request(at))
+        players = partial(launch.players, at, record, built)
+        played[row] = Played(built, record.options, record.seeds, metrics, players)
+    more, drawn = table.after(played)
+    for row, columns in more.items():
+        rows[row] = {**rows.get(row, {}), **{column: list(values) for column, values in columns.items()}}
+    for figure in drawn:
+        figures.save(drawn[figure], out / "figures" / f"{figure}.png")
     anchors = {} if quick else kept(out / "anchors.json", table.anchors, data_dir, overwrite)
     said = {"--seeds": seeds if seeds not in (None, table.seeds) else "", "--quick": quick, "--fast": fast}
     command = f"ganjax reproduce {file.name}/{name}" + "".join(f" {o}" + ("" if v is True else f" {v}") for o, v in said.items() if v)
@@ -62,10 +72,10 @@ def play(
         table=f"{file.name}/{name}",
         command=command,
         quick=quick,
-        seeds=played[0].seeds,
+        seeds=written[0].seeds,
         minutes=round(seconds / 60, 2),
-        device=together(request.device for request in played),
-        versions=together(request.versions for request in played),
+        device=together(request.device for request in written),
+        versions=together(request.versions for request in written),
         rows=rows,
         anchors={row: {c: numbers[c] for c in table.columns if c in numbers} for row, numbers in anchors.items()},
         paper={row: dict(numbers) for row, numbers in table.paper.items()},

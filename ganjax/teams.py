@@ -6,15 +6,24 @@ so λ = 0 is the plain mean and λ → ∞ the largest value (Durugkar et al. 20
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from ganjax.losses import log_sigmoid
+
 
 def weights(V: Array, lam: ArrayLike) -> Array:
     """softmax(λ V) over the last axis, [..., N]; gradients flow through it."""
     return jax.nn.softmax(lam * V, -1)
+
+
+def mean(V: Array, lam: ArrayLike = 0.0) -> Array:
+    """The plain mean, [..., N] -> [...]: every soft mean at λ = 0. `lam` is not used."""
+    return V.mean(-1)
 
 
 def arithmetic(V: Array, lam: ArrayLike = 0.0) -> Array:
@@ -35,3 +44,21 @@ def harmonic(V: Array, lam: ArrayLike = 0.0) -> Array:
 def largest(V: Array, lam: ArrayLike = 0.0) -> Array:
     """max_i V_i, [..., N] -> [...]: the limit of every soft mean as λ → ∞. `lam` is not used."""
     return V.max(-1)
+
+
+def values(real: Array, fake: Array, eps: float = 0.01) -> Array:
+    """V_i = E log D_i(x) + E log(1 - D_i(G(z))) of scores [B, N], the sigmoid squashed by eps as GMAN's authors do: [N], below 0."""
+    return log_sigmoid(real, eps).mean(0) + log_sigmoid(-fake, eps).mean(0)
+
+
+# F(V, λ) by name: "learned" is GMAN*, "mean" GMAN-0, "soft" with λ = 1 GMAN-1. F-boost's V is one, of the booster; P-boost has the largest.
+AGGREGATES: dict[str, Callable[..., Array]] = {
+    "max": largest,
+    "mean": mean,
+    "soft": arithmetic,
+    "learned": arithmetic,
+    "geometric": geometric,
+    "harmonic": harmonic,
+    "F-boost": largest,
+    "P-boost": largest,
+}

@@ -40,6 +40,21 @@ def test_derived_domains_come_from_disjoint_halves_and_pairs_are_held_out():
     np.testing.assert_array_equal(found.test["y"], 255 - held)
 
 
+def test_together_every_image_has_its_partner_in_the_same_row():
+    found, apart = domains("digits", "negative", together=True), domains("digits", "negative")
+    np.testing.assert_array_equal(found.train["y"], 255 - found.train["x"])
+    np.testing.assert_array_equal(found.test["x"], apart.test["x"])
+    assert len(found.train["x"]) == len(apart.train["x"]) + len(apart.train["y"])
+
+
+def test_domains_are_drawn_apart_and_labels_stay_with_x():
+    x = images(30)
+    data = {"x": x, "y": images(40, seed=1), "label": x[:, 0, 0, 0].astype(np.int32)}
+    batch = unpaired(data, random.key(0), 16, 0.0, 255.0)
+    np.testing.assert_array_equal(batch["x"][:, 0, 0, 0], batch["label"])
+    assert "label" not in unpaired({name: data[name] for name in "xy"}, random.key(0), 16)
+
+
 def test_edges_are_those_of_the_other_half():
     found, plain = domains("digits", "edge"), domains("digits", "negative")
     np.testing.assert_array_equal(found.train["y"], derived.edge(jnp.asarray(255 - plain.train["y"])))

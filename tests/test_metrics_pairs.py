@@ -65,18 +65,26 @@ def test_gmam_is_the_papers_formula_and_antisymmetric():
 
 def test_the_system_whose_generator_hurts_every_critic_wins_the_tournament():
     strength = np.array([1.0, 1.5, 3.0])  # of each generator: it multiplies the value, which is below 0, of every critic
-    noise = np.random.default_rng(0).uniform(0.99, 1.01, (3, 3, 5))
-    found = tournaments.tournament(jnp.asarray(-strength[None, :, None] * np.array([1, 2, 5])[:, None, None] * noise))
-    np.testing.assert_allclose(found["mean"], 2 * np.log(strength[None] / strength[:, None]), atol=0.05)
-    np.testing.assert_allclose(found["score"], found["mean"].sum(0), rtol=1e-6)
-    assert list(np.argsort(found["score"])) == [0, 1, 2]
-    np.testing.assert_allclose(found["sd"], np.std(tournaments.gmam(jnp.asarray(-noise)), -1, ddof=1), atol=1e-5)
+    noise = np.random.default_rng(0).uniform(0.99, 1.01, (3, 3, 2, 5))
+    value = -strength[None, :, None, None] * np.array([1, 2, 5])[:, None, None, None] * noise
+    value[0, 2, 1] = np.nan  # the third's generator is gone in the second seed
+    found = tournaments.table(jnp.asarray(value), "abc")
+    for j, b in enumerate("abc"):
+        others = {a: found[b][f"against {a}"] for a in "abc" if a != b}
+        for i, a in enumerate("abc"):
+            expected = 2 * np.log(strength[j] / strength[i])
+            whole = [v for v in others.get(a, [0.0, 0.0]) if v is not None]
+            np.testing.assert_allclose(whole, expected, atol=0.05)
+            assert len(whole) == 2 - ({a, b} == {"a", "c"})
+        assert found[b]["score"][0] == pytest.approx(sum(by_seed[0] for by_seed in others.values()))
+    assert [found[b]["score"][1] is None for b in "abc"] == [True, False, True]
+    assert sorted("abc", key=lambda b: found[b]["score"][0]) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("value", [np.full((2, 3, 5), -1), np.full((2, 2), -1), np.full((2, 2, 1), -1), np.zeros((2, 2, 2))])
+@pytest.mark.parametrize("value", [np.full((2, 3, 1, 5), -1), np.full((2, 2), -1), np.full((2, 2, 0, 5), -1), np.zeros((2, 2, 1, 2))])
 def test_a_tournament_of_other_values_is_refused(value):
     with pytest.raises(ValueError, match=r"wanted as|below 0"):
-        tournaments.tournament(jnp.asarray(value))
+        tournaments.table(jnp.asarray(value), "ab")
 
 
 def test_l1_and_agreement_by_hand():

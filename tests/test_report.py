@@ -103,6 +103,37 @@ def test_a_quick_table_says_so_computes_no_anchors_and_misses_no_seed_that_diver
     assert "Seeds 0 to 2, a hundredth of the steps; " in Path("page.md").read_text()
 
 
+AFTER = """
+
+def after(played):
+    from matplotlib.figure import Figure
+
+    found = {row: {"G": [float(players["G"].params["bias"][0]) for players in each.players().values()]} for row, each in played.items()}
+    assert [r["mean"] for r in played["wide"].metrics if r["step"] == each_end(played["wide"])] == found["wide"]["G"]
+    return {**found, "more": {"options": [played["narrow"].options["width"], None]}}, {"both": Figure()}
+
+
+def each_end(row):
+    return row.experiment.steps
+"""
+
+
+def test_a_table_may_measure_often_and_say_what_all_rows_say_together() -> None:
+    rows = '{"narrow": {"width": 2, "steps": 4}, "wide": {"steps": 4}}'
+    write(f'rows={rows}, columns=("slope",), seeds=2, every=2, after=lambda played: after(played)')
+    with Path("experiments/tiny.py").open("a") as file:
+        file.write(AFTER)
+    status, out, err = reproduce()
+    assert (status, err) == (0, "")
+    metrics = folder.read(Path("runs/tiny-pair/narrow/metrics.jsonl"))
+    assert [(r["step"], r["seed"]) for r in metrics] == [(2, 0), (2, 1), (4, 0), (4, 1)]
+    made = json.loads(Path("runs/tiny-pair/table.json").read_text())["rows"]
+    assert made["narrow"] == {"slope": [r["slope"] for r in metrics[2:]], "G": [r["mean"] for r in metrics[2:]]}
+    assert made["more"] == {"options": [2, None]}
+    assert [path.name for path in Path("runs/tiny-pair/figures").iterdir()] == ["both.png"]
+    assert out.splitlines()[0].split() == ["slope", "G", "options", "seeds"]
+
+
 def test_every_number_of_a_record_stands_in_its_row() -> None:
     assert report.lines(RECORD) == [
         ["", "kl", "error", "seeds"],

@@ -48,12 +48,13 @@ def chosen(
     return found
 
 
-def domains(name: str, derive: str | None = None, data_dir: str | None = None, **how: Any) -> Domains:
+def domains(name: str, derive: str | None = None, data_dir: str | None = None, together: bool = False, **how: Any) -> Domains:
     """The two domains of a set: its pairs (x, y), or x and what `derive`, edge or negative, makes of x.
 
-    What is derived comes from one half of the training images, and x is the other half, so that nothing is seen in both domains. The
-    test split is held out, or the last sixth of a set without one. Grey images become colour where the other domain is. `how` as in
-    `ganjax.data.find`. Raises ValueError, one line, for a set of anything but images, or of one domain alone.
+    What is derived comes from one half of the training images, and x is the other half, so that nothing is seen in both domains; together,
+    they come from all images, and row i of x belongs to row i of y. The test split is held out, or the last sixth of a set without one.
+    Grey images become colour where the other domain is. `how` as in `ganjax.data.find`. Raises ValueError, one line, for a
+    set of anything but images, or of one domain alone.
     """
     train, test = parted(name, data_dir, **how)
     if derive is None:
@@ -61,7 +62,8 @@ def domains(name: str, derive: str | None = None, data_dir: str | None = None, *
             raise ValueError(f"{name} is one domain: a paired set is wanted, or {' or '.join(DERIVED)} derived from it, or a second set")
         return Domains(alike(train["x"], train["y"]), alike(test["x"], test["y"]))
     change = DERIVED[derive]
-    first, second = (np.asarray(rows) for rows in derived.halves(random.key(0), len(train["x"])))
+    n = len(train["x"])
+    first, second = (np.arange(n),) * 2 if together else (np.asarray(rows) for rows in derived.halves(random.key(0), n))
     changed = lambda x: np.asarray(change(jnp.asarray(x)))  # noqa: E731
     return Domains({"x": train["x"][first], "y": changed(train["x"][second])}, {"x": test["x"], "y": changed(test["x"])})
 
@@ -79,8 +81,10 @@ def two(name_x: str, name_y: str, data_dir: str | None = None, **how: Any) -> Do
 
 
 def unpaired(data: Any, key: Array, n: int, low: float = -1.0, high: float = 1.0) -> dict[str, Array]:
-    """n images of each domain, drawn independently of each other: {"x": [n, …], "y": [n, …]}. Pure, jittable."""
-    return derived.unpaired({"x": data["x"]}, {"x": data["y"]}, key, n, low, high)
+    """n images of each domain, drawn apart, x with its labels: {"x": [n, …], "y": [n, …], ["label"]}. Pure, jittable."""
+    x_key, y_key = random.split(key)
+    known = {name: data[name] for name in ("x", "label") if name in data}
+    return sets.draw(known, x_key, n, low, high) | {"y": sets.draw({"x": data["y"]}, y_key, n, low, high)["x"]}
 
 
 def parted(name: str, data_dir: str | None, **how: Any) -> tuple[Images, Images]:

@@ -97,6 +97,11 @@ def mixture1d_20() -> Mixture:
     return mixture(20.0 * np.arange(1, 21)[:, None], 2)
 
 
+def hills() -> Mixture:
+    """Three Gaussians on a line, means -2, 0, 1.5, SD .5, .4, .6: with no gap between them, so that a plain GAN comes to rest (ours)."""
+    return mixture([[-2.0], [0.0], [1.5]], [0.5, 0.4, 0.6])
+
+
 def imbalanced(balanced: Mixture, ratio: float = 10.0) -> Mixture:
     """The same Gaussians with geometric weights: the first mode is `ratio` times as likely as the last.
 
@@ -113,5 +118,6 @@ MIXTURES: dict[str, Callable[[], Mixture]] = {
     "spiral": spiral,
     "mixture1d": mixture1d,
     "mixture1d_20": mixture1d_20,
+    "hills": hills,
     "ring_imbalanced": lambda: imbalanced(ring()),
 }

@@ -31,6 +31,16 @@ def shares(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> np.ndarray:
     return np.bincount(kind[good], minlength=len(kinds)) / len(points)
 
 
+def nearest(samples: ArrayLike, x: ArrayLike) -> np.ndarray:
+    """The row of x [N, ...] nearest to each sample [n, ...] of the same units, Euclidean, int64 [n]. Raises ValueError for other shapes."""
+    from sklearn.metrics import pairwise_distances_argmin
+
+    points, real = np.nan_to_num(np.asarray(samples, np.float32)), np.asarray(x, np.float32)
+    if points.shape[1:] != real.shape[1:]:
+        raise ValueError(f"samples of shape {list(real.shape[1:])} are wanted, not an array {list(points.shape)}")
+    return pairwise_distances_argmin(points.reshape(len(points), -1), real.reshape(len(real), -1))
+
+
 def classes(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> dict[str, float]:
     """{"modes": classes with at least one good sample, "quality": share of good samples}; arguments, protocol and errors as in `shares`.
 

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ganjax import play
+from ganjax import imagenet, play
 from ganjax.data.heldout import Parts
 from ganjax.data.kinds import Set
 from ganjax.data.mixtures import Mixture
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.metrics import classify, mixtures, neighbours, parzen
+from ganjax.metrics import equilibrium as balance
 
 CHUNK = 2**17  # samples made at once where a protocol asks for a million
 THOUSAND = 1000
@@ -32,6 +33,13 @@ def flat(x: Array, shape: tuple[int, ...]) -> Array:
 def measure(data: Any, x: Array, key: Array) -> dict[str, Array]:
     """What is worth looking at while a game is played: `mixtures.measure` of all generators' samples; nothing for other data. Pure."""
     return mixtures.measure(data, flat(x, (data.dim,)), key) if isinstance(data, Mixture) else {}
+
+
+def equilibrium(data: Any, x: Array, key: Array, D: Bound) -> dict[str, Array]:
+    """On a mixture `equilibrium.value` of D at samples x [n, d] and as many real ones, and `equilibrium.best`; else nothing. Pure."""
+    if not isinstance(data, Mixture):
+        return {}
+    return balance.value(D(data.draw(stream(key, "equilibrium"), len(x))), D(x)) | balance.best(data, x, stream(key, "best"))
 
 
 def judge(data: Any, sample: Callable[..., Array], key: Array, **players: Bound) -> dict[str, float]:
@@ -94,9 +102,9 @@ def few_label_features(key: Array, data: Any, parts: Parts, D: Bound) -> dict[st
 
     Features are every layer's maps (the net's method `features`) under standing statistics of training images, max-pooled to 4x4; images
     in -1..1. C is chosen among three by two draws of labels on 2,000 validation images, and five more are judged: theirs are 10 and 100.
-    Nothing where no labels are held out. Host code.
+    Nothing where no labels are held out, or a class has fewer than 100. Host code.
     """
-    if parts.valid is None or parts.test is None or "label" not in data:
+    if parts.valid is None or parts.test is None or "label" not in data or np.bincount(data["label"][: 10 * THOUSAND]).min() < 100:
         return {}
     kept = ((data, 10 * THOUSAND), (_arrays(parts.valid), 2 * THOUSAND), (_arrays(parts.test), None))
     x = [2 * (np.asarray(part["x"][:n]) / np.float32(255)) - 1 for part, n in kept]
@@ -111,6 +119,13 @@ def few_label_features(key: Array, data: Any, parts: Parts, D: Bound) -> dict[st
         train, valid, test = zip(features, y)
         errors[name] = classify.few_label_svm(key, train, valid, test, grid=(1e-4, 1e-3, 1e-2), tries=2, draws=5)["svm"]
     return errors
+
+
+def photographs(data: Any, sample: Callable[..., Array], key: Array, **players: Bound) -> dict[str, float]:
+    """`imagenet.distance` of samples in 0..1 from as many colour images, at most 5000; nothing for grey ones. Host code."""
+    if data["x"].shape[-1] != 3:
+        return {}
+    return imagenet.distance(np.asarray(data["x"][:NEIGHBOURS]), lambda n: drawn(sample, key, n, **players))
 
 
 def parzen_anchors(parts: Parts) -> dict[str, dict[str, float]]:

@@ -1,7 +1,25 @@
 """GMAM: which of two trained systems of generator and discriminators has the better generator (Durugkar et al. 2017, section 5)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
 import jax.numpy as jnp
-from jax import Array
+import numpy as np
+from jax import Array, random
+
+from ganjax import boosting, heat, teams
+from ganjax import data as sets
+from ganjax.experiment import Played
+from ganjax.game import Bound
+
+B, BATCHES = 500, 5  # real images of a batch; batches of a seed, as the authors take
+
+Columns = dict[str, dict[str, list[float | None]]]
+
+called = jax.jit(Bound.__call__)
 
 
 def gmam(value: Array) -> Array:
@@ -17,15 +35,48 @@ def gmam(value: Array) -> Array:
     return log - own[:, None] - jnp.swapaxes(log, 0, 1) + own[None]
 
 
-def tournament(value: Array) -> dict[str, Array]:
-    """{"mean", "sd": [M, M] of `gmam` over batches, n - 1 in the denominator, "score": [M]} for value [M, M, batches].
+def table(value: Array, names: Sequence[str]) -> Columns:
+    """A row for each of M systems, {"score", "against A": a number for each seed}, for value [M, M, S, batches]; above 0: it is better.
 
-    The paper's Table 1: row a is the opponent, column b the variant, and the score of a variant the sum of its column. Its authors take
-    5 batches. Raises ValueError for an array of another shape, fewer than two batches, and values that are not below 0.
+    The paper's table 1, whose columns are rows here: the mean of `gmam` over the batches, and the score of a system, the sum over its
+    opponents. What is not finite in `value` is None. Raises ValueError for an array of another shape, and for values that are not below 0.
     """
-    if value.ndim != 3 or value.shape[0] != value.shape[1] or value.shape[2] < 2:
-        raise ValueError(f"values are wanted as [M, M, batches] with two batches or more, not {list(value.shape)}")
-    if not bool((value < 0).all()):
+    M = len(names)
+    if value.ndim != 4 or value.shape[:2] != (M, M) or not value.size:
+        raise ValueError(f"values of {M} systems are wanted as [{M}, {M}, seeds, batches], not {list(value.shape)}")
+    if bool((value >= 0).any()):
         raise ValueError("values of the original objective are below 0, and some of these are not")
-    found = gmam(value)
-    return {"mean": found.mean(-1), "sd": found.std(-1, ddof=1), "score": found.mean(-1).sum(0)}
+    found = np.asarray(gmam(value).mean(-1), np.float64)  # [M, M, S]
+    rows = {}
+    for j, name in enumerate(names):
+        numbers = {"score": found[:, j].sum(0)} | {f"against {other}": found[i, j] for i, other in enumerate(names) if i != j}
+        rows[name] = {column: [float(v) if np.isfinite(v) else None for v in by_seed] for column, by_seed in numbers.items()}
+    return rows
+
+
+def opinion(row: Played, players: Mapping[str, Bound], G: Bound, x: Array, key: Array) -> Array:
+    """F of a row of `gman`: what its discriminators' values of the real batch x and of G, another row's generator, come to."""
+    scores = [called(players["D"], x), called(players["D"], called(G, G.noise(key, len(x))))]  # [B, N] each
+    if row.options["aggregate"] == "F-boost":
+        scores = [boosting.verdict(score, players["A"])[:, None] for score in scores]
+    softness = players["L"]() if "L" in players else row.options["lam"]
+    return teams.AGGREGATES[row.options["aggregate"]](teams.values(*scores), softness)
+
+
+def play(played: Mapping[str, Played]) -> tuple[Columns, dict[str, Any]]:
+    """The `table` of rows of `gman`, and its means as a heat map: every generator before every row's discriminators. A `Table.after`.
+
+    Rows have the same data; the batches of a seed are the same for all, and nothing drops out. Host code.
+    """
+    names, rows = list(played), list(played.values())
+    players, data, seeds = [row.players() for row in rows], jax.device_put(rows[0].experiment.data), rows[0].seeds
+    V = np.full((len(rows), len(rows), len(seeds), BATCHES), np.nan)
+    for s, i in np.ndindex(len(seeds), BATCHES):
+        batch_key, noise_key = random.split(random.fold_in(random.key(seeds[s]), i))
+        x = sets.draw(data, batch_key, B)["x"]
+        for a, b in np.ndindex(len(rows), len(rows)):
+            if seeds[s] in players[a] and seeds[s] in players[b]:
+                V[a, b, s, i] = opinion(rows[a], players[a][seeds[s]], players[b][seeds[s]]["G"], x, noise_key)
+    mean = np.nanmean(np.asarray(gmam(jnp.asarray(V)).mean(-1)), -1)
+    drawn = heat.table(mean, [f"against {name}" for name in names], names, digits=3)
+    return table(jnp.asarray(V), names), {"gmam": drawn}

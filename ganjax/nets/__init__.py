@@ -3,20 +3,22 @@
 A layer before a normalisation has no bias: it would be subtracted again. Judges return logits. Without a key nothing is dropped out.
 """
 
-from ganjax.nets import classify, cogan, conditional, dcgan, gman, lapgan, sequences, translate, triple_gan, voxels
-from ganjax.nets.dense import MLP, MaxoutCritic, Positive, TrunkAndHead, pixel_logits, symmetric, symmetric_init
+from ganjax.nets import classify, cogan, conditional, dcgan, gman, lapgan, mad_gan, sequences, translate, triple_gan, voxels
+from ganjax.nets.dense import MLP, MaxoutCritic, Positive, TrunkAndHead, Weights, pixel_logits, symmetric, symmetric_init
 
 __all__ = [
     "MLP",
     "MaxoutCritic",
     "Positive",
     "TrunkAndHead",
+    "Weights",
     "classify",
     "cogan",
     "conditional",
     "dcgan",
     "gman",
     "lapgan",
+    "mad_gan",
     "pixel_logits",
     "sequences",
     "symmetric",

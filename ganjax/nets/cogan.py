@@ -53,6 +53,11 @@ class Hidden(nn.Module):
         return nn.PReLU(negative_slope_init=0.25)(nn.Dense(self.units, kernel_init=WEIGHTS, bias_init=BIAS)(x))
 
 
+def widths(n: int) -> tuple[int, int, int]:
+    """Of a discriminator's layers, in the proportions of the paper, whose n is 50."""
+    return max(1, 2 * n // 5), n, 10 * n
+
+
 class Discriminator(nn.Module):
     """x [B, 28, 28, C] -> [B] logits, in submodules "layer0" to "layer2" and "score"; with classes, "label" is a classifier's head.
 

@@ -27,9 +27,9 @@ def gain(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> 
     return 1 + 0.02 * random.normal(key, shape, dtype)
 
 
-def down(features: int, kernel: int = 5) -> Conv:
+def down(features: int, kernel: int = 5, bias: bool = False) -> Conv:
     """A convolution to half the size."""
-    return Conv(features, kernel, 2, (kernel - 1) // 2, bias=False, kernel_init=WEIGHTS)
+    return Conv(features, kernel, 2, (kernel - 1) // 2, bias=bias, kernel_init=WEIGHTS)
 
 
 def up(features: int, kernel: int = 5, name: str | None = None) -> ConvTranspose:
@@ -87,12 +87,14 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """The discriminator: x [B, *space, C] -> [B] logits, or [B, classes]; convolutions down to 4 points a side, then one dense layer.
 
-    The first convolution has no batch norm. Raises ValueError where the sides of x are not 8, 16, 32, ...
+    The first convolution has no batch norm. norm=False leaves it out everywhere, for biases: a penalty on the gradient at each sample
+    wants a score that no other sample enters. Raises ValueError where the sides of x are not 8, 16, 32, ...
     """
 
     width: int = 128
     kernel: int = 5
     classes: int | None = None
+    norm: bool = True
 
     def __call__(self, x: Array) -> Array:
         return self._maps_and_score(x)[1]
@@ -105,8 +107,8 @@ class Discriminator(nn.Module):
     def _maps_and_score(self, x: Array) -> tuple[tuple[Array, ...], Array]:
         maps: list[Array] = []
         for i in range(halvings(x.shape[1:-1])):
-            x = down(self.width << i, self.kernel)(x)
-            x = lrelu(BatchNorm(scale=gain)(x) if i else x)
+            x = down(self.width << i, self.kernel, bias=not self.norm)(x)
+            x = lrelu(BatchNorm(scale=gain)(x) if i and self.norm else x)
             maps.append(x)
         score = nn.Dense(self.classes or 1, use_bias=False, kernel_init=WEIGHTS)(x.reshape(len(x), -1))
         return tuple(maps), score if self.classes else score[..., 0]

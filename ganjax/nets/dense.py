@@ -91,6 +91,16 @@ class Positive(nn.Module):
         return nn.softplus(self.param("raw", nn.initializers.constant(self.start), ()))
 
 
+class Weights(nn.Module):
+    """n weights that sum to 1, even at first: a player that is a mixture."""
+
+    n: int
+
+    @nn.compact
+    def __call__(self) -> Array:
+        return nn.softmax(self.param("logits", inits.zeros, (self.n,)))
+
+
 def symmetric(scale: float) -> Callable[..., Array]:
     """A prior of noise, U(-scale, scale) entry by entry: (key, shape) -> float32."""
     return lambda key, shape: random.uniform(key, shape, minval=-scale, maxval=scale)

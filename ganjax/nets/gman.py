@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import flax.linen as nn
+import numpy as np
 from flax.linen import initializers as inits
 from jax import Array
 from jax.typing import ArrayLike
 
 from ganjax.layers import BatchNorm, Conv, ConvTranspose, Dropout
 from ganjax.nets.dcgan import lrelu
+from ganjax.nets.dense import MLP
 
 WEIGHTS = inits.truncated_normal(0.02)
 
@@ -43,3 +47,16 @@ class Discriminator(nn.Module):
                 x = Dropout()(x, rate)
         x = lrelu(Conv(self.width, 3, kernel_init=WEIGHTS)(x))
         return nn.Dense(1, kernel_init=WEIGHTS)(x.reshape(len(x), -1))[..., 0]
+
+
+def pair(shape: tuple[int, ...], width: int) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator of inputs [*shape]: those above for 32 pixels, or dense ones; on images G ends in tanh."""
+    if shape[:-1] == (32, 32):
+        return Generator(shape[-1], width), Discriminator(width)
+    last = nn.tanh if len(shape) > 1 else lambda x: x
+    return MLP((width, width), shape, last=last), MLP((width, width), (), partial(nn.leaky_relu, negative_slope=0.2))
+
+
+def rates(n: int) -> np.ndarray:
+    """The authors' dropout rate of each of n discriminators, float32 [n]: 1 - (.4 + .2 (i + 1) / n)."""
+    return 0.6 - 0.2 * (np.arange(n, dtype=np.float32) + 1) / n

@@ -1,0 +1,36 @@
+"""MAD-GAN's nets (Ghosh et al. 2018), as in the authors' code: those of images of 32 and 64 pixels, and those of their toy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import flax.linen as nn
+from flax.linen import initializers as inits
+from jax import Array, random
+
+from ganjax.nets import dcgan
+from ganjax.nets.dense import MLP, TrunkAndHead, identity, symmetric
+
+Shape = tuple[int, ...]
+
+
+def convolves(shape: Shape) -> bool:
+    """Whether inputs of this shape get convolutions."""
+    return shape[:-1] in ((32, 32), (64, 64))
+
+
+def generator(shape: Shape, width: int) -> tuple[nn.Module, tuple[str, ...], Callable[[Array, Shape], Array]]:
+    """(net, what a team of it shares, the prior of its noise). On other images it ends in tanh, with a hidden layer of its own."""
+    if convolves(shape):
+        shared = tuple(f"layer{i}" for i in range(dcgan.halvings(shape[:2]) - 1))  # all but the last two layers
+        return dcgan.Generator((shape[0], shape[1], shape[2]), width, kernel=4), shared, random.normal
+    head, last = ((width,), nn.tanh) if len(shape) > 1 else ((), identity)
+    return TrunkAndHead((width, width), head, shape, nn.elu, last, inits.xavier_normal()), ("trunk",), symmetric(1.0)
+
+
+def discriminator(shape: Shape, width: int, classes: int) -> nn.Module:
+    """[B, *shape] -> logits [B, classes]."""
+    if convolves(shape):
+        return dcgan.Discriminator(width, kernel=4, classes=classes)
+    return MLP((width,) * 3, (classes,), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=inits.xavier_normal())
