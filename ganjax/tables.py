@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -44,7 +45,7 @@ def play(
     rows: dict[str, dict[str, Any]] = {}
     seconds, written, played = 0.0, [], {}  # written: the requests as they stand in the rows' folders
     for row, (record, built) in requests.items():
-        at = out / row.lower().replace(", ", "-").replace(" ", "-")
+        at = out / folder_of(row)
         if overwrite or not at.exists():
             records.create(at, record, overwrite)
         elif records.read_request(at).tie != record.tie:
@@ -85,6 +86,11 @@ def play(
     text = plain(made)
     (out / "table.txt").write_text(text + "\n")
     return text
+
+
+def folder_of(row: str) -> str:
+    """A row's name in letters, digits, points and hyphens."""
+    return re.sub(r"[^a-z0-9.]+", "-", row.lower()).strip("-")
 
 
 def kept(path: Path, anchors: Any, data_dir: str | None, again: bool) -> dict[str, Mapping[str, float]]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from runs import TINY, call, everything
 
 from ganjax import folder, report
-from ganjax.tables import together
+from ganjax.experiment import files
+from ganjax.tables import folder_of, together
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RECORD = report.Record(
@@ -203,3 +205,11 @@ def test_the_page_of_results_is_that_of_the_records_beside_it() -> None:
     records = sorted((DOCS / "results").glob("*.json"))
     assert records
     assert (DOCS / "results.md").read_text() == report.page(records)
+
+
+def test_rows_of_a_table_have_folders_of_their_own_that_a_shell_can_name():
+    for file in files():
+        for table in file.tables.values():
+            names = [folder_of(row) for row in table.rows]
+            assert len(set(names)) == len(names)
+            assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) for name in names)
