@@ -207,7 +207,7 @@ def test_the_page_of_results_is_that_of_the_records_beside_it() -> None:
     assert (DOCS / "results.md").read_text() == report.page(records)
 
 
-def test_rows_of_a_table_have_folders_of_their_own_that_a_shell_can_name():
+def test_rows_of_a_table_have_folders_of_their_own_that_a_shell_can_name() -> None:
     for file in files():
         for table in file.tables.values():
             names = [folder_of(row) for row in table.rows]
