@@ -88,9 +88,7 @@ def losses(
     return {**learnt, "G": cost, "value": value, "memory": memory, **seen}
 
 
-def game(
-    shape: tuple[int, ...], n: int, aggregate: str, lam: float, c: float, modified: bool, width: int, batch: int, lr: float
-) -> Game:
+def game(shape: tuple[int, ...], n: int, aggregate: str, lam: float, c: float, modified: bool, width: int, batch: int, lr: float) -> Game:
     """The paper's nets on 32 px, or dense ones, with the authors' dropout rate for each discriminator."""
     adam, (generator, discriminator) = optax.adam(lr, b1=0.5), gman.pair(shape, width)
     players = {
