@@ -76,7 +76,7 @@ def section(record: Record) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     told = f"{seeds}{steps}; {record.minutes:.1f} minutes; {on}; {versions}."
     text = [f"## {record.table}", f"```\n{record.command}\n```", "\n".join(table), told]
-    return "\n\n".join([*text, f"Note: {record.note}."] if record.note else text)
+    return "\n\n".join([*text, f"Note: {record.note.rstrip('.')}."] if record.note else text)
 
 
 def page(paths: Iterable[Path]) -> str:
