@@ -29,7 +29,7 @@ TERMS = {"cycle": (0.0, 1.0, 1.0), "gan": (1.0, 0.0, 0.0), "forward": (1.0, 1.0,
 TABLES = {
     "ablation": Table(
         rows={terms: {"terms": terms, "identity": 0.0, "width": 32, "batch": 8, "steps": 1500} for terms in TERMS},
-        columns=[f"{name}_{way}" for way in "yx" for name in ("l1", "l1_inside", "ssim", "top1", "rank")],
+        columns=translations.COLUMNS,
         anchors=lambda data_dir: translations.baselines(**domains("openmoji_pairs", None, data_dir).test),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the width, no identity term.",
     ),
@@ -69,8 +69,7 @@ def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, Array]:
     """How far sixteen translations are from what they should be, in L1, where that is known."""
-    x, y = found.look(16)
-    return {"off_y": l1(G(x), y) / 2, "off_x": l1(F(y), x) / 2} if found.paired else {}
+    return translations.near(G, F, found)
 
 
 def judge(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:

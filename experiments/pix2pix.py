@@ -30,7 +30,7 @@ SMALL = {"width": 32, "batch": 8, "steps": 1500}
 TABLES = {
     "paired": Table(
         rows={"CycleGAN": {"experiment": "cyclegan", "identity": 0.0, **SMALL}, "pix2pix": SMALL},
-        columns=[f"{name}_{way}" for way in "yx" for name in ("l1", "l1_inside", "ssim", "top1", "rank")],
+        columns=translations.COLUMNS,
         anchors=lambda data_dir: translations.baselines(**domains("openmoji_pairs", None, data_dir).test),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the width. CycleGAN is row full of its ablation.",
     )
@@ -68,8 +68,7 @@ def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, Array]:
     """How far sixteen translations are from what they should be, in L1."""
-    x, y = found.look(16)
-    return {"off_y": l1(G(x), y) / 2, "off_x": l1(F(y), x) / 2}
+    return translations.near(G, F, found)
 
 
 def judge(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:

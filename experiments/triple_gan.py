@@ -131,6 +131,8 @@ def experiment(
     steps: steps of training
     """
     ex.positive(labels=labels, width=width, batch=batch, lr=lr, steps=steps)
+    if not 0 <= late <= 1:
+        raise ValueError(f"late is a share in 0..1; got {late}")
     found = sets.require(sets.find(data, data_dir), (None, None, None), labels=True)
     arrays, K = few_labels.held_out(found, data_dir), found.classes or 0
     if labels % K:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -17,24 +16,16 @@ def curves(runs: Mapping[str, Iterable[Mapping[str, Any]]], name: str, limit: fl
     runs: rows of metrics.jsonl by run; those without the measure are left out, as are numbers that are None. limit: a dashed line, and the
     axis is logarithmic. Raises ValueError where no run has the measure.
     """
-    found: dict[str, dict[int, list[float]]] = {run: {} for run in runs}
-    for run, rows in runs.items():
-        for row in rows:
-            if row.get(name) is not None:
-                found[run].setdefault(row["step"], []).append(float(row[name]))
-    there = {run: at for run, at in found.items() if at}
+    there = {run: list(rows) for run, rows in runs.items()}
+    there = {run: rows for run, rows in there.items() if any(row.get(name) is not None for row in rows)}
     if not there:
         raise ValueError(f"no run has measured {name}")
     figure, axes = figures.panel((4.8, 2.8))
-    for colour, (run, at) in zip(figures.palette(len(there)), there.items()):
-        steps = sorted(at)
-        mean = np.array([np.mean(at[step]) for step in steps])
-        sd = np.array([np.std(at[step], ddof=1) if len(at[step]) > 1 else 0.0 for step in steps])
-        low = mean - sd if limit is None else np.maximum(mean - sd, np.minimum(mean, limit) / 10)  # nothing is below 0 on a log axis
-        axes.fill_between(steps, low, mean + sd, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(steps, mean, color=colour, linewidth=1.2, label=run)
+    for colour, (run, rows) in zip(figures.palette(len(there)), there.items()):
+        figures.band(axes, rows, name, colour, run)
     if limit is not None:
-        axes.set_yscale("log")
+        axes.set_yscale("log", nonpositive="clip")
+        axes.set_ylim(bottom=limit / 100)
         axes.axhline(limit, color=figures.INK, linewidth=0.8, linestyle="--")
     axes.set_title(name, loc="left", fontsize=9, color=figures.INK)
     axes.set_xlabel("step", fontsize=8, color=figures.INK)

@@ -9,7 +9,11 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from ganjax.data.batches import scaled
+from ganjax.data.domains import Domains
+from ganjax.losses import l1
 from ganjax.metrics import pairs
+
+COLUMNS = tuple(f"{name}_{way}" for way in "yx" for name in ("l1", "l1_inside", "ssim", "top1", "rank"))  # of `judge`
 
 
 def scores(made: ArrayLike, true: ArrayLike) -> dict[str, float]:
@@ -51,3 +55,12 @@ def baselines(x: ArrayLike, y: ArrayLike) -> dict[str, dict[str, float]]:
     """What no translator must fall short of, on pairs x, y: the image left as it is, and another real image of the other domain."""
     order = np.random.default_rng(0).permutation(len(np.asarray(x)))
     return {"identity": both_ways(x, y, x, y), "shuffled": both_ways(np.asarray(y)[order], np.asarray(x)[order], x, y)}
+
+
+def near(G: Callable[[Array], Array], F: Callable[[Array], Array], found: Domains) -> dict[str, Array]:
+    """{"off_y", "off_x"}: the mean absolute difference of sixteen G(x) from their y and F(y) from their x, in units of 0..1. Pure.
+
+    Nothing where partners are not known.
+    """
+    x, y = found.look(16)
+    return {"off_y": l1(G(x), y) / 2, "off_x": l1(F(y), x) / 2} if found.paired else {}
