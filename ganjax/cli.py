@@ -185,16 +185,25 @@ def sample(argv: Sequence[str]) -> int:
 
 def reproduce(argv: Sequence[str]) -> int:
     """play a paper's table from nothing; list the tables without a name"""
+    tables = {f"{file.name}/{name}": (file, table) for file in importable() for name, table in file.tables.items()}
+    named = next((word for word in argv if word in tables), None)
     parser = Parser(prog="ganjax reproduce", description="Plays a paper's table from nothing, or goes on with it.")
     parser.add_argument("table", nargs="?", help="EXPERIMENT/TABLE; without it the tables are listed")
+    parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="these rows alone")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the steps")
     parser.add_argument("--seeds", type=whole(1, 2**16), help="instead of the table's own number")
     parser.add_argument("--out", type=Path, help="folder of the rows' runs (runs/EXPERIMENT-TABLE); finished rows are kept")
     parser.add_argument("--overwrite", action="store_true", help="play finished rows again")
     parser.add_argument("--data-dir", help="where prepared sets are")
     add_start(parser)
+    own = {} if named is None else {name: option for name, option in tables[named][0].options().items() if name != "data_dir"}
+    if named:
+        group = parser.add_argument_group("options of the experiment, in place of the rows' own")
+        for option in own.values():
+            add_option(group, dataclasses.replace(option, default=None))
     args = parser.parse(argv)
-    tables = {f"{file.name}/{name}": (file, table) for file in importable() for name, table in file.tables.items()}
+    if args.table is None and args.rows:
+        raise ValueError("--rows comes after the table: ganjax reproduce EXPERIMENT/TABLE --rows ROW …")
     if args.table is None:
         for name, (_, table) in tables.items():
             print(f"{name:<20} {len(table.rows)} rows, {table.seeds} seeds: {', '.join(table.rows)}")
@@ -209,8 +218,9 @@ def reproduce(argv: Sequence[str]) -> int:
 
     out = args.out or Path("runs") / args.table.replace("/", "-")
     how = {name: getattr(args, name) for name in ("seeds", "quick", "fast", "overwrite", "quiet", "data_dir")}
+    changed = {name: value for name, value in vars(args).items() if name in own}
     try:
-        print(played.play(file, args.table.partition("/")[2], out, **how))
+        print(played.play(file, args.table.partition("/")[2], out, only=args.rows, changed=changed, **how))
     except launch.FailedError as error:
         return refuse(error, 1)
     return 0

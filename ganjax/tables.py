@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,17 +29,26 @@ def play(
     overwrite: bool = False,
     quiet: bool = False,
     data_dir: str | None = None,
+    only: Sequence[str] = (),
+    changed: Mapping[str, Any] | None = None,
 ) -> str:
     """Plays what is not finished of a table of the file, writes the record out/table.json, and returns the text, also in out/table.txt.
 
-    What the table draws of all rows together is in out/figures. Raises ValueError, one line, where the folder holds a row played with
-    other options.
+    only: these rows, if any are named; changed: options in place of the rows' own. Both stand in the record's command. What the table
+    draws of all rows together is in out/figures. Raises ValueError, one line, for a row or an option that is not there, and where the
+    folder holds a row played with other options.
     """
-    table = file.tables[name]
+    table, changed = file.tables[name], dict(changed or {})
+    if missing := set(only) - set(table.rows):
+        raise ValueError(f"{file.name}/{name} has no row {sorted(missing)[0]!r}: there are {', '.join(table.rows)}")
     requests = {}
-    for row, given in table.rows.items():  # all are built before any is played
-        options = {name: value for name, value in given.items() if name != "experiment"} | ({"data_dir": data_dir} if data_dir else {})
+    for row in [row for row in table.rows if row in only or not only]:  # all are built before any is played
+        given = table.rows[row]
         source = ex.find(given["experiment"]) if "experiment" in given else file
+        if foreign := set(changed) - set(source.options()):
+            raise ValueError(f"row {row} is played by {source.name}, which has no option {sorted(foreign)[0]}")
+        options = {name: value for name, value in given.items() if name != "experiment"} | changed
+        options |= {"data_dir": data_dir} if data_dir else {}
         if quick:
             options["steps"] = max(1, source.build(options).steps // 100)
         requests[row] = records.request(source, options, seeds=seeds or table.seeds, every=table.every, fast=fast)
@@ -69,6 +79,8 @@ def play(
     anchors = {} if quick else kept(out / "anchors.json", table.anchors, data_dir, overwrite)
     said = {"--seeds": seeds if seeds not in (None, table.seeds) else "", "--quick": quick, "--fast": fast}
     command = f"ganjax reproduce {file.name}/{name}" + "".join(f" {o}" + ("" if v is True else f" {v}") for o, v in said.items() if v)
+    command += "".join(f" {flag(option, value)}" for option, value in changed.items())
+    command += " --rows " + shlex.join(requests) if only else ""
     made = Record(
         table=f"{file.name}/{name}",
         command=command,
@@ -79,13 +91,19 @@ def play(
         versions=together(request.versions for request in written),
         rows=rows,
         anchors={row: {c: numbers[c] for c in table.columns if c in numbers} for row, numbers in anchors.items()},
-        paper={row: dict(numbers) for row, numbers in table.paper.items()},
+        paper={row: dict(numbers) for row, numbers in table.paper.items() if not only or row in only},
         note=table.note,
     )
     folder.write_json(out / "table.json", dataclasses.asdict(made))
     text = plain(made)
     (out / "table.txt").write_text(text + "\n")
     return text
+
+
+def flag(option: str, value: Any) -> str:
+    """An option as the command line takes it."""
+    name = option.replace("_", "-")
+    return {True: f"--{name}", False: f"--no-{name}"}[value] if isinstance(value, bool) else f"--{name} {shlex.quote(str(value))}"
 
 
 def folder_of(row: str) -> str:

@@ -89,6 +89,27 @@ def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     assert everything() == before
 
 
+def test_some_rows_and_other_options_stand_in_the_command_that_the_record_keeps() -> None:
+    rows = '{"narrow": {"width": 2, "steps": 4}, "not so": {"steps": 4}}'
+    write(f'rows={rows}, columns=("slope",), paper={{"narrow": {{"slope": 1.0}}}}, seeds=1')
+    assert reproduce("--rows", "not so", "--steps", 3, "--averaged", "--out", "less")[0] == 0
+    made = json.loads(Path("less/table.json").read_text())
+    assert made["command"] == "ganjax reproduce tiny/pair --steps 3 --averaged --rows 'not so'"
+    assert (list(made["rows"]), made["paper"]) == (["not so"], {})
+    options = json.loads(Path("less/not-so/options.json").read_text())["options"]
+    assert (options["steps"], options["averaged"]) == (3, True)
+    assert reproduce("--steps", 3, "--width", 5, "--out", "all")[0] == 0
+    for row in ("narrow", "not-so"):
+        options = json.loads(Path(f"all/{row}/options.json").read_text())["options"]
+        assert (options["steps"], options["averaged"], options["width"]) == (3, False, 5)
+    before = everything()
+    for wrong, told in (("--rows wide", "has no row 'wide': there are narrow, not so"), ("--depth 3", "unknown argument --depth")):
+        status, _, err = reproduce(*wrong.split(), "--out", "wrong")
+        assert status == 2
+        assert told in err.splitlines()[-1]
+    assert everything() == before
+
+
 def test_a_quick_table_says_so_computes_no_anchors_and_misses_no_seed_that_diverged() -> None:
     steep = '"steps": 2000, "steep": 4.0, "averaged": True'  # of the seeds 0, 1, 2 the last diverges in 20 steps
     write(f'rows={{"steep": {{{steep}}}}}, columns=("slope",), anchors=anchors')
