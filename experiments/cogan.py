@@ -19,12 +19,12 @@ from ganjax import cli
 from ganjax import experiment as ex
 from ganjax.data.domains import DERIVED, domains, unpaired
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.strips import strips
 from ganjax.flagged import Flagged, both
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating
 from ganjax.metrics import coupled, protocols
 from ganjax.nets import cogan
-from ganjax.strips import strips
 
 # At the paper's rate D is ahead of G for the first hundreds of steps; the edges of digits enlarged from 8 pixels are too faint to be seen.
 QUICK = {"data": "digits", "derive": "negative", "size": 28, "width": 8, "width_d": 15, "batch": 32, "lr": 1e-3, "steps": 400}

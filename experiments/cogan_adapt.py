@@ -18,11 +18,11 @@ from ganjax import cli, transfer
 from ganjax import experiment as ex
 from ganjax.data.domains import unpaired
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.strips import strips
 from ganjax.flagged import both
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce, non_saturating
 from ganjax.nets import cogan
-from ganjax.strips import strips
 
 QUICK = {"x": "digits", "y": "digits", "width": 4, "width_d": 15, "batch": 32, "lr": 1e-3, "steps": 200}
 WAYS = (("mnist", "optdigits"), ("optdigits", "mnist"))

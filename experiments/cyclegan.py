@@ -18,11 +18,11 @@ from ganjax import cli, pools
 from ganjax import experiment as ex
 from ganjax.data.domains import Domains, chosen, domains, unpaired
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import l1, least_squares
 from ganjax.metrics import translations
 from ganjax.nets.translate import PatchGAN, ResNet
-from ganjax.strips import strips
 
 QUICK = {"data": "digits", "derive": "edge", "size": 16, "identity": 0.0, "width": 8, "blocks": 1, "batch": 4, "lr": 1e-3, "steps": 600}
 TERMS = {"cycle": (0.0, 1.0, 1.0), "gan": (1.0, 0.0, 0.0), "forward": (1.0, 1.0, 0.0), "backward": (1.0, 0.0, 1.0), "full": (1.0, 1.0, 1.0)}

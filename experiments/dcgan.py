@@ -16,10 +16,11 @@ import optax
 from jax import Array
 from matplotlib.figure import Figure
 
-from ganjax import cli, drawings
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
+from ganjax.figures import drawings
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
 from ganjax.metrics import arithmetic, protocols

@@ -14,10 +14,11 @@ import flax.linen as nn
 import optax
 from jax import Array, random
 
-from ganjax import cli, drawings
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
+from ganjax.figures import drawings
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import PAYOFFS, Payoff
 from ganjax.metrics import equilibrium, protocols

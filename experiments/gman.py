@@ -3,7 +3,7 @@
 Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sections 3 and 4: each D_i maximises its own V_i on its own
 part of the minibatch, G minimises F(V_1 … V_N) of the original, saturating objective. Dropout rates, rates and the epsed sigmoid are
 those of the authors' code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. Boosted (`ganjax.boosting`), all D_i
-see the whole batch. Images of 32 px get the paper's nets. `sd` and `steady` are those of figure 4 (`ganjax.steady`).
+see the whole batch. Images of 32 px get the paper's nets. `sd` and `steady` are those of figure 4 (`ganjax.metrics.steady`).
 
     ganjax run gman --n 5 --aggregate learned        (mod-GAN: --n 1 --modified)
     ganjax run gman --data mnist --pad 32 --width 128
@@ -16,14 +16,15 @@ import numpy as np
 import optax
 from jax import Array, random
 
-from ganjax import boosting, cli, overlay, steady, teams
+from ganjax import boosting, cli, teams
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data import derived
 from ganjax.experiment import Experiment, Table
+from ganjax.figures import overlay
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
-from ganjax.metrics import protocols, tournaments
+from ganjax.metrics import protocols, steady, tournaments
 from ganjax.nets import Positive, gman, symmetric
 
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}

@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import optax
 from jax import Array, random
 
-from ganjax import cli, heat
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
+from ganjax.figures import heat
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import PAYOFFS, Payoff, log_sigmoid
 from ganjax.metrics import protocols

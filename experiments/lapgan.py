@@ -19,12 +19,12 @@ from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data.derived import band, resize
 from ganjax.figures import grid
+from ganjax.figures.strips import details
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating
 from ganjax.metrics import protocols, pyramids
 from ganjax.nets import lapgan, symmetric
 from ganjax.optim import heavy_ball
-from ganjax.strips import details
 
 QUICK = {"data": "digits", "size": 16, "levels": 2, "width": 8, "batch": 32, "lr": 0.05, "steps": 800}
 OF: dict[str, dict[str, Any]] = {

@@ -19,11 +19,11 @@ from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data.domains import Domains, chosen, domains
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import l1, non_saturating
 from ganjax.metrics import translations
 from ganjax.nets.translate import PatchGAN, ResNet
-from ganjax.strips import strips
 
 QUICK = {"data": "digits", "derive": "edge", "size": 16, "width": 8, "blocks": 1, "batch": 4, "lr": 1e-3, "steps": 600}
 SMALL = {"width": 32, "batch": 8, "steps": 1500}

@@ -9,7 +9,8 @@ import pytest
 from data_files import loaded
 from PIL import Image
 
-from ganjax import drawings, figures
+from ganjax import figures
+from ganjax.figures import drawings
 from ganjax.game import Player
 from ganjax.metrics import arithmetic, neighbours
 from ganjax.nets import MLP

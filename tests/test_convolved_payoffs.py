@@ -11,10 +11,10 @@ import optax
 import payoffs
 import pytest
 
-from ganjax import data, imagenet, penalties, play
+from ganjax import data, penalties, play
 from ganjax.data import Set
 from ganjax.game import Player
-from ganjax.metrics import by_classifier, protocols
+from ganjax.metrics import by_classifier, imagenet, protocols
 from ganjax.nets import dcgan as nets
 
 SHAPES = {"stacked_mnist": (28, 28, 3), "cifar10": (32, 32, 3), "emoji_styles": (64, 64, 3)}

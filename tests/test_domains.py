@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import random
 
-from ganjax import pools, strips
+from ganjax import pools
 from ganjax.data import derived
 from ganjax.data.domains import alike, chosen, domains, unpaired
+from ganjax.figures import strips
 from ganjax.flagged import Flagged, both
 from ganjax.game import Player
 from ganjax.metrics import coupled, pyramids, translations

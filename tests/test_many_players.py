@@ -14,9 +14,11 @@ import pytest
 import triple_gan
 from jax import random
 
-from ganjax import data, few_labels, heat, play, steady
+from ganjax import data, few_labels, play
+from ganjax.figures import heat
 from ganjax.game import Player
 from ganjax.layers import BatchNorm
+from ganjax.metrics import steady
 
 
 def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganjax import data as sets
-from ganjax import features
-from ganjax.metrics import frechet, modes
+from ganjax.metrics import features, frechet, modes
 
 NAMED: dict[str, Callable[..., Any]] = {"stacked_mnist": modes.stacked, "compositional_mnist": modes.compositional}
 

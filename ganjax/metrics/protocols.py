@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ganjax import imagenet, play
+from ganjax import play
 from ganjax.data.heldout import Parts
 from ganjax.data.kinds import Set
 from ganjax.data.mixtures import Mixture
 from ganjax.game import Bound
 from ganjax.keys import stream
-from ganjax.metrics import classify, mixtures, neighbours, parzen
+from ganjax.metrics import classify, imagenet, mixtures, neighbours, parzen
 from ganjax.metrics import equilibrium as balance
 
 CHUNK = 2**17  # samples made at once where a protocol asks for a million

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, random
 
-from ganjax import boosting, heat, teams
+from ganjax import boosting, teams
 from ganjax import data as sets
 from ganjax.experiment import Played
+from ganjax.figures import heat
 from ganjax.game import Bound
 
 B, BATCHES = 500, 5  # real images of a batch; batches of a seed, as the authors take

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from ganjax import figures
 from ganjax.data.mixtures import Mixture
+from ganjax.figures.strips import strips
 from ganjax.game import Bound
 from ganjax.metrics import arithmetic, neighbours
 from ganjax.metrics.equilibrium import LIMITS
-from ganjax.strips import strips
 
 
 def plain(data: Any, x: ArrayLike, rows: Iterable[Mapping[str, Any]], *, G: Bound) -> Mapping[str, Figure]:

