@@ -15,7 +15,7 @@ from jax import random
 
 from ganjax import play
 from ganjax.game import Player
-from ganjax.layers import BatchNorm, Dropout, Maxout, SpectralNorm, max_pool
+from ganjax.layers import BatchNorm, Dropout, Maxout, SpectralNorm
 from ganjax.nets import MLP
 
 SGD = optax.sgd(0.1)
@@ -232,12 +232,3 @@ def test_dropping_everything_has_a_finite_gradient():
         return Dropout().apply({}, x, 1.0, rngs={"dropout": random.key(0)}).sum()
 
     np.testing.assert_array_equal(jax.grad(loss)(jnp.ones(5)), jnp.zeros(5))
-
-
-@pytest.mark.parametrize(("side", "space"), [(2, (6, 7)), (3, (7, 8)), (2, (5,)), (2, (4, 3, 5))])
-def test_max_pool_is_the_maximum_over_windows_and_its_gradient_goes_there(side, space):
-    x = random.permutation(random.key(0), jnp.arange(4.0 * np.prod(space))).reshape(2, *space, 2)  # no ties
-    window = (side,) * len(space)
-    assert jnp.array_equal(max_pool(x, side), nn.max_pool(x, window, window))
-    ours = jax.grad(lambda x: (max_pool(x, side) ** 2).sum())(x)
-    assert jnp.array_equal(ours, jax.grad(lambda x: (nn.max_pool(x, window, window) ** 2).sum())(x))
