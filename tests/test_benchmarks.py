@@ -90,9 +90,9 @@ def test_a_game_goes_on_from_block_to_block():
 def test_every_script_tells_its_options(name, capsys):
     with pytest.raises(SystemExit, match="0"):
         module(name).main(["--help"])
-    assert "--blocks" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="did you mean --blocks"):
-        module(name).main(["--bloks", "2"])
+    assert "--out" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="did you mean --out"):
+        module(name).main(["--oout", "2"])
 
 
 def test_the_command_lists_and_runs_them(tmp_path, capfd):
@@ -104,6 +104,22 @@ def test_the_command_lists_and_runs_them(tmp_path, capfd):
     assert call("bench", "stpe") == (2, "", "ganjax: there is no benchmark stpe: did you mean step?\n")
     assert call("bench", "step", "rign")[0] == 2
     assert capfd.readouterr().err.startswith("ganjax: there is no case rign")
+
+
+def test_the_first_start_is_told_apart_from_those_that_find_programs_compiled(tmp_path, monkeypatch):
+    script, took, caches = module("starts"), iter([9.0, 2.0, 5.0, 3.0]), []
+
+    def start(words, out, cache):
+        assert words == ["gan", "--data", "ring"]
+        assert not out.exists()
+        caches.append(cache)
+        return next(took)
+
+    monkeypatch.setattr(script, "start", start)
+    script.main(["gan --data ring", "--out", str(tmp_path / "starts.json")])
+    (row,) = json.loads((tmp_path / "starts.json").read_text())["rows"]
+    assert row == {"game": "gan --data ring", "first s": 9.0, "later s": 3.0, "low": 2.0, "high": 5.0}
+    assert len(set(caches)) == 1
 
 
 def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeypatch):
