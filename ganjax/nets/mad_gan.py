@@ -34,3 +34,25 @@ def discriminator(shape: Shape, width: int, classes: int) -> nn.Module:
     if convolves(shape):
         return dcgan.Discriminator(width, kernel=4, classes=classes)
     return MLP((width,) * 3, (classes,), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=inits.xavier_normal())
+
+
+class Critic(nn.Module):
+    """The toy's discriminator with one logit, [B, *shape] -> [B]; `features`: its last hidden layer alone, [B, width]."""
+
+    width: int
+
+    def setup(self) -> None:
+        act, xavier = partial(nn.leaky_relu, negative_slope=0.1), inits.xavier_normal()
+        self.body = MLP((self.width,) * 2, (self.width,), act, act, xavier)
+        self.score = nn.Dense(1, kernel_init=xavier)
+
+    def features(self, x: Array) -> tuple[Array]:
+        return (self.body(x),)
+
+    def __call__(self, x: Array) -> Array:
+        return self.score(self.body(x))[..., 0]
+
+
+def critic(shape: Shape, width: int) -> nn.Module:
+    """The discriminator with one logit and a method `features`, of which the last are what the logit is made of."""
+    return dcgan.Discriminator(width, kernel=4) if convolves(shape) else Critic(width)
