@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -37,28 +38,45 @@ def known(label: np.ndarray, per_class: int, classes: int) -> Player:
     return Player(Rows(lambda key: derived.labelled(key, label, per_class, classes)), optax.set_to_zero(), None)
 
 
-def draw(arrays: Any, key: Array, sizes: dict[str, int]) -> dict[str, Any]:
-    """Batches of images in 0..1 without their labels, by name as many as asked for, and under "all" every example as it is. Pure."""
-    drawn = {name: data.draw({"x": arrays["x"]}, stream(key, name), n, 0.0)["x"] for name, n in sizes.items()}
+def draw(arrays: Any, key: Array, sizes: dict[str, int], low: float = 0.0) -> dict[str, Any]:
+    """Batches of images in low..1 without their labels, by name as many as asked for, and under "all" every example as it is. Pure."""
+    drawn = {name: data.draw({"x": arrays["x"]}, stream(key, name), n, low)["x"] for name, n in sizes.items()}
     return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in ("x", "label")}}
 
 
-def held_out(found: data.Set, data_dir: str | None = None) -> dict[str, np.ndarray]:
-    """{"x", "label", "test_x", "test_label"} of a set with labels; without a test split, a sixth by a fixed permutation is held out."""
+def held_out(found: data.Set, data_dir: str | None = None, **how: Any) -> dict[str, np.ndarray]:
+    """{"x", "label", "test_x", "test_label"} of a set with labels; without a test split, a sixth by a fixed permutation is held out.
+
+    how: what `data.find` was told of size, channels and crop.
+    """
     train: Any = found.read()
     try:
-        test: Any = data.find(found.name, data_dir, "test").read()
+        test: Any = data.find(found.name, data_dir, "test", **how).read()
     except ValueError:
         order, n = np.random.default_rng(0).permutation(len(train["x"])), len(train["x"]) // 6
         train, test = ({name: values[rows] for name, values in train.items()} for rows in (order[n:], order[:n]))
     return {"x": train["x"], "label": train["label"], "test_x": test["x"], "test_label": test["label"]}
 
 
-def error(arrays: Any, key: Array, C: Bound, n: int = 2000) -> Array:
+def error(
+    arrays: Any,
+    key: Array,
+    C: Bound,
+    n: int = 2000,
+    low: float = 0.0,
+    see: Callable[[Array], Array] = lambda x: x,
+    at_once: int | None = None,
+) -> Array:
     """The share of the test images, in 0..1, that C names wrongly: its batch norm has the statistics of n training images. Pure.
 
-    arrays: as `held_out` gives them.
+    arrays: as `held_out` gives them. C sees see(images in low..1), all test images together, or `at_once` where they are too many.
     """
-    x = data.draw({"x": arrays["x"]}, key, n, 0.0)["x"]
+    x = see(data.draw({"x": arrays["x"]}, key, n, low)["x"])
     judged = C.player.bind(C.params, stats=play.standing(C.player, C.params, None, x[None]))
-    return (judged(data.scaled(jnp.asarray(arrays["test_x"]), 0.0)).argmax(-1) != arrays["test_label"]).mean()
+
+    def named(x: Array) -> Array:
+        return judged(see(data.scaled(x, low))).argmax(-1)
+
+    test = jnp.asarray(arrays["test_x"])
+    y = named(test) if at_once is None else jax.lax.map(lambda x: named(x[None])[0], test, batch_size=at_once)
+    return (y != arrays["test_label"]).mean()

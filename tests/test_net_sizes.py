@@ -229,6 +229,19 @@ NETS = {
         conv(3, 3, 128, 2) + 2 * conv(3, 128, 128, 2) + conv(3, 128, 256, 2) + 2 * conv(3, 256, 256, 2) + conv(3, 256, 512, 2)
         + dense(512, 256, 2) + dense(256, 128, 2) + dense(128, 10, 2),
     ),
+    "triple-gan C, whitened": (
+        triple_gan.CifarClassifier(),
+        [(32, 32, 3)],
+        (10,),
+        conv(3, 3, 128, 2) + 2 * conv(3, 128, 128, 2) + conv(3, 128, 256, 2) + 2 * conv(3, 256, 256, 2) + conv(3, 256, 512, 2)
+        + dense(512, 256, 2) + dense(256, 128, 2) + dense(128, 10, 2),
+    ),
+    "triple-gan G, 24 px": (
+        triple_gan.ColourGenerator((24, 24, 1), 8),
+        [(100,), (10,)],
+        (24, 24, 1),
+        110 * 9 * 32 + 9 * 32 + conv(5, 42, 16, 1) + conv(5, 26, 8, 1) + conv(5, 18, 1, 2),
+    ),
     "triple-gan G, colour": (
         triple_gan.ColourGenerator(),
         [(100,), (10,)],
@@ -260,7 +273,10 @@ def test_a_net_has_the_shape_and_the_parameters_of_its_paper(name):
     assert jax.eval_shape(net.apply, variables, *blank(*sees)).shape == (3, *out)
 
 
-@pytest.mark.parametrize("name", ["dcgan G 32", "cdcgan D", "patch 34, paired", "triple-gan D, colour", "c-rnn-gan G", "c-rnn-gan D"])
+HALVED = ["dcgan G 32", "cdcgan D", "patch 34, paired", "triple-gan C, whitened", "triple-gan D, colour", "c-rnn-gan G", "c-rnn-gan D"]
+
+
+@pytest.mark.parametrize("name", HALVED)
 def test_a_net_computes_in_half_precision(name):
     net, sees, out, _ = NETS[name]
     player = Player(net, SGD, tuple(sees), dtype=jnp.bfloat16)

@@ -1,4 +1,4 @@
-"""Triple-GAN's nets (Li, Xu, Zhu and Zhang 2017), as in the authors' code: for digits, and for colour images of 32 pixels (SVHN).
+"""Triple-GAN's nets (Li, Xu, Zhu and Zhang 2017), as in the authors' code: for digits, and for colour images of 32 pixels (SVHN, CIFAR-10).
 
 C: x -> logits of y; G: z, y -> x, where z ~ U(0, 1); D: x, y -> one logit. The labels y are one-hot.
 """
@@ -10,6 +10,7 @@ from functools import partial
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from flax.linen import initializers as inits
 from jax import Array
 
@@ -82,7 +83,7 @@ class Discriminator(nn.Module):
 
 
 class ColourClassifier(nn.Module):
-    """Of SVHN: x [B, 32, 32, C] -> [B, classes]. CIFAR-10's, with mean-only batch norm and weight norm, is not among these nets."""
+    """Of SVHN: x [B, 32, 32, C] -> [B, classes]."""
 
     classes: int = 10
     width: int = 128
@@ -102,10 +103,55 @@ class ColourClassifier(nn.Module):
         return BatchNorm(1e-4)(nn.Dense(self.classes, use_bias=False, kernel_init=WEIGHTS)(x))
 
 
-class ColourGenerator(nn.Module):
-    """Of colour images: z [B, Z], y [B, K] -> [B, 32, 32, channels] in (-1, 1); y is joined at every layer."""
+class MeanOnly(nn.Module):
+    """Subtracts the mean of the batch, over all axes but the last, and learns a shift (Salimans and Kingma 2016, section 4).
 
-    channels: int = 3
+    Standing statistics as of `ganjax.layers.BatchNorm`.
+    """
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        bias, wide = self.param("bias", inits.zeros, x.shape[-1:]), x.astype(jnp.float32)
+        if self.has_variable("stats", "mean") and not self.is_mutable_collection("stats"):
+            mean: Array = self.get_variable("stats", "mean")
+        else:
+            mean = wide.mean(range(x.ndim - 1))
+            if self.is_mutable_collection("stats") and not self.is_initializing():
+                self.put_variable("stats", "mean", mean)
+        return (wide - mean + bias.astype(jnp.float32)).astype(x.dtype)
+
+
+class CifarClassifier(nn.Module):
+    """Of CIFAR-10: x [B, H, W, C], whitened, of 12 pixels or more -> [B, classes] (the net of Laine and Aila 2017).
+
+    The authors set the lengths of kernels by a first batch; here each begins at He's gain, that of rectified inputs.
+    """
+
+    classes: int = 10
+    width: int = 128
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        act, gain, he = partial(nn.leaky_relu, negative_slope=0.1), inits.constant(math.sqrt(2 / (1 + 0.1**2))), inits.he_normal()
+
+        def conv(x: Array, features: int, kernel: int = 3, padding: str = "SAME") -> Array:
+            layer = Conv(features, kernel, padding=padding, bias=False, kernel_init=he)
+            return act(MeanOnly()(nn.WeightNorm(layer, scale_init=gain)(x)))
+
+        x = Noise()(x, 0.15)
+        for features in (self.width, 2 * self.width):
+            for _ in range(3):
+                x = conv(x, features)
+            x = Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
+        x = conv(x, 4 * self.width, padding="VALID")
+        x = conv(conv(x, 2 * self.width, kernel=1), self.width, kernel=1).mean((1, 2))
+        return MeanOnly()(nn.WeightNorm(nn.Dense(self.classes, use_bias=False, kernel_init=he))(x))
+
+
+class ColourGenerator(nn.Module):
+    """Of colour images: z [B, Z], y [B, K] -> [B, *out] in (-1, 1), of sides 8, 16, 24, ...; y is joined at every layer."""
+
+    out: tuple[int, ...] = (32, 32, 3)
     width: int = 128
 
     @nn.compact
@@ -113,15 +159,17 @@ class ColourGenerator(nn.Module):
         def norm(x: Array) -> Array:
             return nn.relu(BatchNorm(1e-6, scale=None)(x))
 
-        x = norm(nn.Dense(16 * 4 * self.width, use_bias=False, kernel_init=WEIGHTS)(joined(z, y))).reshape(len(z), 4, 4, -1)
+        H, W, channels = self.out[0] // 8, self.out[1] // 8, self.out[2]
+        x = nn.Dense(H * W * 4 * self.width, use_bias=False, kernel_init=WEIGHTS)(joined(z, y))
+        x = norm(x).reshape(len(z), H, W, -1)
         for features in (2 * self.width, self.width):
             x = norm(ConvTranspose(features, 5, 2, (2, 1), bias=False, kernel_init=WEIGHTS)(joined(x, y)))
-        image = ConvTranspose(self.channels, 5, 2, (2, 1), kernel_init=WEIGHTS)
+        image = ConvTranspose(channels, 5, 2, (2, 1), kernel_init=WEIGHTS)
         return nn.tanh(nn.WeightNorm(image, feature_axes=-2)(joined(x, y)))
 
 
 class ColourDiscriminator(nn.Module):
-    """Of colour images: x [B, 32, 32, C], y [B, K] -> [B] logits; y is joined at every layer."""
+    """Of colour images: x [B, H, W, C] of 20 pixels or more, y [B, K] -> [B] logits; y is joined at every layer."""
 
     width: int = 32
 
