@@ -5,14 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None
+
 Row = dict[str, Any]  # one measurement of one seed: {"step", "seed", "time", NAME: number, …}
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keeps other processes from playing into a run's folder meanwhile, as far as its file system can tell.
+
+    Raises ValueError where one does. The lock is the system's, on options.json: it goes with the process.
+    """
+    with (out / "options.json").open() as file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{out} is being played by another process") from error
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -35,15 +59,17 @@ def append(path: Path, rows: Iterable[Row]) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a metrics file, without a torn last line; none where there is no file."""
+    """The rows of a metrics file, without a torn last line; none where there is no file.
+
+    Raises ValueError, one line, where a line that was written to its end is damaged.
+    """
     rows = []
-    for line in path.read_text(errors="replace").splitlines(keepends=True) if path.exists() else []:
+    *whole, _ = path.read_text(errors="replace").split("\n") if path.exists() else [""]
+    for number, line in enumerate(whole, 1):
         try:
             rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-        if not line.endswith("\n"):
-            rows.pop()
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is damaged in line {number}: mend it, or remove it and what follows") from error
     return rows
 
 

@@ -39,10 +39,16 @@ class FailedError(Exception):
 def carry_on(out: Path, record: Request, built: Experiment, quiet: bool = False) -> dict[str, Any]:
     """Plays a run from its newest checkpoint, or from step 0, to its end; the digest.
 
-    Raises FailedError where every seed diverged, and SystemExit with status 130 or 143 on SIGINT or SIGTERM, after saving.
+    Raises FailedError where every seed diverged, SystemExit with status 130 or 143 on SIGINT or SIGTERM, after saving, and ValueError,
+    one line, where another process plays the run.
     """
-    if (out / "digest.json").is_file():
-        return json.loads((out / "digest.json").read_text())
+    if not (out / "digest.json").is_file():
+        with folder.alone(out):
+            return _carry_on(out, record, built, quiet)
+    return json.loads((out / "digest.json").read_text())
+
+
+def _carry_on(out: Path, record: Request, built: Experiment, quiet: bool) -> dict[str, Any]:
     game = at_precision(built.game, record.precision)
     measure = jax.jit(built.measure)
     checkpoints = Checkpoints(out / "checkpoints", record.tie)

@@ -92,14 +92,15 @@ def request(
 
 
 def create(out: Path, record: Request, overwrite: bool) -> None:
-    """Makes the run's folder with options.json in it. Raises ValueError where it exists, or cannot be written."""
+    """Makes the run's folder with options.json in it. Raises ValueError where it exists, is being played, or cannot be written."""
     if out.exists() and not overwrite:
         raise ValueError(f"{out} exists: choose another --out, go on with `ganjax resume {out}`, or say --overwrite")
     if out.exists() and not (out / "options.json").is_file():
         raise ValueError(f"{out} is no run's folder, and --overwrite replaces nothing else")
     try:
         if out.exists():
-            shutil.rmtree(out)
+            with folder.alone(out):
+                shutil.rmtree(out)
         out.mkdir(parents=True)
         folder.write_json(out / "options.json", {**dataclasses.asdict(record), "tie": record.tie})
     except OSError as error:

@@ -54,6 +54,24 @@ def test_a_torn_last_line_is_no_row(given: list[folder.Row], length: int) -> Non
         assert folder.read(path) == given[: torn.count(b"\n")]
 
 
+def test_a_damaged_line_is_refused_and_nothing_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    before = written(path, [{"step": step, "seed": 0, "time": 0.0} for step in range(3)]).replace(b'"step": 1,', b'"st\0\0')
+    path.write_bytes(before)
+    for look in (folder.read, lambda path: folder.cut(path, 1)):
+        with pytest.raises(ValueError, match=r"\A[^\n]*is damaged in line 2: mend it, or remove it and what follows\Z"):
+            look(path)
+    assert path.read_bytes() == before
+
+
+def test_one_process_at_a_time_plays_into_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "options.json").touch()
+    with folder.alone(tmp_path), pytest.raises(ValueError, match=f"{tmp_path} is being played by another process"), folder.alone(tmp_path):
+        pass
+    with folder.alone(tmp_path):
+        pass
+
+
 @calm
 @given(files, st.binary(max_size=20).filter(lambda junk: b"\n" not in junk and b"\r" not in junk))
 def test_junk_at_the_end_is_no_row(given: list[folder.Row], junk: bytes) -> None:
