@@ -85,9 +85,9 @@ def cut(path: Path, step: int) -> list[Row]:
     return rows
 
 
-def params_digest(params: Any) -> str:
-    """SHA-256 over all leaves of a tree of parameters, in the order of their paths, as little-endian bytes."""
-    leaves = sorted((jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0])
+def tree_digest(tree: Any) -> str:
+    """SHA-256 over all leaves of a tree of arrays, in the order of their paths, as little-endian bytes."""
+    leaves = sorted((jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0])
     digest = hashlib.sha256()
     for _, leaf in leaves:
         array = np.asarray(leaf)
@@ -103,7 +103,7 @@ def metrics_digest(rows: Sequence[Row]) -> str:
 
 def digest(params: Mapping[int, Any], rows: Sequence[Row], steps: int) -> dict[str, Any]:
     """What digest.json says of a finished run; params by seed."""
-    seeds = {str(seed): params_digest(tree) for seed, tree in params.items()}
+    seeds = {str(seed): tree_digest(tree) for seed, tree in params.items()}
     record: dict[str, Any] = {"params": next(iter(seeds.values())), "metrics": metrics_digest(rows), "steps": steps}
     if len(seeds) > 1:
         record["params"] = hashlib.sha256("".join(seeds.values()).encode()).hexdigest()

@@ -33,6 +33,7 @@ class Request:
     path: str
     sha: str  # SHA-256 of the file
     options: dict[str, Any]  # of experiment(...)
+    data: str  # SHA-256 of what is played on, of a set that is played by pages the first one
     seeds: list[int]
     lanes: str  # "vmap" or "sequential"
     steps: int
@@ -74,6 +75,7 @@ def request(
         path=str(file.path.resolve()),
         sha=file.sha,
         options={option.name: option.default for option in file.options().values()} | dict(options),
+        data=folder.tree_digest(built.data),
         seeds=list(range(seed, seed + seeds)),
         lanes=lanes,
         steps=built.steps,
@@ -121,12 +123,15 @@ def read_request(out: Path) -> Request:
 
 
 def rebuild(out: Path, record: Request, data_dir: str | None = None) -> Experiment:
-    """The experiment of an existing run. Raises ValueError where its file is another one now."""
+    """The experiment of an existing run. Raises ValueError where its file, or its data, is not what it was."""
     path = Path(str(record.path))
     file = File(path) if path.is_file() else ex.find(record.experiment)
     if file.sha != record.sha:
         raise ValueError(f"{out} was made by another version of the experiment: {file.path} has changed since")
-    return file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
+    built = file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
+    if folder.tree_digest(built.data) != record.data:
+        raise ValueError(f"{out} was played on other data: what it names has changed since")
+    return built
 
 
 def keys_of(record: Request) -> list[jax.Array]:

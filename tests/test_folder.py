@@ -117,38 +117,38 @@ def test_json_that_cannot_be_written_leaves_the_old(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"a": [1, None, 0.1]}
 
 
-def test_params_digest_is_the_sha_of_little_endian_bytes_in_path_order() -> None:
+def test_tree_digest_is_the_sha_of_little_endian_bytes_in_path_order() -> None:
     tree = {"D": {"w": np.array([[1.0, -2.5]], np.float32)}, "A": {"n": np.array(3, np.int16)}, "D0": np.array([True])}
     text = struct.pack("<h", 3) + struct.pack("<2f", 1.0, -2.5) + b"\x01"
-    assert folder.params_digest(tree) == hashlib.sha256(text).hexdigest()
+    assert folder.tree_digest(tree) == hashlib.sha256(text).hexdigest()
 
 
 @given(st.permutations(["G", "D", "D_X", "C", "a1", "a"]))
-def test_params_digest_does_not_see_the_order_of_a_dict(names: list[str]) -> None:
+def test_tree_digest_does_not_see_the_order_of_a_dict(names: list[str]) -> None:
     def tree(names: list[str]) -> Any:
         return {name: {"b": np.float32(len(name)), "a": np.array([ord(c) for c in name])} for name in names}
 
-    assert folder.params_digest(tree(names)) == folder.params_digest(tree(sorted(names)))
+    assert folder.tree_digest(tree(names)) == folder.tree_digest(tree(sorted(names)))
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8", "i4", "u2", "c8"])
-def test_params_digest_does_not_see_the_order_of_bytes(kind: str) -> None:
+def test_tree_digest_does_not_see_the_order_of_bytes(kind: str) -> None:
     values = [1, 2, 250]
-    assert folder.params_digest({"w": np.array(values, "<" + kind)}) == folder.params_digest({"w": np.array(values, ">" + kind)})
+    assert folder.tree_digest({"w": np.array(values, "<" + kind)}) == folder.tree_digest({"w": np.array(values, ">" + kind)})
 
 
-def test_params_digest_takes_device_arrays_of_every_float() -> None:
+def test_tree_digest_takes_device_arrays_of_every_float() -> None:
     half = jnp.array([1.0, -2.0], jnp.bfloat16)
-    assert folder.params_digest({"w": half}) == hashlib.sha256(struct.pack("<2H", 0x3F80, 0xC000)).hexdigest()
-    assert folder.params_digest({"w": jnp.float32(1)}) == folder.params_digest({"w": np.float32(1)})
+    assert folder.tree_digest({"w": half}) == hashlib.sha256(struct.pack("<2H", 0x3F80, 0xC000)).hexdigest()
+    assert folder.tree_digest({"w": jnp.float32(1)}) == folder.tree_digest({"w": np.float32(1)})
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=5), st.integers(0, 4), st.integers(0, 31))
-def test_params_digest_sees_every_bit(values: list[float], at: int, bit: int) -> None:
+def test_tree_digest_sees_every_bit(values: list[float], at: int, bit: int) -> None:
     a = np.array(values, np.float32)
     b = a.copy()
     b.view(np.uint32)[at % len(a)] ^= np.uint32(1 << bit)
-    assert folder.params_digest({"w": a}) != folder.params_digest({"w": b})
+    assert folder.tree_digest({"w": a}) != folder.tree_digest({"w": b})
 
 
 @given(files, st.lists(st.floats(0, 1e6), min_size=6, max_size=6))
@@ -163,7 +163,7 @@ def test_metrics_digest_sees_everything_but_the_time(given: list[folder.Row], ti
 
 def test_digest_of_one_seed_and_of_several() -> None:
     a, b = {"w": np.float32(1)}, {"w": np.float32(2)}
-    shas = [folder.params_digest(tree) for tree in (a, b)]
+    shas = [folder.tree_digest(tree) for tree in (a, b)]
     assert folder.digest({4: a}, [], 7) == {"params": shas[0], "metrics": hashlib.sha256(b"").hexdigest(), "steps": 7}
     both = folder.digest({4: a, 5: b}, [], 7)
     assert both["seeds"] == {"4": shas[0], "5": shas[1]}
