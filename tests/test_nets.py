@@ -53,7 +53,6 @@ RUN = {
     "triple-gan G": (triple_gan.Generator((4, 4), units=8), [(6,), (3,)]),
     "triple-gan D": (triple_gan.Discriminator((8, 8)), [(4, 4), (3,)]),
     "triple-gan C, colour": (triple_gan.ColourClassifier(width=4), [(32, 32, 3)]),
-    "triple-gan C, whitened": (triple_gan.CifarClassifier(width=4), [(12, 12, 3)]),
     "triple-gan G, colour": (triple_gan.ColourGenerator(width=4), [(6,), (3,)]),
     "triple-gan D, colour": (triple_gan.ColourDiscriminator(width=4), [(32, 32, 3), (3,)]),
     "c-rnn-gan G": (sequences.Generator(units=8), [(7, 4)]),
