@@ -19,10 +19,11 @@ from jax import Array
 from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
+from ganjax.by_member import judge, measure, sample
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
-from ganjax.metrics import by_classifier, modes, protocols
+from ganjax.metrics import by_classifier
 from ganjax.nets import mad_gan
 
 RING = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "beta1": 0.0, "steps": 2000}
@@ -83,25 +84,6 @@ def game(
     return Game({"G": G, "D": D}, losses, [["D"], ["G"]], partial(sets.draw, n=batch))
 
 
-def sample(key: Array, n: int, *, G: Bound) -> Array:
-    """n samples of each generator, [n, k, *shape]; images in 0..1."""
-    x = G.each(G.noise(key, n))
-    return x if x.ndim < 4 else (x + 1) / 2
-
-
-def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
-    """Modes, quality and divergences of about 2^14 samples, equally many from each generator, on a mixture."""
-    return protocols.measure(data, sample(key, 2**14 // G.n, G=G), key)
-
-
-def judge(data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None) -> dict[str, float]:
-    """The same by the full protocol; of three digits the modes that a classifier finds; on other images what nearest neighbours say."""
-    if name not in by_classifier.NAMED:
-        return protocols.judge(data, sample, key, G=G)
-    x = protocols.drawn(sample, key, modes.MADGAN_SAMPLES // G.n, G=G)  # [n, k, H, W, C]
-    return by_classifier.counted(name, data_dir, {"x": x.reshape(-1, *x.shape[2:])})
-
-
 def experiment(
     data: str = "mixture1d",
     data_dir: str | None = None,
@@ -139,13 +121,10 @@ def experiment(
     if not 0 <= beta1 < 1:
         raise ValueError(f"beta1 is a decay from 0 up to 1, not {beta1}")
     found = sets.points_or_images(data, data_dir, size=size, channels=channels, crop=crop)
-    if mad_gan.convolves(found.shape):
-        width, z, batch, lr, steps = width or 64, z or 100, batch or 64, lr or 2e-4, steps or 20_000
-    else:
-        width, z, batch, lr, steps = width or 128, z or 64, batch or 128, lr or 1e-4, steps or 200_000
-    judged = partial(judge, name=data, data_dir=data_dir)
-    played = game(found.shape, k, width, z, batch, lr, beta1, ema, binary)
-    return Experiment(played, found.load(), steps, sample, measure, judged)
+    usual, rate = ((64, 100, 64, 20_000), 2e-4) if mad_gan.convolves(found.shape) else ((128, 64, 128, 200_000), 1e-4)
+    width, z, batch, steps = (given or one for given, one in zip((width, z, batch, steps), usual))
+    played = game(found.shape, k, width, z, batch, lr or rate, beta1, ema, binary)
+    return Experiment(played, found.load(), steps, sample, measure, partial(judge, name=data, data_dir=data_dir))
 
 
 if __name__ == "__main__":

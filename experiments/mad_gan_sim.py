@@ -23,9 +23,9 @@ from jax.nn import softplus as sp
 from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
+from ganjax.by_member import judge, measure, sample
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
-from ganjax.metrics import by_classifier, modes, protocols
 from ganjax.nets import mad_gan
 
 QUICK: dict[str, Any] = {"data": "ring", "k": 8, "width": 64, "batch": 64, "lr": 1e-3, "beta1": 0.0, "steps": 2000}
@@ -65,25 +65,6 @@ def game(shape: tuple[int, ...], k: int, lam: float, width: int, z: int, batch: 
     G = Player(generator, adam, (z,), n=k, shared=shared, prior=prior)
     D = Player(mad_gan.critic(shape, width), adam, shape)
     return Game({"G": G, "D": D}, partial(losses, lam=lam), [["D"], ["G"]], partial(sets.draw, n=batch))
-
-
-def sample(key: Array, n: int, *, G: Bound) -> Array:
-    """n samples of each generator, [n, k, *shape]; images in 0..1."""
-    x = G.each(G.noise(key, n))
-    return x if x.ndim < 4 else (x + 1) / 2
-
-
-def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
-    """Modes, quality and divergences of about 2^14 samples, equally many from each generator, on a mixture."""
-    return protocols.measure(data, sample(key, 2**14 // G.n, G=G), key)
-
-
-def judge(data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None) -> dict[str, float]:
-    """The same by the full protocol; of three digits the modes that a classifier finds; on other images what nearest neighbours say."""
-    if name not in by_classifier.NAMED:
-        return protocols.judge(data, sample, key, G=G)
-    x = protocols.drawn(sample, key, modes.MADGAN_SAMPLES // G.n, G=G)  # [n, k, H, W, C]
-    return by_classifier.counted(name, data_dir, {"x": x.reshape(-1, *x.shape[2:])})
 
 
 def experiment(
