@@ -27,7 +27,7 @@ from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
 from ganjax.nets import triple_gan
 
-QUICK = {"data": "digits", "size": 24, "labels": 100, "width": 8, "batch": 20, "steps": 60}
+QUICK = {"data": "digits", "size": 24, "labels": 100, "width": 4, "batch": 10, "steps": 40}
 TABLES = {
     "cifar4000": Table(
         {"Triple-GAN": {}, "C alone": {"alone": True}},
