@@ -1,9 +1,9 @@
-"""How long does a run take from the command to its first step, at the first start and when it was compiled before?
+"""How long does a run take from the command to its first measured step, at the first start and when it was compiled before?
 
     python benchmarks/starts.py gan dcgan cyclegan --starts 3 --out starts.json
 
-Each start is a process of its own, `ganjax run NAME --quick --steps 1`, which also measures, saves and draws; the cache of compiled
-programs is empty at the first. Where NAME has options of its own, write them with it: "dcgan --data mnist --width 64".
+Each start is a process of its own, `ganjax run NAME --quick --steps 2 --every 1`, until its first line of metrics is there, and to its
+end, when it has judged, saved and drawn. The cache of compiled programs is empty at the first. Options go with the name: "gan --k 5".
 """
 
 import os
@@ -21,14 +21,19 @@ import timing
 from ganjax.options import Parser, whole
 
 
-def start(words: Sequence[str], out: Path, cache: Path) -> float:
-    """Seconds of a run of one step, the whole process. Raises ValueError with its last line where it fails."""
-    command = [sys.executable, "-m", "ganjax", "run", *words, "--quick", "--steps", "1", "--quiet", "--out", str(out)]
+def start(words: Sequence[str], out: Path, cache: Path) -> tuple[float, float]:
+    """Seconds from the start of a process to its first measurement, and to its end. Raises ValueError with its last line if it fails."""
+    command = [sys.executable, "-m", "ganjax", "run", *words, "--quick", "--steps", "2", "--every", "1", "--quiet", "--out", str(out)]
+    metrics, step = out / "metrics.jsonl", 0.0
     began = time.perf_counter()
-    done = subprocess.run(command, env=os.environ | {"XDG_CACHE_HOME": str(cache)}, capture_output=True, text=True)
-    if done.returncode:
-        raise ValueError((done.stderr.strip() or "the run failed").splitlines()[-1])
-    return time.perf_counter() - began
+    with subprocess.Popen(command, env=os.environ | {"XDG_CACHE_HOME": str(cache)}, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not step:
+            step = time.perf_counter() - began if metrics.exists() and metrics.stat().st_size else 0.0
+            time.sleep(0.01)
+        _, said = process.communicate()
+    if process.returncode:
+        raise ValueError((said.strip() or "the run failed").splitlines()[-1])
+    return step, time.perf_counter() - began
 
 
 def main(argv: Sequence[str]) -> None:
@@ -43,7 +48,9 @@ def main(argv: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             at = Path(folder)
             first, *later = [start(shlex.split(game), at / str(i), at / "cache") for i in range(args.starts)]
-        rows.append({"game": game, "first s": first, "later s": statistics.median(later), "low": min(later), "high": max(later)})
+        steps, ends = zip(*later)
+        row = {"game": game, "first s": first[0], "later s": statistics.median(steps), "low": min(steps), "high": max(steps)}
+        rows.append(row | {"end, first s": first[1], "end, later s": statistics.median(ends)})
     on = timing.machine()
     print(f"{timing.question(__doc__)}\n{on['device']}, {on['cores']} cores, JAX {on['jax']}; medians of {args.starts - 1} later starts")
     print(timing.table(rows))

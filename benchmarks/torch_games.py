@@ -170,12 +170,14 @@ class Peer(NamedTuple):
 def peer(case: Case, params: Mapping[str, Any], device: str, precision: str, compiled: bool = False) -> Peer:
     """The case with these parameters; Adam is fused, convolutions run channels last, bfloat16 is autocast."""
     raw: dict[str, nn.Module] = {}
+    # Channels last, PyTorch 2.13 gives a batch of one other gradients than a batch of the same example twice.
+    memory = torch.channels_last if case.batch > 1 else torch.contiguous_format
     for name, player in case.game.players.items():
         net = twin(player.net, player.inputs[0])
         with torch.no_grad():
             for own, array in zip(net.parameters(), leaves(player.net, player.inputs[0], params[name]), strict=True):
                 own.copy_(torch.tensor(array))
-        raw[name] = net.to(device, memory_format=torch.channels_last)
+        raw[name] = net.to(device, memory_format=memory)
     nets = {name: torch.compile(net) for name, net in raw.items()} if compiled else raw
     gpu = device != "cpu"
     adam = {name: torch.optim.Adam(net.parameters(), case.lr, (0.5, 0.999), fused=True, capturable=gpu) for name, net in raw.items()}
