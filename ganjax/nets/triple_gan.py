@@ -6,6 +6,7 @@ C: x -> logits of y; G: z, y -> x, where z ~ U(0, 1); D: x, y -> one logit. The 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
@@ -82,6 +83,16 @@ class Discriminator(nn.Module):
         return unit(nn.Dense(1, kernel_init=inits.normal(0.1)))(joined(x, y))[..., 0]
 
 
+def _tower(x: Array, width: int, conv: Callable[..., Array]) -> Array:
+    """The nine convolutions of both colour classifiers, [B, H, W, C] -> [B, width]."""
+    for features in (width, 2 * width):
+        for _ in range(3):
+            x = conv(x, features)
+        x = Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
+    x = conv(x, 4 * width, padding="VALID")
+    return conv(conv(x, 2 * width, kernel=1), width, kernel=1).mean((1, 2))
+
+
 class ColourClassifier(nn.Module):
     """Of SVHN: x [B, 32, 32, C] -> [B, classes]."""
 
@@ -93,13 +104,7 @@ class ColourClassifier(nn.Module):
         def conv(x: Array, features: int, kernel: int = 3, padding: str = "SAME") -> Array:
             return lrelu(BatchNorm(1e-4)(Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)))
 
-        x = Dropout()(x, 0.2)
-        for features in (self.width, 2 * self.width):
-            for _ in range(3):
-                x = conv(x, features)
-            x = Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
-        x = conv(x, 4 * self.width, padding="VALID")
-        x = conv(conv(x, 2 * self.width, kernel=1), self.width, kernel=1).mean((1, 2))
+        x = _tower(Dropout()(x, 0.2), self.width, conv)
         return BatchNorm(1e-4)(nn.Dense(self.classes, use_bias=False, kernel_init=WEIGHTS)(x))
 
 
@@ -138,13 +143,7 @@ class CifarClassifier(nn.Module):
             layer = Conv(features, kernel, padding=padding, bias=False, kernel_init=he)
             return act(MeanOnly()(nn.WeightNorm(layer, scale_init=gain)(x)))
 
-        x = Noise()(x, 0.15)
-        for features in (self.width, 2 * self.width):
-            for _ in range(3):
-                x = conv(x, features)
-            x = Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
-        x = conv(x, 4 * self.width, padding="VALID")
-        x = conv(conv(x, 2 * self.width, kernel=1), self.width, kernel=1).mean((1, 2))
+        x = _tower(Noise()(x, 0.15), self.width, conv)
         return MeanOnly()(nn.WeightNorm(nn.Dense(self.classes, use_bias=False, kernel_init=he))(x))
 
 
