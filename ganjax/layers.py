@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import flax.linen as nn
@@ -62,6 +62,16 @@ class ConvTranspose(nn.Module):
         space = tuple((n - 1) * self.stride + self.kernel - sum(p) for n, p in zip(x.shape[1:-1], pad))
         y = convolution.spread(x, w.astype(x.dtype), self.stride, pad, space, self.form)
         return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype) if self.bias else y
+
+
+def max_pool(x: Array) -> Array:
+    """The largest of each window of 2 x 2, without overlap: [B, H, W, C] -> [B, H // 2, W // 2, C]; the gradient goes to its first one.
+
+    As `nn.max_pool`, whose gradient is a scatter: here it is a choice, which other operations can be fused with.
+    """
+    H, W = (side // 2 * 2 for side in x.shape[1:3])
+    corners = (x[:, i:H:2, j:W:2] for i in (0, 1) for j in (0, 1))
+    return reduce(lambda a, b: jnp.where((a >= b) | jnp.isnan(a), a, b), corners)
 
 
 class Dropout(nn.Module):

@@ -15,7 +15,7 @@ from jax import random
 
 from ganjax import play
 from ganjax.game import Player
-from ganjax.layers import BatchNorm, Dropout, Maxout, SpectralNorm
+from ganjax.layers import BatchNorm, Dropout, Maxout, SpectralNorm, max_pool
 from ganjax.nets import MLP
 
 SGD = optax.sgd(0.1)
@@ -232,3 +232,23 @@ def test_dropping_everything_has_a_finite_gradient():
         return Dropout().apply({}, x, 1.0, rngs={"dropout": random.key(0)}).sum()
 
     np.testing.assert_array_equal(jax.grad(loss)(jnp.ones(5)), jnp.zeros(5))
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 4, 3), (1, 5, 7, 2)])
+def test_max_pool_and_its_gradient_are_those_of_a_window_reduction_ties_and_all(shape):
+    x = random.randint(random.key(0), shape, 0, 4).astype(jnp.float32)  # so few values that most windows have ties
+
+    def reduced(x):
+        return nn.max_pool(x, (2, 2), (2, 2))
+
+    y, back = jax.vjp(max_pool, x)
+    other, other_back = jax.vjp(reduced, x)
+    g = random.normal(random.key(1), y.shape)
+    np.testing.assert_array_equal(y, other)
+    np.testing.assert_array_equal(*(b(g)[0] for b in (back, other_back)))
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_max_pool_hides_no_nan(corner):
+    x = jnp.ones((1, 2, 2, 1)).at[0, corner[0], corner[1], 0].set(jnp.nan)
+    assert jnp.isnan(max_pool(x)).all()

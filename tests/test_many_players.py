@@ -95,6 +95,63 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
     assert late > after + 0.1
 
 
+class Stub:
+    """A player that is a function of its inputs; it has C's parameters, as weight decay needs some."""
+
+    def __init__(self, f):
+        self.f, self.params = f, {"last": {"kernel": jnp.zeros((1, 1))}}
+
+    def __call__(self, *xs, key=None):
+        return self.f(*xs)
+
+    def noise(self, key, B):
+        return random.uniform(key, (B, 1))
+
+
+K, B = 4, 8
+BY_PIXEL = Stub(lambda x: 2 * jax.nn.one_hot(label_of(x), K))  # C names an image by its only pixel
+
+
+def label_of(x):
+    return jnp.round((K - 1) * x.reshape(-1)).astype(int)
+
+
+def of_pixels(D, C=BY_PIXEL, seed=0, **how):
+    """Triple-GAN's losses where an image of class k is one pixel k / (K - 1), and G makes any class for any label."""
+    label = np.arange(40) % K
+    x = (label[:, None, None, None] * (255 // (K - 1))).astype(np.uint8)
+    u, d = (random.permutation(random.key(seed + i), jnp.asarray(x / 255, jnp.float32))[:n] for i, n in enumerate((B, 3 * B)))
+    batch = {"x_u": u, "x_d": d, "all": {"x": jnp.asarray(x), "label": jnp.asarray(label)}}
+    G, L = Stub(lambda z, y: jnp.round((K - 1) * z)[..., None, None] / (K - 1)), Stub(lambda: jnp.arange(2 * B))
+    how = {"alone": False, "supervised": False, "centred": False, "mismatched": False, "step": 10, **how}
+    return triple_gan.losses(batch, random.key(1), G=G, D=D, C=C, L=L, B=B, K=K, pre=5, late=20, **how)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_d_that_says_the_same_of_all_pairs_moves_a_centred_c_nowhere(centred):
+    """Uncentred it costs C half its certainty times -log D, whatever the label."""
+    D, p = Stub(lambda x, y: jnp.full(len(x), 0.3)), jax.nn.softmax(jnp.array([2.0, 0, 0, 0])).max()
+    cost = of_pixels(D, centred=centred)["C"] - of_pixels(D, alone=True)["C"]
+    assert cost == pytest.approx(0 if centred else float(0.5 * p * jax.nn.softplus(-0.3)), abs=1e-6)
+
+
+def test_mismatched_pairs_are_real_images_whose_label_is_never_right():
+    """They cost a D that knows the labels nothing, and one that takes all for real half of softplus of its logit."""
+    knows = Stub(lambda x, y: jnp.where(y.argmax(-1) == label_of(x), 50.0, -50.0))
+    assert of_pixels(knows, mismatched=True)["D"] == of_pixels(knows)["D"]
+    fooled = Stub(lambda x, y: jnp.full(len(x), 1.5))
+    more = of_pixels(fooled, mismatched=True)["D"] - of_pixels(fooled)["D"]
+    assert more == pytest.approx(float(0.5 * jax.nn.softplus(1.5)), abs=1e-6)
+
+
+def test_a_supervised_c_learns_nothing_of_unlabelled_images():
+    """Where C names images by chance, its own losses differ between two draws of them; a supervised C's does not."""
+    names = Stub(lambda x: jnp.stack([x.reshape(-1), 3 * x.reshape(-1) ** 2, 0 * x.reshape(-1), x.reshape(-1) - 1], -1))
+    for supervised in (False, True):
+        one, other = (of_pixels(None, names, seed, alone=True, supervised=supervised)["C"] for seed in (0, 5))
+        assert (one == other) == supervised
+
+
 def test_a_grid_of_equals_is_one_pair():
     """K equal generators with the same noise and N equal discriminators: whatever the weights, every loss is that of one pair."""
     experiment = grid.experiment(k=2, n=3, width=8, batch=16)

@@ -9,7 +9,7 @@ import flax.linen as nn
 from flax.linen import initializers as inits
 from jax import Array
 
-from ganjax.layers import BatchNorm, Conv, ConvTranspose
+from ganjax.layers import BatchNorm, Conv, ConvTranspose, max_pool
 
 WEIGHTS = inits.variance_scaling(2.0, "fan_avg", "uniform")
 BIAS = inits.constant(0.1)
@@ -86,7 +86,7 @@ class Discriminator(nn.Module):
     def _all(self, x: Array) -> tuple[Array, Array, Array | None]:
         for i in (0, 1):
             x = Conv(self.widths[i], 5, padding="VALID", kernel_init=WEIGHTS, name=f"layer{i}")(x)
-            x = nn.max_pool(x, (2, 2), (2, 2))
+            x = max_pool(x)
         x = Hidden(self.widths[2], name="layer2")(x.reshape(len(x), -1))
         score = nn.Dense(1, kernel_init=WEIGHTS, bias_init=BIAS, name="score")(x)[..., 0]
         return x, score, nn.Dense(self.classes, kernel_init=WEIGHTS, bias_init=BIAS, name="label")(x) if self.classes else None

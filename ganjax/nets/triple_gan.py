@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax.linen import initializers as inits
 from jax import Array
 
-from ganjax.layers import BatchNorm, Conv, ConvTranspose, Dropout
+from ganjax.layers import BatchNorm, Conv, ConvTranspose, Dropout, max_pool
 from ganjax.nets.conditional import joined
 from ganjax.nets.dcgan import lrelu
 
@@ -44,7 +44,7 @@ class Classifier(nn.Module):
             return nn.relu(BatchNorm(1e-4)(Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)))
 
         def pool(x: Array) -> Array:
-            return Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
+            return Dropout()(max_pool(x), 0.5)
 
         x = pool(conv(x, self.width, 5, "VALID"))
         x = conv(x, 2 * self.width, 3, "SAME")
@@ -88,7 +88,7 @@ def _tower(x: Array, width: int, conv: Callable[..., Array]) -> Array:
     for features in (width, 2 * width):
         for _ in range(3):
             x = conv(x, features)
-        x = Dropout()(nn.max_pool(x, (2, 2), (2, 2)), 0.5)
+        x = Dropout()(max_pool(x), 0.5)
     x = conv(x, 4 * width, padding="VALID")
     return conv(conv(x, 2 * width, kernel=1), width, kernel=1).mean((1, 2))
 
