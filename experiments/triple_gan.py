@@ -50,7 +50,7 @@ def losses(
     centred: bool, mismatched: bool, pre: int, late: int,
 ) -> dict[str, Array]:  # fmt: skip
     """Equations 3 to 5, alpha = 1/2; D sees C's likeliest label, and the gradient reaches C by the probability of that one."""
-    rows_key, noise_key, *keys = random.split(key, 9)
+    rows_key, noise_key, *keys = random.split(key, 7)
     rows = random.permutation(rows_key, L())[:B]
     x_l, y_l = sets.scaled(batch["all"]["x"][rows], 0.0), batch["all"]["label"][rows]
     x_u, x_d, few = batch["x_u"], batch["x_d"], max(1, len(L()) // 100)
@@ -68,11 +68,15 @@ def losses(
     pairs = [jnp.concatenate(parts) for parts in ((x_p, x_g, x_u), (y_p, y_g, p.argmax(-1)))]
     real, by_g, by_c = jnp.split(D(pairs[0], y(pairs[1]), key=keys[3]), (len(x_p), len(x_p) + 2 * B))
     R_P = ce(C(x_g, key=keys[4]), y_g).mean()
-    fooled = p.max(-1) * (sp(-by_c) - (sp(-by_c).mean() if centred else 0))  # [B]
-    other = (y_p + random.randint(keys[5], y_p.shape, 1, K)) % K
-    astray = 0.5 * sp(D(x_p, y(other), key=keys[6])).mean() if mismatched else 0.0
+    doubt = sp(-by_c)  # [B]
+    fooled = p.max(-1) * (doubt - doubt.mean() if centred else doubt)
+    L_D = sp(-real).mean() + 0.5 * sp(by_g).mean() + 0.5 * sp(by_c).mean()
+    if mismatched:
+        other_key, again = random.split(key, 9)[7:]  # the first seven are those above
+        other = (y_p + random.randint(other_key, y_p.shape, 1, K)) % K
+        L_D += 0.5 * sp(D(x_p, y(other), key=again)).mean()
     return {
-        "D": sp(-real).mean() + 0.5 * sp(by_g).mean() + 0.5 * sp(by_c).mean() + astray,
+        "D": L_D,
         "G": 0.5 * sp(-by_g).mean(),
         "C": own + jnp.where(step < pre, 0, 0.5) * fooled.mean() + jnp.where(step < late, 0, 0.1) * R_P,
     } | {"R_L": R_L, "R_P": R_P, "entropy": entropy}
