@@ -58,8 +58,8 @@ def losses(
     p, R_L = jnp.exp(log_p), ce(C(x_l, key=keys[1]), y_l).mean()
     entropy, even = -(p * log_p).sum(-1).mean(), -jnp.log(p.mean(0) + 1e-6).mean()
     last = C.params[max(C.params)]["kernel"]
-    unlabelled = 0.0 if supervised else 0.3 * entropy + jnp.where(step < pre, 0.3, 1e-3) * even
-    own = R_L + unlabelled + 1e-4 * (last**2).sum()
+    own = R_L if supervised else R_L + 0.3 * entropy + jnp.where(step < pre, 0.3, 1e-3) * even
+    own += 1e-4 * (last**2).sum()
     if alone:
         return {"C": own, "R_L": R_L, "entropy": entropy}
     y, y_g = partial(nn.one_hot, num_classes=K), jnp.arange(2 * B) % K
