@@ -145,6 +145,8 @@ def experiment(
     ex.positive(labels=labels, width=width, batch=batch, lr=lr, steps=steps)
     if not 0 <= late <= 1:
         raise ValueError(f"late is a share in 0..1; got {late}")
+    if (alone or supervised) and (centred or mismatched):
+        raise ValueError("centred and mismatched are about D, which neither alone nor supervised plays")
     found = sets.require(sets.find(data, data_dir), (None, None, None), labels=True)
     arrays, K = few_labels.held_out(found, data_dir), found.classes or 0
     if labels % K:

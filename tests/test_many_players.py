@@ -152,6 +152,13 @@ def test_a_supervised_c_learns_nothing_of_unlabelled_images():
         assert (one == other) == supervised
 
 
+@pytest.mark.parametrize("without", ["alone", "supervised"])
+@pytest.mark.parametrize("how", ["centred", "mismatched"])
+def test_what_is_about_d_is_refused_where_d_does_not_play(without, how):
+    with pytest.raises(ValueError, match="which neither alone nor supervised plays"):
+        triple_gan.experiment(**{without: True, how: True})
+
+
 def test_a_grid_of_equals_is_one_pair():
     """K equal generators with the same noise and N equal discriminators: whatever the weights, every loss is that of one pair."""
     experiment = grid.experiment(k=2, n=3, width=8, batch=16)
