@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jax import Array, random
 
-from ganjax import boosting, cli, teams
+from ganjax import boosting, cli, teams, tournaments
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data import derived
@@ -24,7 +24,7 @@ from ganjax.experiment import Experiment, Table
 from ganjax.figures import overlay
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
-from ganjax.metrics import protocols, steady, tournaments
+from ganjax.metrics import protocols, steady
 from ganjax.nets import Positive, gman, symmetric
 
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}

@@ -10,7 +10,7 @@ from jax import random
 from scipy.ndimage import gaussian_filter
 
 from ganjax.data import derived
-from ganjax.metrics import modes, pairs, tournaments
+from ganjax.metrics import gmam, modes, pairs
 
 ssim = jax.jit(pairs.ssim)
 
@@ -55,7 +55,7 @@ def test_the_labels_of_composed_images_are_read_back(compose, read):
 
 def test_gmam_is_the_papers_formula_and_antisymmetric():
     value = -jnp.array(np.random.default_rng(0).random((3, 3, 5), np.float32)) - 0.1
-    found = tournaments.gmam(value)
+    found = gmam.gmam(value)
     F = np.asarray(value)
     for a, b in np.ndindex(3, 3):
         np.testing.assert_allclose(found[a, b], np.log((F[a, b] / F[a, a]) / (F[b, a] / F[b, b])), atol=1e-5)
@@ -68,7 +68,7 @@ def test_the_system_whose_generator_hurts_every_critic_wins_the_tournament():
     noise = np.random.default_rng(0).uniform(0.99, 1.01, (3, 3, 2, 5))
     value = -strength[None, :, None, None] * np.array([1, 2, 5])[:, None, None, None] * noise
     value[0, 2, 1] = np.nan  # the third's generator is gone in the second seed
-    found = tournaments.table(jnp.asarray(value), "abc")
+    found = gmam.table(jnp.asarray(value), "abc")
     for j, b in enumerate("abc"):
         others = {a: found[b][f"against {a}"] for a in "abc" if a != b}
         for i, a in enumerate("abc"):
@@ -84,7 +84,7 @@ def test_the_system_whose_generator_hurts_every_critic_wins_the_tournament():
 @pytest.mark.parametrize("value", [np.full((2, 3, 1, 5), -1), np.full((2, 2), -1), np.full((2, 2, 0, 5), -1), np.zeros((2, 2, 1, 2))])
 def test_a_tournament_of_other_values_is_refused(value):
     with pytest.raises(ValueError, match=r"wanted as|below 0"):
-        tournaments.table(jnp.asarray(value), "ab")
+        gmam.table(jnp.asarray(value), "ab")
 
 
 def test_l1_and_agreement_by_hand():

@@ -14,11 +14,11 @@ import pytest
 import roles as roles_experiment
 from jax import random
 
-from ganjax import boosting, play, teams
+from ganjax import boosting, play, teams, tournaments
 from ganjax.data.kinds import Set
 from ganjax.experiment import Experiment, Played
 from ganjax.figures import overlay
-from ganjax.metrics import by_classifier, features, tournaments
+from ganjax.metrics import by_classifier, features
 from ganjax.roles import coarse, views
 
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
