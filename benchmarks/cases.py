@@ -1,4 +1,6 @@
-"""The games that are timed, each with data on the device and the operations that one step needs by hand count."""
+"""The games that are timed, each with data on the device and the operations that one step needs by
+hand count.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from ganjax import data
 from ganjax.data.mixtures import MIXTURES
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import l1, least_squares, non_saturating
-from ganjax.nets import MLP, dcgan, translate
+from ganjax.nets import MLP, cyclegan, dcgan
 
 Losses = Callable[..., dict[str, Array]]
 
@@ -36,36 +38,67 @@ class Case(NamedTuple):
     def at(self, precision: str) -> Case:
         """The same, computed in "float32" or "bfloat16"."""
         dtype = None if precision == "float32" else jnp.dtype(precision)
-        players = {name: dataclasses.replace(player, dtype=dtype) for name, player in self.game.players.items()}
+        players = {
+            name: dataclasses.replace(player, dtype=dtype)
+            for name, player in self.game.players.items()
+        }
         return self._replace(game=dataclasses.replace(self.game, players=players))
 
 
 def losses(batch: Mapping[str, Array], key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """Goodfellow et al. 2014, section 3; a team of critics is summed."""
     real, fake = D(batch["x"]), D(G(G.noise(key, len(batch["x"]))))  # [B, (N)]
-    return {"D": non_saturating.d(real, fake).mean(0).sum(), "G": non_saturating.g(fake).mean(0).sum()}
+    return {
+        "D": non_saturating.d(real, fake).mean(0).sum(),
+        "G": non_saturating.g(fake).mean(0).sum(),
+    }
 
 
 def adversarial(G: list[int], D: list[int], members: int = 1) -> int:
-    """Operations per example of a D move, then a G move on the same fakes: 11 passes where G is as large as D.
+    """Operations per example of a D move, then a G move on the same fakes: 11 passes where G is as
+    large as D.
 
-    D sees real and fake and gets both gradients; then the new D sees the fake again and hands its gradient on to G. The gradient to
-    the input of a first layer is nobody's.
+    D sees real and fake and gets both gradients; then the new D sees the fake again and hands its
+    gradient on to G. The gradient to the input of a first layer is nobody's.
     """
     return 3 * sum(G) - G[0] + members * (8 * sum(D) - 2 * D[0])
 
 
-def alternating(G: nn.Module, D: nn.Module, z: int, batch: int, arrays: Any, shape: tuple[int, ...], lr: float, **team: Any) -> Case:
+def alternating(
+    G: nn.Module,
+    D: nn.Module,
+    z: int,
+    batch: int,
+    arrays: Any,
+    shape: tuple[int, ...],
+    lr: float,
+    **team: Any,
+) -> Case:
     """D moves, then G, on the same batch."""
     adam = optax.adam(lr, b1=0.5)
     players = {"G": Player(G, adam, (z,)), "D": Player(D, adam, shape, **team)}
     needed = batch * adversarial(flops.needed(G, (z,)), flops.needed(D, shape), team.get("n") or 1)
-    return Case(Game(players, losses, [["D"], ["G"]], partial(data.draw, n=batch)), jax.device_put(arrays), batch, needed, lr)
+    return Case(
+        Game(players, losses, [["D"], ["G"]], partial(data.draw, n=batch)),
+        jax.device_put(arrays),
+        batch,
+        needed,
+        lr,
+    )
 
 
 def ring(batch: int = 256, width: int = 256, **team: Any) -> Case:
     """Dense nets with two hidden layers on a ring of Gaussians."""
-    return alternating(MLP((width, width), (2,)), MLP((width, width)), 2, batch, MIXTURES["ring"](), (2,), 1e-3, **team)
+    return alternating(
+        MLP((width, width), (2,)),
+        MLP((width, width)),
+        2,
+        batch,
+        MIXTURES["ring"](),
+        (2,),
+        1e-3,
+        **team,
+    )
 
 
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:
@@ -80,8 +113,12 @@ def images(side: int, channels: int, width: int, batch: int, z: int = 100, **tea
     return alternating(G, D, z, batch, {"x": pixels(1024, *shape)}, shape, 2e-4, **team)
 
 
-def cyclegan_losses(batch: Mapping[str, Array], key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound) -> dict[str, Array]:
-    """Zhu et al. 2017, equations 1 to 3 and the identity term of section 5.2; least squares; no pool of old fakes."""
+def cyclegan_losses(
+    batch: Mapping[str, Array], key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound
+) -> dict[str, Array]:
+    """Zhu et al. 2017, equations 1 to 3 and the identity term of section 5.2; least squares; no
+    pool of old fakes.
+    """
     x, y = batch["x"], batch["y"]
     fake_y, fake_x = G(x), F(y)
     cycle = 10 * (l1(F(fake_y), x) + l1(G(fake_x), y))
@@ -93,18 +130,27 @@ def cyclegan_losses(batch: Mapping[str, Array], key: Array, *, G: Bound, F: Boun
     }
 
 
-def cyclegan(side: int, blocks: int, batch: int, width: int = 64) -> Case:
+def translators(side: int, blocks: int, batch: int, width: int = 64) -> Case:
     """Two translators and two critics that all move at once, on 64 pairs of noise."""
     shape, lr = (side, side, 3), 2e-4
     adam = optax.adam(lr, b1=0.5)
-    T, P = translate.ResNet(blocks, width=width), translate.PatchGAN(width=width)
-    players = {name: Player(T, adam, shape) for name in ("G", "F")} | {name: Player(P, adam, shape) for name in ("D_X", "D_Y")}
+    T, P = cyclegan.ResNet(blocks, width=width), cyclegan.PatchGAN(width=width)
+    players = {name: Player(T, adam, shape) for name in ("G", "F")} | {
+        name: Player(P, adam, shape) for name in ("D_X", "D_Y")
+    }
     t, p = flops.needed(T, shape), flops.needed(P, shape)
-    # Six translations, each forward, to the weights and, but for the four of real images, to the input; each critic sees real and fake
-    # with their gradients to the weights, and hands the translator's gradient on.
+    # Six translations, each forward, to the weights and, but for the four of real images, to the
+    # input; each critic sees real and fake with their gradients to the weights, and hands the
+    # translator's gradient on.
     needed = batch * (18 * sum(t) - 4 * t[0] + 2 * (7 * sum(p) - 2 * p[0]))
     arrays = jax.device_put({"x": pixels(64, *shape), "y": pixels(64, *shape, seed=1)})
-    return Case(Game(players, cyclegan_losses, [list(players)], partial(data.draw, n=batch)), arrays, batch, needed, lr)
+    return Case(
+        Game(players, cyclegan_losses, [list(players)], partial(data.draw, n=batch)),
+        arrays,
+        batch,
+        needed,
+        lr,
+    )
 
 
 CASES: dict[str, Callable[..., Case]] = {
@@ -112,8 +158,8 @@ CASES: dict[str, Callable[..., Case]] = {
     "dcgan32": partial(images, 32, 1, 64, batch=64),
     "dcgan64": partial(images, 64, 3, 128, batch=128),
     "narrow64": partial(images, 64, 3, 16, batch=64),
-    "cyclegan64": partial(cyclegan, 64, 6, batch=16),
-    "cyclegan256": partial(cyclegan, 256, 9, batch=1),
+    "cyclegan64": partial(translators, 64, 6, batch=16),
+    "cyclegan256": partial(translators, 256, 9, batch=1),
 }
 
 
@@ -126,4 +172,6 @@ def named(name: str) -> Callable[..., Case]:
 
 def defaults() -> list[str]:
     """The cases that this device plays in a short time."""
-    return ["ring", "dcgan32"] if jax.default_backend() == "cpu" else ["ring", "dcgan64", "narrow64"]
+    return (
+        ["ring", "dcgan32"] if jax.default_backend() == "cpu" else ["ring", "dcgan64", "narrow64"]
+    )

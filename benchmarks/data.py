@@ -1,10 +1,12 @@
-"""How fast are batches drawn: from arrays on the device, by a Grain stream, by tfds.load? And what share of a DCGAN step is that?
+"""How fast are batches drawn: from arrays on the device, by a Grain stream, by tfds.load? And what
+share of a DCGAN step is that?
 
     python benchmarks/data.py [--data cifar10] [--data-dir DIR] [--tfrecord-dir DIR] [--batch 128] [--out data.json]
 
-Batches are float32 in [-1, 1] on the device. The stream and tfds.load run where Grain and TensorFlow are installed; tfds.load reads
-tfrecord files, which lie in a folder of their own. The last row is a step of a DCGAN for 32 x 32 pixels (D and G, batch as above), which
-is what a draw must be small against.
+Batches are float32 in [-1, 1] on the device. The stream and tfds.load run where Grain and
+TensorFlow are installed; tfds.load reads tfrecord files, which lie in a folder of their own. The
+last row is a step of a DCGAN for 32 x 32 pixels (D and G, batch as above), which is what a draw
+must be small against.
 """
 
 import importlib.util
@@ -19,7 +21,7 @@ from cases import images
 from jax import Array, random
 
 from ganjax import data
-from ganjax.options import whole
+from ganjax.runs.arguments import whole
 
 Batch = dict[str, Array]
 
@@ -72,10 +74,19 @@ def main(argv: Sequence[str]) -> None:
         ways["tfds.load"] = variant(loaded(args.data, args.tfrecord_dir, args.batch))
     times = timing.interleaved(ways, args.blocks, args.block_s)
     case = images(32, 3, 64, args.batch)
-    step = timing.interleaved({"step": timing.played(case.game, jax.random.key(0), case.data)}, 3, args.block_s)["step"]
+    step = timing.interleaved(
+        {"step": timing.played(case.game, jax.random.key(0), case.data)}, 3, args.block_s
+    )["step"]
     rows = []
     for way, took in (times | {"DCGAN step": step}).items():
-        rows.append({"way": way, **took.row(), "images/s": args.batch / took.median, "of a DCGAN step": took.median / step.median})
+        rows.append(
+            {
+                "way": way,
+                **took.row(),
+                "images/s": args.batch / took.median,
+                "of a DCGAN step": took.median / step.median,
+            }
+        )
     timing.report(__doc__, rows, args, read_s=opened)
 
 

@@ -1,7 +1,9 @@
-"""Floating-point operations of matrix products and convolutions: what a net needs, and what a compiled program does.
+"""Floating-point operations of matrix products and convolutions: what a net needs, and what a
+compiled program does.
 
-A multiply-add is two operations. A convolution counts its whole kernel at every place, also where that hangs over the edge, and no
-operation for the zeros between the places of a strided or dilated one.
+A multiply-add is two operations. A convolution counts its whole kernel at every place, also where
+that hangs over the edge, and no operation for the zeros between the places of a strided or dilated
+one.
 """
 
 from __future__ import annotations
@@ -19,16 +21,22 @@ Shape = tuple[int, ...]
 
 
 def needed(net: nn.Module, *shapes: Shape) -> list[int]:
-    """Operations of one forward pass of one example, layer by layer in the order of calls; nothing is computed.
+    """Operations of one forward pass of one example, layer by layer in the order of calls; nothing
+    is computed.
 
-    shapes: of one example of each input. A layer is whatever has a kernel: each of its weights works once at every place of the coarser
+    shapes: of one example of each input. A layer is whatever has a kernel: each of its weights
+    works once at every place of the coarser
     side, which is where a strided convolution ends and a transposed one begins.
     """
     found: list[int] = []
 
-    def count(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+    def count(
+        call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext
+    ) -> Any:
         y = call(*args, **kwargs)
-        if context.method_name == "__call__" and "kernel" in (own := context.module.variables.get("params", {})):
+        if context.method_name == "__call__" and "kernel" in (
+            own := context.module.variables.get("params", {})
+        ):
             places = min(math.prod(args[0].shape[:-1]), math.prod(y.shape[:-1]))
             found.append(2 * places * own["kernel"].size)
         return y
@@ -41,12 +49,16 @@ def needed(net: nn.Module, *shapes: Shape) -> list[int]:
     return found
 
 
-# One instruction: its name, the shape of its (first) result, what it does, its operands, its attributes.
-_LINE = re.compile(r"^\s*(?:ROOT )?%?([\w.-]+) = \(?\w+\[([\d,]*)\].*? ([\w-]+)\(([^)]*)\)(.*)$", re.MULTILINE)
+# One instruction: its name, the shape of its (first) result, what it does, its operands, its
+# attributes.
+_LINE = re.compile(
+    r"^\s*(?:ROOT )?%?([\w.-]+) = \(?\w+\[([\d,]*)\].*? ([\w-]+)\(([^)]*)\)(.*)$", re.MULTILINE
+)
 
 
 def computed(program: str) -> int:
-    """Operations of an optimised program, the text of a compiled function (`jit(f).lower(...).compile().as_text()`), on CPU and GPU.
+    """Operations of an optimised program, the text of a compiled function
+    (`jit(f).lower(...).compile().as_text()`), on CPU and GPU.
 
     The body of a loop counts once, as do all branches of a condition.
     """
@@ -54,9 +66,16 @@ def computed(program: str) -> int:
     shapes = {name: [int(n) for n in dims.split(",") if n] for name, dims, *_ in lines}
     total = 0
     for name, _, kind, operands, rest in lines:
-        result, given = shapes[name], [shapes.get(o, []) for o in re.findall(r"%([\w.-]+)", operands)]
+        result, given = (
+            shapes[name],
+            [shapes.get(o, []) for o in re.findall(r"%([\w.-]+)", operands)],
+        )
         if kind == "dot" or "gemm_backend_config" in rest:
-            total += 2 * math.prod(result) * math.prod(given[0][i] for i in _numbers(rest, "lhs_contracting_dim"))
+            total += (
+                2
+                * math.prod(result)
+                * math.prod(given[0][i] for i in _numbers(rest, "lhs_contracting_dim"))
+            )
         elif kind == "convolution" or "__cudnn$convForward" in rest or "__cudnn$convBias" in rest:
             total += _convolution(result, given[1], rest)
         elif "__cudnn$convBackwardInput" in rest:  # window and labels are those of the forward pass

@@ -1,9 +1,11 @@
-"""How fast is each convolution of a DCGAN, forward and backward, in each form, against the least time that its work takes?
+"""How fast is each convolution of a DCGAN, forward and backward, in each form, against the least
+time that its work takes?
 
     python benchmarks/layers.py --side 64 --width 128 --batch 128 --precision bfloat16 --out layers.json
 
-The least time is the larger of operations over the rate of a matrix product and bytes (every array once) over the rate of a copy.
-Backward is both gradients. "flax" is lax.conv_transpose, which flax.linen.ConvTranspose calls.
+The least time is the larger of operations over the rate of a matrix product and bytes (every array
+once) over the rate of a copy. Backward is both gradients. "flax" is lax.conv_transpose, which
+flax.linen.ConvTranspose calls.
 """
 
 import math
@@ -14,13 +16,13 @@ import jax
 import timing
 from jax import Array, lax
 
-from ganjax import convolution
-from ganjax.convolution import convolve, spread
+from ganjax.nets import conv
+from ganjax.nets.conv import convolve, spread
 
 STRIDE, KERNEL, PAD = 2, (4, 4), ((1, 1), (1, 1))
 Layer = Callable[[Array, Array], Array]
 Shape = tuple[int, ...]
-FORMS: tuple[convolution.Form, ...] = ("conv", "product")
+FORMS: tuple[conv.Form, ...] = ("conv", "product")
 
 
 def flax(x: Array, w: Array) -> Array:
@@ -33,7 +35,9 @@ def backward(layer: Layer, x: Array, w: Array, g: Array) -> tuple[Array, Array]:
     return jax.vjp(layer, x, w)[1](g)
 
 
-def layers(side: int, width: int, batch: int, channels: int = 3) -> dict[str, tuple[Shape, Shape, dict[str, Layer]]]:
+def layers(
+    side: int, width: int, batch: int, channels: int = 3
+) -> dict[str, tuple[Shape, Shape, dict[str, Layer]]]:
     """Name: (shape of x, shape of w, forms) of each layer, down from the image and up to it."""
     found: dict[str, tuple[Shape, Shape, dict[str, Layer]]] = {}
     sides = [side >> i for i in range(side.bit_length() - 2)]  # side, ..., 4
@@ -43,16 +47,23 @@ def layers(side: int, width: int, batch: int, channels: int = 3) -> dict[str, tu
         forms: dict[str, Layer] = {str(form): partial(_down, form=form) for form in FORMS}
         found[f"down {n}→{half}, {few}→{many}"] = (batch, n, n, few), (*KERNEL, few, many), forms
     for n, half, few, many in reversed(steps):
-        forms = {"flax": flax, **{str(form): partial(_up, space=(n, n), form=form) for form in FORMS}}
-        found[f"up {half}→{n}, {many}→{few}"] = (batch, half, half, many), (*KERNEL, few, many), forms
+        forms = {
+            "flax": flax,
+            **{str(form): partial(_up, space=(n, n), form=form) for form in FORMS},
+        }
+        found[f"up {half}→{n}, {many}→{few}"] = (
+            (batch, half, half, many),
+            (*KERNEL, few, many),
+            forms,
+        )
     return found
 
 
-def _down(x: Array, w: Array, form: convolution.Form) -> Array:
+def _down(x: Array, w: Array, form: conv.Form) -> Array:
     return convolve(x, w, STRIDE, PAD, form)
 
 
-def _up(x: Array, w: Array, space: Shape, form: convolution.Form) -> Array:
+def _up(x: Array, w: Array, space: Shape, form: conv.Form) -> Array:
     return spread(x, w, STRIDE, PAD, space, form)
 
 
@@ -61,9 +72,13 @@ def main(argv: Sequence[str]) -> None:
     parser = timing.options(__doc__, blocks=5, block_s=0.02)
     small = jax.default_backend() == "cpu"
     parser.add_argument("--side", type=int, default=64)
-    parser.add_argument("--width", type=int, default=16 if small else 128, help="channels next to the image")
+    parser.add_argument(
+        "--width", type=int, default=16 if small else 128, help="channels next to the image"
+    )
     parser.add_argument("--batch", type=int, default=8 if small else 128)
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32" if small else "bfloat16")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32" if small else "bfloat16"
+    )
     args = parser.parse(argv)
     ceilings, rows = timing.ceilings([args.precision]), []
     for name, (x_shape, w_shape, forms) in layers(args.side, args.width, args.batch).items():
@@ -78,12 +93,37 @@ def main(argv: Sequence[str]) -> None:
             variants[f"{form} back"] = timing.repeated(jax.jit(partial(backward, layer)), x, own, g)
         times = timing.interleaved(variants, args.blocks, args.block_s)
         operations = 2 * w.size * min(math.prod(x_shape[:-1]), math.prod(g.shape[:-1]))
-        floor = max(operations / ceilings[args.precision], (x.nbytes + w.nbytes + g.nbytes) / ceilings["copy"]) / 1e12
-        floor_back = max(2 * operations / ceilings[args.precision], (2 * x.nbytes + 2 * w.nbytes + g.nbytes) / ceilings["copy"]) / 1e12
+        floor = (
+            max(
+                operations / ceilings[args.precision],
+                (x.nbytes + w.nbytes + g.nbytes) / ceilings["copy"],
+            )
+            / 1e12
+        )
+        floor_back = (
+            max(
+                2 * operations / ceilings[args.precision],
+                (2 * x.nbytes + 2 * w.nbytes + g.nbytes) / ceilings["copy"],
+            )
+            / 1e12
+        )
         for form in forms:
             there, back = times[form].median, times[f"{form} back"].median
-            row = {"layer": name, "form": form, "µs": there * 1e6, "TFLOP/s": operations / there / 1e12, "of least": floor / there}
-            rows.append(row | {"back µs": back * 1e6, "back TFLOP/s": 2 * operations / back / 1e12, "back of least": floor_back / back})
+            row = {
+                "layer": name,
+                "form": form,
+                "µs": there * 1e6,
+                "TFLOP/s": operations / there / 1e12,
+                "of least": floor / there,
+            }
+            rows.append(
+                row
+                | {
+                    "back µs": back * 1e6,
+                    "back TFLOP/s": 2 * operations / back / 1e12,
+                    "back of least": floor_back / back,
+                }
+            )
     timing.report(__doc__, rows, args, ceilings=ceilings)
 
 

@@ -2,9 +2,11 @@
 
     python benchmarks/peers.py dcgan64 --precision bfloat16 float32 --torch eager graph compile --out peers.json
 
-First both sides are given the same parameters, batch and noise: parameter counts, outputs, losses and their gradients must agree. "graph"
-is a whole step captured as one CUDA graph, "compile" is torch.compile of every net; both run on a GPU. On CPU both sides have the same
-cores; "core ms" is the time that they kept one busy, which other programs on the machine change less than the time on the clock.
+First both sides are given the same parameters, batch and noise: parameter counts, outputs, losses
+and their gradients must agree. "graph" is a whole step captured as one CUDA graph, "compile" is
+torch.compile of every net; both run on a GPU. On CPU both sides have the same cores; "core ms" is
+the time that they kept one busy, which other programs on the machine change less than the time on
+the clock.
 """
 
 import os
@@ -12,7 +14,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # two frameworks share the memory
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # PyTorch's threads that wait leave their cores to others, as JAX's do
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # PyTorch's threads that wait leave their cores to others, as JAX's do
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import cases
@@ -21,7 +25,7 @@ import numpy as np
 import timing
 
 from ganjax import cli, play
-from ganjax.options import whole
+from ganjax.runs.arguments import whole
 
 try:
     import torch
@@ -38,27 +42,43 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def agreement(case: cases.Case, params: play.Tree) -> dict[str, float]:
-    """How far both sides are apart, relative to the norm, in full float32: losses and gradients of each player.
+    """How far both sides are apart, relative to the norm, in full float32: losses and gradients of
+    each player.
 
-    Raises ValueError where they are further apart than 1e-4 (losses) or 3e-3 (gradients: sums of many cancelling terms).
+    Raises ValueError where they are further apart than 1e-4 (losses) or 3e-3 (gradients: sums of
+    many cancelling terms).
     """
     key, players = jax.random.key(1), case.game.players
     batch = case.game.draw(case.data, key)
     with jax.default_matmul_precision("float32"):
-        grads, out = jax.jit(partial(play.field, case.game, movers=list(players)))(params, batch, key)
+        grads, out = jax.jit(partial(play.field, case.game, movers=list(players)))(
+            params, batch, key
+        )
     given = {name: np.asarray(values) for name, values in batch.items()}
-    given = {name: values.transpose(0, 3, 1, 2) if values.ndim == 4 else values for name, values in given.items()}
+    given = {
+        name: values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
+        for name, values in given.items()
+    }
     given["z"] = np.asarray(players["G"].bind(params["G"], name="G").noise(key, case.batch))
     nets = torch_games.peer(case, params, DEVICE, "float32").nets
-    losses = torch_games.losses(nets, {name: torch.tensor(values, device=DEVICE) for name, values in given.items()})
+    losses = torch_games.losses(
+        nets, {name: torch.tensor(values, device=DEVICE) for name, values in given.items()}
+    )
     found = {}
     for name, player in players.items():
         ours = torch_games.leaves(player.net, player.inputs[0], grads[name])
         theirs = torch.autograd.grad(losses[name], list(nets[name].parameters()), retain_graph=True)
-        if any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)) or sum(a.size for a in ours) != count(params[name]):
+        if any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)) or sum(
+            a.size for a in ours
+        ) != count(params[name]):
             raise ValueError(f"{name} has other parameters in PyTorch")
-        flat = [np.concatenate([np.ravel(a) for a in arrays]) for arrays in (ours, [t.cpu().numpy() for t in theirs])]
-        found[f"loss of {name}"] = difference(np.asarray(out[name]), losses[name].detach().cpu().numpy())
+        flat = [
+            np.concatenate([np.ravel(a) for a in arrays])
+            for arrays in (ours, [t.cpu().numpy() for t in theirs])
+        ]
+        found[f"loss of {name}"] = difference(
+            np.asarray(out[name]), losses[name].detach().cpu().numpy()
+        )
         found[f"gradient of {name}"] = difference(*flat)
         if found[f"loss of {name}"] > 1e-4 or found[f"gradient of {name}"] > 3e-3:
             raise ValueError(f"both sides play another game: {found}")
@@ -96,9 +116,15 @@ def played(step: Callable[[], None], graph: bool) -> timing.Variant:
 def main(argv: Sequence[str]) -> None:
     """Checks each case, then times both sides in turns."""
     parser = timing.options(__doc__, blocks=5)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="as in step.py (dcgan32 on CPU, else dcgan64)")
-    parser.add_argument("--precision", nargs="+", choices=("float32", "bfloat16"), help="both, on CPU float32")
-    parser.add_argument("--torch", nargs="+", choices=("eager", "compile", "graph"), help="eager, on GPU also graph")
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help="as in step.py (dcgan32 on CPU, else dcgan64)"
+    )
+    parser.add_argument(
+        "--precision", nargs="+", choices=("float32", "bfloat16"), help="both, on CPU float32"
+    )
+    parser.add_argument(
+        "--torch", nargs="+", choices=("eager", "compile", "graph"), help="eager, on GPU also graph"
+    )
     parser.add_argument("--batch", type=whole(1), help="instead of each game's own")
     args = parser.parse(argv)
     cli.start(cache=False, fast=True)
@@ -120,15 +146,25 @@ def main(argv: Sequence[str]) -> None:
             variants = {"ganjax": timing.played(ours.game, jax.random.key(0), ours.data)}
             for form in args.torch or ["eager"] + ["graph"] * gpu:
                 try:
-                    peer = torch_games.peer(case, params, DEVICE, precision, compiled=form == "compile")
+                    peer = torch_games.peer(
+                        case, params, DEVICE, precision, compiled=form == "compile"
+                    )
                     variants[f"PyTorch {form}"] = played(peer.step, form == "graph")
                     variants[f"PyTorch {form}"](1)
                 except Exception as error:  # a form that does not run is a result
                     variants.pop(f"PyTorch {form}", None)
-                    facts["failed"][f"{name} {precision} {form}"] = " ".join(str(error).split())[:300]
+                    facts["failed"][f"{name} {precision} {form}"] = " ".join(str(error).split())[
+                        :300
+                    ]
             times = timing.interleaved(variants, args.blocks, args.block_s)
             for side, took in times.items():
-                row = {"case": name, "precision": precision, "side": side, **took.row(), "images/s": case.batch / took.median}
+                row = {
+                    "case": name,
+                    "precision": precision,
+                    "side": side,
+                    **took.row(),
+                    "images/s": case.batch / took.median,
+                }
                 row["times ganjax"] = timing.ratio(took.blocks, times["ganjax"].blocks)["median"]
                 if not gpu:
                     row["core times"] = timing.ratio(took.work, times["ganjax"].work)["median"]

@@ -1,4 +1,5 @@
-"""How fast is a max pool of 2 x 2 after its rectifier, forward and backward, beside Flax's, whose gradient is a scatter?
+"""How fast is a max pool of 2 x 2 after its rectifier, forward and backward, beside Flax's, whose
+gradient is a scatter?
 
     python benchmarks/pooling.py --mode deterministic --out pooling.json
 
@@ -14,10 +15,13 @@ import timing
 from jax import Array
 
 from ganjax import cli
-from ganjax.layers import max_pool
+from ganjax.nets.layers import max_pool
 
 SHAPES = ((100, 24, 24, 32), (100, 10, 10, 64))
-FORMS: dict[str, Callable[[Array], Array]] = {"choice": max_pool, "flax": partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))}
+FORMS: dict[str, Callable[[Array], Array]] = {
+    "choice": max_pool,
+    "flax": partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2)),
+}
 
 
 def loss(x: Array, pool: Callable[[Array], Array]) -> Array:
@@ -28,15 +32,23 @@ def loss(x: Array, pool: Callable[[Array], Array]) -> Array:
 def main(argv: Sequence[str]) -> None:
     """Times both forms at each shape, in turns."""
     parser = timing.options(__doc__, block_s=0.05)
-    parser.add_argument("--mode", choices=("fast", "deterministic"), default="fast", help="operations on GPU (fast)")
+    parser.add_argument(
+        "--mode", choices=("fast", "deterministic"), default="fast", help="operations on GPU (fast)"
+    )
     args = parser.parse(argv)
     cli.start(cache=False, fast=args.mode == "fast")
     rows = []
     for shape in SHAPES:
         x = jax.random.normal(jax.random.key(0), shape)
-        variants = {name: timing.repeated(jax.jit(jax.value_and_grad(partial(loss, pool=pool))), x) for name, pool in FORMS.items()}
+        variants = {
+            name: timing.repeated(jax.jit(jax.value_and_grad(partial(loss, pool=pool))), x)
+            for name, pool in FORMS.items()
+        }
         times = timing.interleaved(variants, args.blocks, args.block_s)
-        rows += [{"shape": " x ".join(map(str, shape)), "form": name, **times[name].row(1e6, "µs")} for name in FORMS]
+        rows += [
+            {"shape": " x ".join(map(str, shape)), "form": name, **times[name].row(1e6, "µs")}
+            for name in FORMS
+        ]
     timing.report(__doc__, rows, args)
 
 

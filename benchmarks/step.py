@@ -1,8 +1,10 @@
-"""How long is a step of each game, at each precision, and what share of the device's ceiling is that?
+"""How long is a step of each game, at each precision, and what share of the device's ceiling is
+that?
 
     python benchmarks/step.py dcgan64 --precision bfloat16 --mode both --out step.json
 
---mode both plays everything twice, in a process with deterministic operations and in one without. On CPU there is nothing to choose.
+--mode both plays everything twice, in a process with deterministic operations and in one without.
+On CPU there is nothing to choose.
 """
 
 import json
@@ -21,7 +23,7 @@ import jax
 import timing
 
 from ganjax import cli, play
-from ganjax.options import Parser, whole
+from ganjax.runs.arguments import Parser, whole
 
 MODES = ("fast", "deterministic")
 
@@ -29,11 +31,22 @@ MODES = ("fast", "deterministic")
 def parser() -> Parser:
     """The options."""
     options = timing.options(__doc__, blocks=5)
-    options.add_argument("cases", nargs="*", metavar="CASE", help="ring, dcgan32, dcgan64, narrow64, cyclegan64, cyclegan256")
-    options.add_argument("--precision", nargs="+", choices=("float32", "bfloat16"), help="both, on CPU float32")
+    options.add_argument(
+        "cases",
+        nargs="*",
+        metavar="CASE",
+        help="ring, dcgan32, dcgan64, narrow64, cyclegan64, cyclegan256",
+    )
+    options.add_argument(
+        "--precision", nargs="+", choices=("float32", "bfloat16"), help="both, on CPU float32"
+    )
     options.add_argument("--batch", type=whole(1), help="instead of each game's own")
-    options.add_argument("--mode", choices=(*MODES, "both"), default="fast", help="operations (fast)")
-    options.add_argument("--inspect", action="store_true", help="compile a step once more and look at its program")
+    options.add_argument(
+        "--mode", choices=(*MODES, "both"), default="fast", help="operations (fast)"
+    )
+    options.add_argument(
+        "--inspect", action="store_true", help="compile a step once more and look at its program"
+    )
     return options
 
 
@@ -43,21 +56,38 @@ def both(argv: Sequence[str], args: Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for mode in MODES:
             out = Path(folder) / f"{mode}.json"
-            if status := subprocess.call([sys.executable, __file__, *argv, "--mode", mode, "--out", str(out)]):
+            if status := subprocess.call(
+                [sys.executable, __file__, *argv, "--mode", mode, "--out", str(out)]
+            ):
                 sys.exit(status)
             records[mode] = json.loads(out.read_text())
-    rows = {mode: {(row["case"], row["precision"]): row["ms"] for row in record["rows"]} for mode, record in records.items()}
-    slower = [{"case": c, "precision": p, "deterministic / fast": ms / rows["fast"][c, p]} for (c, p), ms in rows["deterministic"].items()]
+    rows = {
+        mode: {(row["case"], row["precision"]): row["ms"] for row in record["rows"]}
+        for mode, record in records.items()
+    }
+    slower = [
+        {"case": c, "precision": p, "deterministic / fast": ms / rows["fast"][c, p]}
+        for (c, p), ms in rows["deterministic"].items()
+    ]
     print(timing.table(slower))
     timing.write(args.out, {**records, "deterministic_over_fast": slower})
 
 
 def inspected(case: cases.Case) -> timing.Row:
-    """What the compiled program of one step computes, in multiples of what is needed, and the memory that it takes."""
+    """What the compiled program of one step computes, in multiples of what is needed, and the
+    memory that it takes.
+    """
     state = play.template(case.game, jax.random.key(0), case.data)
-    compiled = jax.jit(partial(play.step, case.game), donate_argnums=0).lower(state, case.data).compile()
+    compiled = (
+        jax.jit(partial(play.step, case.game), donate_argnums=0).lower(state, case.data).compile()
+    )
     memory: Any = compiled.memory_analysis()
-    taken = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    taken = (
+        memory.argument_size_in_bytes
+        + memory.temp_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
     return {"of needed": flops.computed(compiled.as_text()) / case.needed, "MiB": taken / 2**20}
 
 
@@ -70,17 +100,36 @@ def main(argv: Sequence[str]) -> None:
     names = args.cases or cases.defaults()
     precisions = args.precision or ["float32"] + ["bfloat16"] * (jax.default_backend() != "cpu")
     batch = {} if args.batch is None else {"batch": args.batch}
-    played = {(name, precision): cases.named(name)(**batch).at(precision) for name in names for precision in precisions}
+    played = {
+        (name, precision): cases.named(name)(**batch).at(precision)
+        for name in names
+        for precision in precisions
+    }
     ceilings = timing.ceilings(precisions)
-    variants = {" ".join(which): timing.played(case.game, jax.random.key(0), case.data) for which, case in played.items()}
+    variants = {
+        " ".join(which): timing.played(case.game, jax.random.key(0), case.data)
+        for which, case in played.items()
+    }
     times, rows = timing.interleaved(variants, args.blocks, args.block_s), []
     for (name, precision), case in played.items():
         took = times[f"{name} {precision}"]
         rate = case.needed / took.median / 1e12
-        row = {"case": name, "precision": precision, "batch": case.batch, **took.row(), "images/s": case.batch / took.median}
+        row = {
+            "case": name,
+            "precision": precision,
+            "batch": case.batch,
+            **took.row(),
+            "images/s": case.batch / took.median,
+        }
         row |= {"TFLOP/s": rate, "of ceiling": rate / ceilings[precision]}
         rows.append(row | (inspected(case) if args.inspect else {}))
-    timing.report(__doc__, rows, args, ceilings=ceilings, peak_bytes=(jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use"))
+    timing.report(
+        __doc__,
+        rows,
+        args,
+        ceilings=ceilings,
+        peak_bytes=(jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use"),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What does a team of K critics cost against one, compiled by vmap and member by member, dense and with convolutions?
+"""What does a team of K critics cost against one, compiled by vmap and member by member, dense and
+with convolutions?
 
     python benchmarks/teams.py conv --members 1 5 10 --out teams.json
 
@@ -13,7 +14,7 @@ import jax
 import timing
 from cases import Case, images, ring
 
-from ganjax.options import whole
+from ganjax.runs.arguments import whole
 
 NETS: dict[str, Callable[..., Case]] = {
     "dense": ring,
@@ -25,9 +26,18 @@ NETS: dict[str, Callable[..., Case]] = {
 def main(argv: Sequence[str]) -> None:
     """Times one kind of critic after the other, sizes and forms in turns."""
     parser = timing.options(__doc__, blocks=5)
-    parser.add_argument("nets", nargs="*", metavar="NET", help="dense, conv, conv64 (dense and, on CPU, conv, else conv64)")
-    parser.add_argument("--members", type=whole(1), nargs="+", help="sizes of a team (5, on an accelerator also 10)")
-    parser.add_argument("--forms", nargs="+", choices=("vmap", "unroll"), default=["vmap", "unroll"])
+    parser.add_argument(
+        "nets",
+        nargs="*",
+        metavar="NET",
+        help="dense, conv, conv64 (dense and, on CPU, conv, else conv64)",
+    )
+    parser.add_argument(
+        "--members", type=whole(1), nargs="+", help="sizes of a team (5, on an accelerator also 10)"
+    )
+    parser.add_argument(
+        "--forms", nargs="+", choices=("vmap", "unroll"), default=["vmap", "unroll"]
+    )
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     args = parser.parse(argv)
     if unknown := set(args.nets) - set(NETS):
@@ -43,8 +53,15 @@ def main(argv: Sequence[str]) -> None:
             variants[name] = timing.played(case.game, jax.random.key(0), case.data)
         times = timing.interleaved(variants, args.blocks, args.block_s)
         for name, setting in settings.items():
-            row = {"net": net, "K": setting.get("n"), "form": setting.get("form", "no team"), **times[name].row()}
-            rows.append(row | {"times one": timing.ratio(times[name].blocks, times["one"].blocks)["median"]})
+            row = {
+                "net": net,
+                "K": setting.get("n"),
+                "form": setting.get("form", "no team"),
+                **times[name].row(),
+            }
+            rows.append(
+                row | {"times one": timing.ratio(times[name].blocks, times["one"].blocks)["median"]}
+            )
     timing.report(__doc__, rows, args)
 
 

@@ -1,7 +1,9 @@
-"""Times of things that do the same work, taken in turns, and what they are held against: the device, its ceilings.
+"""Times of things that do the same work, taken in turns, and what they are held against: the
+device, its ceilings.
 
-A variant is a function that plays so many steps and returns arrays to wait for. Blocks of all variants alternate, so that a machine that
-changes its speed changes them all; compare by the ratios of neighbouring blocks.
+A variant is a function that plays so many steps and returns arrays to wait for. Blocks of all
+variants alternate, so that a machine that changes its speed changes them all; compare by the ratios
+of neighbouring blocks.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from jax import Array
 
 from ganjax import cli, play
 from ganjax.game import Game
-from ganjax.options import Parser, whole
+from ganjax.runs.arguments import Parser, whole
 
 Row = dict[str, Any]
 Variant = Callable[[int], Any]
@@ -38,7 +40,11 @@ class Times(NamedTuple):
     first_s: float  # the first step, which traces and compiles
     steps: int  # in a block
     blocks: list[float]  # seconds per step
-    work: list[float]  # the same, as seconds that this process had a processor core: what others do on the machine changes it less
+    work: list[
+        float
+        # the same, as seconds that this process had a processor core: what others do on the machine
+        # changes it less
+    ]
 
     @property
     def median(self) -> float:
@@ -47,8 +53,16 @@ class Times(NamedTuple):
 
     def row(self, unit: float = 1e3, name: str = "ms") -> Row:
         """Median, fastest and slowest block per step, in milliseconds or another unit."""
-        per = {name: self.median * unit, "low": min(self.blocks) * unit, "high": max(self.blocks) * unit}
-        core = {f"core {name}": statistics.median(self.work) * unit} if jax.default_backend() == "cpu" else {}
+        per = {
+            name: self.median * unit,
+            "low": min(self.blocks) * unit,
+            "high": max(self.blocks) * unit,
+        }
+        core = (
+            {f"core {name}": statistics.median(self.work) * unit}
+            if jax.default_backend() == "cpu"
+            else {}
+        )
         return {**per, **core, "first s": self.first_s, "steps": self.steps}
 
 
@@ -68,8 +82,13 @@ def block(variant: Variant, target_s: float) -> int:
 
 
 def interleaved(variants: Mapping[str, Variant], blocks: int, target_s: float) -> dict[str, Times]:
-    """Times of `blocks` blocks of each variant in turns, each about `target_s` long, after a first step that is counted apart."""
-    times = {name: Times(seconds(variant, 1)[0], block(variant, target_s), [], []) for name, variant in variants.items()}
+    """Times of `blocks` blocks of each variant in turns, each about `target_s` long, after a first
+    step that is counted apart.
+    """
+    times = {
+        name: Times(seconds(variant, 1)[0], block(variant, target_s), [], [])
+        for name, variant in variants.items()
+    }
     for _ in range(blocks):
         for name, variant in variants.items():
             wall, core = seconds(variant, times[name].steps)
@@ -84,7 +103,9 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> Row:
     return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
 
 
-def played(game: Game, key: Array, data: Any, form: Literal["auto", "scan", "dispatch"] = "auto") -> Variant:
+def played(
+    game: Game, key: Array, data: Any, form: Literal["auto", "scan", "dispatch"] = "auto"
+) -> Variant:
     """A game as a variant: its state goes on from block to block."""
     states = [play.init(game, key, data)]
 
@@ -96,7 +117,9 @@ def played(game: Game, key: Array, data: Any, form: Literal["auto", "scan", "dis
 
 
 def repeated(compiled: Callable[..., Any], *arrays: Array) -> Variant:
-    """Calls of a compiled function with the same arrays. An accelerator plays them in order; a CPU may not, so each is waited for."""
+    """Calls of a compiled function with the same arrays. An accelerator plays them in order; a CPU
+    may not, so each is waited for.
+    """
     wait = jax.block_until_ready if jax.default_backend() == "cpu" else lambda out: out
 
     def calls(n: int) -> Any:
@@ -110,12 +133,16 @@ def repeated(compiled: Callable[..., Any], *arrays: Array) -> Variant:
 
 def machine() -> Row:
     """What the times were taken on."""
-    packages = {name: metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
+    packages = {
+        name: metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")
+    }
     device = jax.devices()[0]
     return {
         "device": device.device_kind,
         "backend": device.platform,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         **packages,
@@ -124,14 +151,24 @@ def machine() -> Row:
 
 
 def ceilings(precisions: Sequence[str] = ("float32", "bfloat16")) -> dict[str, float]:
-    """What this device reaches: TFLOP/s of a square matrix product at each precision, TB/s of a copy, bytes read and written counted.
+    """What this device reaches: TFLOP/s of a square matrix product at each precision, TB/s of a
+    copy, bytes read and written counted.
 
     float32 is JAX's default product (TF32 on recent GPUs).
     """
     n, size = (8192, 2**28) if jax.default_backend() != "cpu" else (1024, 2**24)
-    product, add, long = jax.jit(jnp.matmul), jax.jit(lambda x: x + 1, donate_argnums=0), [jnp.ones(size)]
-    squares = {precision: jax.random.normal(jax.random.key(0), (n, n), precision) for precision in precisions}
-    found = {name: 2 * n**3 / _fastest(repeated(product, x, x)) / 1e12 for name, x in squares.items()}
+    product, add, long = (
+        jax.jit(jnp.matmul),
+        jax.jit(lambda x: x + 1, donate_argnums=0),
+        [jnp.ones(size)],
+    )
+    squares = {
+        precision: jax.random.normal(jax.random.key(0), (n, n), precision)
+        for precision in precisions
+    }
+    found = {
+        name: 2 * n**3 / _fastest(repeated(product, x, x)) / 1e12 for name, x in squares.items()
+    }
 
     def copies(steps: int) -> Array:
         for _ in range(steps):
@@ -149,9 +186,18 @@ def _fastest(variant: Variant) -> float:
 def options(about: str | None, blocks: int = 7, block_s: float = 0.3) -> Parser:
     """A script's options: how many blocks of each variant, how long, and where the numbers go."""
     parser = Parser(description=question(about))
-    parser.add_argument("--blocks", type=whole(1), default=blocks, help=f"blocks of each variant ({blocks})")
-    parser.add_argument("--block-s", type=float, default=block_s, help=f"about how many seconds a block takes ({block_s})")
-    parser.add_argument("--out", type=Path, help="write the numbers there, as a .json or into a folder")
+    parser.add_argument(
+        "--blocks", type=whole(1), default=blocks, help=f"blocks of each variant ({blocks})"
+    )
+    parser.add_argument(
+        "--block-s",
+        type=float,
+        default=block_s,
+        help=f"about how many seconds a block takes ({block_s})",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="write the numbers there, as a .json or into a folder"
+    )
     return parser
 
 
@@ -161,7 +207,9 @@ def question(about: str | None) -> str:
 
 
 def script(main: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Runs a benchmark with the arguments of the command line; a wrong request is one line on stderr and exit status 2."""
+    """Runs a benchmark with the arguments of the command line; a wrong request is one line on
+    stderr and exit status 2.
+    """
     try:
         main(sys.argv[1:])
     except ValueError as error:
@@ -177,7 +225,11 @@ def table(rows: Iterable[Row]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells)]
     numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in names]
     return "\n".join(
-        "  ".join(cell.rjust(w) if right else cell.ljust(w) for cell, w, right in zip(line, widths, numeric)).rstrip() for line in cells
+        "  ".join(
+            cell.rjust(w) if right else cell.ljust(w)
+            for cell, w, right in zip(line, widths, numeric)
+        ).rstrip()
+        for line in cells
     )
 
 
@@ -188,13 +240,20 @@ def _cell(value: Any) -> str:
 
 
 def report(about: str | None, rows: Sequence[Row], args: Namespace, **facts: Any) -> None:
-    """Prints the table; with --out writes it as JSON with the question, the machine, the options and further facts."""
+    """Prints the table; with --out writes it as JSON with the question, the machine, the options
+    and further facts.
+    """
     on = machine()
     print(question(about))
-    print(f"{on['device']}, {on['cores']} cores, JAX {on['jax']}; medians of {args.blocks} blocks of about {args.block_s} s")
+    print(
+        f"{on['device']}, {on['cores']} cores, JAX {on['jax']}; medians of {args.blocks} blocks of about {args.block_s} s"
+    )
     print(table(rows))
     chosen = {name: value for name, value in vars(args).items() if name != "out"}
-    write(args.out, {"question": question(about), "machine": on, "options": chosen, **facts, "rows": rows})
+    write(
+        args.out,
+        {"question": question(about), "machine": on, "options": chosen, **facts, "rows": rows},
+    )
 
 
 def write(out: Path | None, record: Row) -> None:

@@ -1,4 +1,6 @@
-"""The games of cases.py in PyTorch: the same nets with the same parameters, the same losses, fakes made once."""
+"""The games of cases.py in PyTorch: the same nets with the same parameters, the same losses, fakes
+made once.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss, softplus
 
 from ganjax.data import Mixture
-from ganjax.nets import MLP, dcgan, translate
+from ganjax.nets import MLP, cyclegan, dcgan
 
 Nets = Mapping[str, nn.Module]
 Batch = dict[str, Tensor]
@@ -48,16 +50,18 @@ def norm(width: int) -> nn.Module:
 
 
 def twin(net: flax_nn.Module, sees: tuple[int, ...]) -> nn.Sequential:
-    """The same net in PyTorch, its layers in the order of calls; images are [B, C, H, W]. Raises ValueError for a net that has no twin."""
+    """The same net in PyTorch, its layers in the order of calls; images are [B, C, H, W]. Raises
+    ValueError for a net that has no twin.
+    """
     if isinstance(net, MLP):
         return nn.Sequential(*_mlp(net, sees))
     if isinstance(net, dcgan.Generator):
         return nn.Sequential(*_generator(net, *sees))
     if isinstance(net, dcgan.Discriminator):
         return nn.Sequential(*_discriminator(net, *sees))
-    if isinstance(net, translate.ResNet):
+    if isinstance(net, cyclegan.ResNet):
         return nn.Sequential(*_resnet(net, sees[-1]))
-    if isinstance(net, translate.PatchGAN):
+    if isinstance(net, cyclegan.PatchGAN):
         return nn.Sequential(*_patchgan(net, sees[-1]))
     raise ValueError(f"{type(net).__name__} has no twin in PyTorch")
 
@@ -82,7 +86,9 @@ def _generator(net: dcgan.Generator, z: int) -> Iterable[nn.Module]:
     yield from (nn.ConvTranspose2d(widths[-1], net.out[-1], 4, 2, 1, bias=False), nn.Tanh())
 
 
-def _discriminator(net: dcgan.Discriminator, side: int, _: int, channels: int) -> Iterable[nn.Module]:
+def _discriminator(
+    net: dcgan.Discriminator, side: int, _: int, channels: int
+) -> Iterable[nn.Module]:
     widths = [channels, *(net.width << i for i in range(dcgan.halvings((side, side))))]
     for i, (below, width) in enumerate(itertools.pairwise(widths)):
         yield nn.Conv2d(below, width, 4, 2, 1, bias=False)
@@ -94,39 +100,68 @@ def _discriminator(net: dcgan.Discriminator, side: int, _: int, channels: int) -
     yield Apply(lambda x: x[:, 0])
 
 
-def _resnet(net: translate.ResNet, channels: int) -> Iterable[nn.Module]:
+def _resnet(net: cyclegan.ResNet, channels: int) -> Iterable[nn.Module]:
     def same(below: int, width: int) -> list[nn.Module]:
-        return [nn.ReflectionPad2d(1), nn.Conv2d(below, width, 3, bias=False), nn.InstanceNorm2d(width)]
+        return [
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(below, width, 3, bias=False),
+            nn.InstanceNorm2d(width),
+        ]
 
     w = net.width
-    yield from (nn.ReflectionPad2d(3), nn.Conv2d(channels, w, 7, bias=False), nn.InstanceNorm2d(w), nn.ReLU())
+    yield from (
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(channels, w, 7, bias=False),
+        nn.InstanceNorm2d(w),
+        nn.ReLU(),
+    )
     for below, width in ((w, 2 * w), (2 * w, 4 * w)):
-        yield from (nn.Conv2d(below, width, 3, 2, 1, bias=False), nn.InstanceNorm2d(width), nn.ReLU())
+        yield from (
+            nn.Conv2d(below, width, 3, 2, 1, bias=False),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(),
+        )
     for _ in range(net.blocks):
         yield Residual(*same(4 * w, 4 * w), nn.ReLU(), *same(4 * w, 4 * w))
     for below, width in ((4 * w, 2 * w), (2 * w, w)):
-        yield from (nn.ConvTranspose2d(below, width, 3, 2, 1, 1, bias=False), nn.InstanceNorm2d(width), nn.ReLU())
+        yield from (
+            nn.ConvTranspose2d(below, width, 3, 2, 1, 1, bias=False),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(),
+        )
     yield from (nn.ReflectionPad2d(3), nn.Conv2d(w, net.channels, 7), nn.Tanh())
 
 
-def _patchgan(net: translate.PatchGAN, channels: int) -> Iterable[nn.Module]:
+def _patchgan(net: cyclegan.PatchGAN, channels: int) -> Iterable[nn.Module]:
     widths = [net.width * min(1 << i, 8) for i in range(net.depth + 1)]
     yield from (nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2))
     for i, (below, width) in enumerate(itertools.pairwise(widths), 1):
         stride = 2 if i < net.depth else 1
-        yield from (nn.Conv2d(below, width, 4, stride, 1, bias=False), nn.InstanceNorm2d(width), nn.LeakyReLU(0.2))
+        yield from (
+            nn.Conv2d(below, width, 4, stride, 1, bias=False),
+            nn.InstanceNorm2d(width),
+            nn.LeakyReLU(0.2),
+        )
     yield from (nn.Conv2d(widths[-1], 1, 4, 1, 1), Apply(lambda x: x[:, 0]))
 
 
 def leaves(net: flax_nn.Module, sees: tuple[int, ...], tree: Any) -> list[np.ndarray]:
-    """A tree like the Flax net's parameters as arrays in PyTorch's layouts, in the order of `twin(net, sees).parameters()`."""
+    """A tree like the Flax net's parameters as arrays in PyTorch's layouts, in the order of
+    `twin(net, sees).parameters()`.
+    """
     order: list[tuple[str, ...]] = []
 
-    def note(call: Callable[..., Any], args: Any, kwargs: Any, context: flax_nn.module.InterceptorContext) -> Any:
+    def note(
+        call: Callable[..., Any], args: Any, kwargs: Any, context: flax_nn.module.InterceptorContext
+    ) -> Any:
         y = call(*args, **kwargs)
         own = context.module.variables.get("params", {})
-        if context.method_name == "__call__" and not any(isinstance(value, Mapping) for value in own.values()):
-            order.extend((*context.module.path, name) for name in ("kernel", "scale", "bias") if name in own)
+        if context.method_name == "__call__" and not any(
+            isinstance(value, Mapping) for value in own.values()
+        ):
+            order.extend(
+                (*context.module.path, name) for name in ("kernel", "scale", "bias") if name in own
+            )
         return y
 
     with flax_nn.intercept_methods(note):
@@ -137,7 +172,11 @@ def leaves(net: flax_nn.Module, sees: tuple[int, ...], tree: Any) -> list[np.nda
         for name in path:
             leaf = leaf[name]
         array = np.asarray(leaf, np.float32)
-        found.append(array.transpose(*range(array.ndim - 1, array.ndim - 3, -1), *range(array.ndim - 2)) if array.ndim > 1 else array)
+        found.append(
+            array.transpose(*range(array.ndim - 1, array.ndim - 3, -1), *range(array.ndim - 2))
+            if array.ndim > 1
+            else array
+        )
     return found
 
 
@@ -167,20 +206,30 @@ class Peer(NamedTuple):
     step: Callable[[], None]
 
 
-def peer(case: Case, params: Mapping[str, Any], device: str, precision: str, compiled: bool = False) -> Peer:
-    """The case with these parameters; Adam is fused, convolutions run channels last, bfloat16 is autocast."""
+def peer(
+    case: Case, params: Mapping[str, Any], device: str, precision: str, compiled: bool = False
+) -> Peer:
+    """The case with these parameters; Adam is fused, convolutions run channels last, bfloat16 is
+    autocast.
+    """
     raw: dict[str, nn.Module] = {}
-    # Channels last, PyTorch 2.13 gives a batch of one other gradients than a batch of the same example twice.
+    # Channels last, PyTorch 2.13 gives a batch of one other gradients than a batch of the same
+    # example twice.
     memory = torch.channels_last if case.batch > 1 else torch.contiguous_format
     for name, player in case.game.players.items():
         net = twin(player.net, player.inputs[0])
         with torch.no_grad():
-            for own, array in zip(net.parameters(), leaves(player.net, player.inputs[0], params[name]), strict=True):
+            for own, array in zip(
+                net.parameters(), leaves(player.net, player.inputs[0], params[name]), strict=True
+            ):
                 own.copy_(torch.tensor(array))
         raw[name] = net.to(device, memory_format=memory)
     nets = {name: torch.compile(net) for name, net in raw.items()} if compiled else raw
     gpu = device != "cpu"
-    adam = {name: torch.optim.Adam(net.parameters(), case.lr, (0.5, 0.999), fused=True, capturable=gpu) for name, net in raw.items()}
+    adam = {
+        name: torch.optim.Adam(net.parameters(), case.lr, (0.5, 0.999), fused=True, capturable=gpu)
+        for name, net in raw.items()
+    }
     draw = drawn(case, device)
 
     def cast() -> torch.autocast:
@@ -218,7 +267,9 @@ def drawn(case: Case, device: str) -> Callable[[], Batch]:
     """Draws a batch and noise on the device, as the case does."""
     data, B, sees = case.data, case.batch, case.game.players["G"].inputs[0]
     if isinstance(data, Mixture):
-        mean, sd = (torch.tensor(np.asarray(field), device=device) for field in (data.mean, data.sd))
+        mean, sd = (
+            torch.tensor(np.asarray(field), device=device) for field in (data.mean, data.sd)
+        )
 
         def points() -> Batch:
             mode = torch.randint(len(mean), (B,), device=device)
@@ -226,11 +277,16 @@ def drawn(case: Case, device: str) -> Callable[[], Batch]:
             return {"x": x, "z": torch.randn(B, *sees, device=device)}
 
         return points
-    arrays = {name: torch.tensor(np.asarray(values), device=device) for name, values in data.items()}
+    arrays = {
+        name: torch.tensor(np.asarray(values), device=device) for name, values in data.items()
+    }
 
     def images() -> Batch:
         rows = torch.randint(len(arrays["x"]), (B,), device=device)
-        batch = {name: values[rows].permute(0, 3, 1, 2).float() / 127.5 - 1 for name, values in arrays.items()}
+        batch = {
+            name: values[rows].permute(0, 3, 1, 2).float() / 127.5 - 1
+            for name, values in arrays.items()
+        }
         return batch if len(sees) > 1 else batch | {"z": torch.randn(B, *sees, device=device)}
 
     return images

@@ -1,9 +1,10 @@
 """CGAN: both players see the label.
 
-Mirza and Osindero 2014, "Conditional Generative Adversarial Nets", section 4.1: maxout critic, dropout in both players, SGD with momentum.
-Initial weights, G's output bias and the simultaneous update, which the paper does not state, are those of Goodfellow et al. 2014. Nor does
-it state whether G drops units when it is sampled: here it does, as its dropout is the noise that G has learnt to use. It stops at the best
-validation likelihood, here training has a fixed length.
+Mirza and Osindero 2014, "Conditional Generative Adversarial Nets", section 4.1: maxout critic,
+dropout in both players, SGD with momentum. Initial weights, G's output bias and the simultaneous
+update, which the paper does not state, are those of Goodfellow et al. 2014. Nor does it state
+whether G drops units when it is sampled: here it does, as its dropout is the noise that G has
+learnt to use. It stops at the best validation likelihood, here training has a fixed length.
 
     ganjax run cgan --data mnist
 """
@@ -17,12 +18,12 @@ from jax import Array, nn, random
 from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax.by_class import drawings, judge, measure, sample
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
-from ganjax.nets import conditional, pixel_logits
+from ganjax.nets import cgan, pixel_logits
 from ganjax.optim import heavy_ball
+from ganjax.protocols.conditional import drawings, judge, measure, sample
 
 QUICK = {"steps": 300, "width": 120}
 TABLES = {
@@ -50,14 +51,19 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     return {"D": payoff.d(real_score, fake_score).mean() / 2, "G": payoff.g(fake_score).mean()}
 
 
-def game(found: sets.Set, x: np.ndarray, classes: int, width: int, dropout: float, batch: int, lr: float) -> Game:
+def game(
+    found: sets.Set, x: np.ndarray, classes: int, width: int, dropout: float, batch: int, lr: float
+) -> Game:
     """The paper's nets, their layers in proportion to the last hidden one of G, 1200."""
     sgd = heavy_ball(lr, epoch=max(1, len(x) // batch), falls=1.00004)
-    widths, units = (max(1, width // 6), max(1, width * 5 // 6), width), (max(1, width // 5), max(1, width // 24), max(1, width // 5))
-    net = conditional.Generator(found.shape, widths, bias=pixel_logits(x), rate=dropout)
+    widths, units = (
+        (max(1, width // 6), max(1, width * 5 // 6), width),
+        (max(1, width // 5), max(1, width // 24), max(1, width // 5)),
+    )
+    net = cgan.Generator(found.shape, widths, bias=pixel_logits(x), rate=dropout)
     players = {
         "G": Player(net, sgd, ((100,), (classes,)), prior=random.uniform),
-        "D": Player(conditional.Discriminator(units), sgd, (found.shape, (classes,))),
+        "D": Player(cgan.Discriminator(units), sgd, (found.shape, (classes,))),
     }
     return Game(players, losses, [["D", "G"]], partial(sets.draw, n=batch, low=0.0, high=1.0))
 
@@ -96,8 +102,19 @@ def experiment(
     classes = found.classes or 0
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is a share in 0..1, less than 1; got {dropout}")
-    played, made = game(found, arrays["x"], classes, width, dropout, batch, lr), partial(sample, dropout=noisy)
-    return Experiment(played, arrays, steps, made, partial(measure, sample=made), partial(judge, parts=parts, sample=made), drawings)
+    played, made = (
+        game(found, arrays["x"], classes, width, dropout, batch, lr),
+        partial(sample, dropout=noisy),
+    )
+    return Experiment(
+        played,
+        arrays,
+        steps,
+        made,
+        partial(measure, sample=made),
+        partial(judge, parts=parts, sample=made),
+        drawings,
+    )
 
 
 if __name__ == "__main__":

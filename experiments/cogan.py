@@ -1,8 +1,11 @@
-"""CoGAN: a team of two generators against a team of two discriminators, one of each for a domain, that share layers.
+"""CoGAN: a team of two generators against a team of two discriminators, one of each for a domain,
+that share layers.
 
-Liu and Tuzel 2016, "Coupled Generative Adversarial Networks": equation 3, the nets and rates of the authors' PyTorch code. The generators
-see the same noise and share their first layers, the discriminators their last. No pair is ever shown: the two domains are made from two
-halves of a set. Judged by the pixel agreement of section 4: is g_2(z) the edge image of g_1(z)? The baseline is the conditional GAN there.
+Liu and Tuzel 2016, "Coupled Generative Adversarial Networks": equation 3, the nets and rates of the
+authors' PyTorch code. The generators see the same noise and share their first layers, the
+discriminators their last. No pair is ever shown: the two domains are made from two halves of a set.
+Judged by the pixel agreement of section 4: is g_2(z) the edge image of g_1(z)? The baseline is the
+conditional GAN there.
 
     ganjax run cogan --data mnist --width 16 --lr 1e-3 --steps 2000
 """
@@ -20,14 +23,25 @@ from ganjax import experiment as ex
 from ganjax.data.domains import DERIVED, domains, unpaired
 from ganjax.experiment import Experiment, Table
 from ganjax.figures.strips import strips
-from ganjax.flagged import Flagged, both
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating
-from ganjax.metrics import coupled, protocols
+from ganjax.metrics import coupled
 from ganjax.nets import cogan
+from ganjax.nets.flagged import Flagged, both
+from ganjax.protocols import standard
 
-# At the paper's rate D is ahead of G for the first hundreds of steps; the edges of digits enlarged from 8 pixels are too faint to be seen.
-QUICK = {"data": "digits", "derive": "negative", "size": 28, "width": 8, "width_d": 15, "batch": 32, "lr": 1e-3, "steps": 400}
+# At the paper's rate D is ahead of G for the first hundreds of steps; the edges of digits enlarged
+# from 8 pixels are too faint to be seen.
+QUICK = {
+    "data": "digits",
+    "derive": "negative",
+    "size": 28,
+    "width": 8,
+    "width_d": 15,
+    "batch": 32,
+    "lr": 1e-3,
+    "steps": 400,
+}
 SIZES: dict[str, dict[str, Any]] = {
     "par": {"width": 32, "steps": 3000},
     "small": {"width": 8, "width_d": 15, "batch": 32, "lr": 1e-3, "steps": 1200},
@@ -35,7 +49,8 @@ SIZES: dict[str, dict[str, Any]] = {
 TABLES = {
     # The paper's numbers are recalled, not read, and of nets four times as wide and more.
     name: Table(
-        rows={f"{n} shared": {"shared_g": n, **of} for n in (0, 2, 4)} | {"conditional GAN": {"conditional": True, **of}},
+        rows={f"{n} shared": {"shared_g": n, **of} for n in (0, 2, 4)}
+        | {"conditional GAN": {"conditional": True, **of}},
         columns=("par", "par_foreground", "par_tolerance", "ink_1", "ink_2"),
         seeds=3,
         paper={"4 shared": {"par": 0.952}, "conditional GAN": {"par": 0.909}},
@@ -49,21 +64,46 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """Equation 3, G non-saturating as in the authors' code."""
     z = G.noise(key, len(batch["x"]), each=False)  # [B, Z]
     fake = both(G, z, z)  # [B, 2, H, W, C]
-    real_score, fake_score = both(D, batch["x"], batch["y"]), both(D, fake[:, 0], fake[:, 1])  # [B, 2]
-    return {"D": non_saturating.d(real_score, fake_score).mean(0).sum(), "G": non_saturating.g(fake_score).mean(0).sum()}
+    real_score, fake_score = (
+        both(D, batch["x"], batch["y"]),
+        both(D, fake[:, 0], fake[:, 1]),
+    )  # [B, 2]
+    return {
+        "D": non_saturating.d(real_score, fake_score).mean(0).sum(),
+        "G": non_saturating.g(fake_score).mean(0).sum(),
+    }
 
 
-def game(channels: int, conditional: bool, shared_g: int, shared_d: int, width: int, width_d: int, batch: int, lr: float) -> Game:
-    """The first `shared_g` layers of the generators are shared, the last `shared_d` of the discriminators."""
+def game(
+    channels: int,
+    conditional: bool,
+    shared_g: int,
+    shared_d: int,
+    width: int,
+    width_d: int,
+    batch: int,
+    lr: float,
+) -> Game:
+    """The first `shared_g` layers of the generators are shared, the last `shared_d` of the
+    discriminators.
+    """
     shape = (28, 28, channels)
     adam = optax.chain(optax.add_decayed_weights(5e-4), optax.adam(lr, b1=0.5))
-    generator, critic = cogan.Generator(channels, width), cogan.Discriminator(widths=cogan.widths(width_d))
+    generator, critic = (
+        cogan.Generator(channels, width),
+        cogan.Discriminator(widths=cogan.widths(width_d)),
+    )
     if conditional:
-        G, D = Player(Flagged(generator), adam, ((100,), (2,))), Player(Flagged(critic), adam, (shape, (2,)))
+        G, D = (
+            Player(Flagged(generator), adam, ((100,), (2,))),
+            Player(Flagged(critic), adam, (shape, (2,))),
+        )
     else:
         G = Player(generator, adam, (100,), n=2, shared=tuple(f"layer{i}" for i in range(shared_g)))
         D = Player(critic, adam, shape, n=2, shared=("score", "layer2", "layer1")[:shared_d])
-    return Game({"G": G, "D": D}, losses, [["D"], ["G"]], partial(unpaired, n=batch, low=0.0), fresh="turn")
+    return Game(
+        {"G": G, "D": D}, losses, [["D"], ["G"]], partial(unpaired, n=batch, low=0.0), fresh="turn"
+    )
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -79,14 +119,21 @@ def measure(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, Array]
 
 def judge(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, float]:
     """The agreement of 10 000 pairs, as the authors have it."""
-    found = coupled.agreement(jnp.asarray(protocols.drawn(sample, key, 10_000, G=G)), DERIVED[derive], derive == "negative")
+    found = coupled.agreement(
+        jnp.asarray(standard.drawn(sample, key, 10_000, G=G)), DERIVED[derive], derive == "negative"
+    )
     return {name: float(value) for name, value in found.items()}
 
 
 def figures(data: Any, x: np.ndarray, rows: Any, derive: str) -> dict[str, Any]:
     """Sixteen pairs, and between them what the second image should be."""
     x = x[:16]
-    return {"pairs": strips(np.stack([x[:, 0], np.asarray(DERIVED[derive](jnp.asarray(x[:, 0]))), x[:, 1]], 1), ["G1", "true", "G2"])}
+    return {
+        "pairs": strips(
+            np.stack([x[:, 0], np.asarray(DERIVED[derive](jnp.asarray(x[:, 0]))), x[:, 1]], 1),
+            ["G1", "true", "G2"],
+        )
+    }
 
 
 def experiment(
@@ -103,7 +150,8 @@ def experiment(
     lr: float = 2e-4,
     steps: int = 25_000,
 ) -> Experiment:
-    """Digits and their edge images, all layers shared but the generators' last and the discriminators' first.
+    """Digits and their edge images, all layers shared but the generators' last and the
+    discriminators' first.
 
     data: a set of images of 28 pixels, or a path
     derive: what the second domain is made of
@@ -123,7 +171,9 @@ def experiment(
         raise ValueError(f"shared_g is 0 to 4, shared_d 0 to 3; got {shared_g} and {shared_d}")
     found = domains(data, derive, data_dir, size=size)
     if found.shape[:2] != (28, 28):
-        raise ValueError(f"the nets are for 28 x 28 pixels, and {data} has {found.shape[0]} x {found.shape[1]}: say --size 28")
+        raise ValueError(
+            f"the nets are for 28 x 28 pixels, and {data} has {found.shape[0]} x {found.shape[1]}: say --size 28"
+        )
     played = game(found.shape[-1], conditional, shared_g, shared_d, width, width_d, batch, lr)
     by = partial(partial, derive=derive)
     return Experiment(played, found.train, steps, sample, by(measure), by(judge), by(figures))

@@ -1,8 +1,11 @@
-"""CycleGAN: two translators between two domains, a discriminator for each, and a loss for what does not come back.
+"""CycleGAN: two translators between two domains, a discriminator for each, and a loss for what does
+not come back.
 
-Zhu, Park, Isola and Efros 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks": equations 1 to 3 with
-least squares, D's halved (section 4), and the identity term of section 5.2. Nets, rates, pools of 50 old fakes and order, all at once, are
-those of the authors' PyTorch code, but images are neither cropped nor mirrored. Judged on held-out pairs: is G(x) the partner of x?
+Zhu, Park, Isola and Efros 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent
+Adversarial Networks": equations 1 to 3 with least squares, D's halved (section 4), and the identity
+term of section 5.2. Nets, rates, pools of 50 old fakes and order, all at once, are those of the
+authors' PyTorch code, but images are neither cropped nor mirrored. Judged on held-out pairs: is
+G(x) the partner of x?
 
     ganjax run cyclegan --data emoji_styles        (a user's own: --data-x horses/ --data-y zebras/ --size 128)
 """
@@ -14,35 +17,60 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from ganjax import cli, pools
+from ganjax import cli, image_pool
 from ganjax import experiment as ex
 from ganjax.data.domains import Domains, chosen, domains, unpaired
 from ganjax.experiment import Experiment, Table
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import l1, least_squares
-from ganjax.metrics import translations
-from ganjax.nets.translate import PatchGAN, ResNet
+from ganjax.nets.cyclegan import PatchGAN, ResNet
+from ganjax.protocols import translation
 
-QUICK = {"data": "digits", "derive": "edge", "size": 16, "identity": 0.0, "width": 8, "blocks": 1, "batch": 4, "lr": 1e-3, "steps": 600}
-TERMS = {"cycle": (0.0, 1.0, 1.0), "gan": (1.0, 0.0, 0.0), "forward": (1.0, 1.0, 0.0), "backward": (1.0, 0.0, 1.0), "full": (1.0, 1.0, 1.0)}
+QUICK = {
+    "data": "digits",
+    "derive": "edge",
+    "size": 16,
+    "identity": 0.0,
+    "width": 8,
+    "blocks": 1,
+    "batch": 4,
+    "lr": 1e-3,
+    "steps": 600,
+}
+TERMS = {
+    "cycle": (0.0, 1.0, 1.0),
+    "gan": (1.0, 0.0, 0.0),
+    "forward": (1.0, 1.0, 0.0),
+    "backward": (1.0, 0.0, 1.0),
+    "full": (1.0, 1.0, 1.0),
+}
 TABLES = {
     "ablation": Table(
-        rows={terms: {"terms": terms, "identity": 0.0, "width": 32, "batch": 8, "steps": 1500} for terms in TERMS},
-        columns=translations.COLUMNS,
-        anchors=lambda data_dir: translations.baselines(**domains("openmoji_pairs", None, data_dir).test),
+        rows={
+            terms: {"terms": terms, "identity": 0.0, "width": 32, "batch": 8, "steps": 1500}
+            for terms in TERMS
+        },
+        columns=translation.COLUMNS,
+        anchors=lambda data_dir: translation.baselines(
+            **domains("openmoji_pairs", None, data_dir).test
+        ),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the width, no identity term.",
     ),
 }
 
 
-def losses(batch: Any, key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound, memory: Any, weights: Any) -> dict[str, Any]:
-    """Equations 1 to 3 and the identity term. Weights: of the GAN, of the cycle forward and backward, of the identity."""
+def losses(
+    batch: Any, key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound, memory: Any, weights: Any
+) -> dict[str, Any]:
+    """Equations 1 to 3 and the identity term. Weights: of the GAN, of the cycle forward and
+    backward, of the identity.
+    """
     x, y, (gan, forward, backward, identity) = batch["x"], batch["y"], weights  # [B, H, W, C]
     fake_x, fake_y = F(y), G(x)
     cycle = forward * l1(F(fake_y), x) + backward * l1(G(fake_x), y)
     same = identity * (l1(G(y), y) + l1(F(x), x)) if identity else 0.0
-    old, memory = pools.exchange(memory, {"x": fake_x, "y": fake_y}, key)
+    old, memory = image_pool.exchange(memory, {"x": fake_x, "y": fake_y}, key)
     return {
         "G": gan * 2 * least_squares.g(D_Y(fake_y)).mean() + cycle + same,
         "F": gan * 2 * least_squares.g(D_X(fake_x)).mean() + cycle + same,
@@ -53,32 +81,58 @@ def losses(batch: Any, key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound
     }
 
 
-def game(shape: tuple[int, ...], weights: tuple[float, ...], blocks: int, width: int, batch: int, lr: float, steps: int) -> Game:
-    """The rate is constant for half of the steps, then falls to 0 in a line; patches of 70 pixels, smaller in images below 32."""
+def game(
+    shape: tuple[int, ...],
+    weights: tuple[float, ...],
+    blocks: int,
+    width: int,
+    batch: int,
+    lr: float,
+    steps: int,
+) -> Game:
+    """The rate is constant for half of the steps, then falls to 0 in a line; patches of 70 pixels,
+    smaller in images below 32.
+    """
     adam = optax.adam(optax.linear_schedule(lr, 0.0, steps - steps // 2, steps // 2), b1=0.5)
-    translator, critic = ResNet(blocks, shape[-1], width), PatchGAN(min(3, min(shape[:2]).bit_length() - 3), width)
-    players = {name: Player(net, adam, shape) for name, net in (("G", translator), ("F", translator), ("D_X", critic), ("D_Y", critic))}
-    return Game(players, partial(losses, weights=weights), [list(players)], partial(unpaired, n=batch), partial(pools.empty, 50, shape))
+    translator, critic = (
+        ResNet(blocks, shape[-1], width),
+        PatchGAN(min(3, min(shape[:2]).bit_length() - 3), width),
+    )
+    players = {
+        name: Player(net, adam, shape)
+        for name, net in (("G", translator), ("F", translator), ("D_X", critic), ("D_Y", critic))
+    }
+    return Game(
+        players,
+        partial(losses, weights=weights),
+        [list(players)],
+        partial(unpaired, n=batch),
+        partial(image_pool.empty, 50, shape),
+    )
 
 
 def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
-    """Of the first n held-out pairs, 64 at most: x, G(x), F(G(x)), y, F(y), G(F(y)), [n, 6, H, W, C] in 0..1."""
+    """Of the first n held-out pairs, 64 at most: x, G(x), F(G(x)), y, F(y), G(F(y)), [n, 6, H, W,
+    C] in 0..1.
+    """
     x, y = found.look(min(n, 64))
     return (jnp.stack([x, G(x), F(G(x)), y, F(y), G(F(y))], 1) + 1) / 2
 
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, Array]:
     """How far sixteen translations are from what they should be, in L1, where that is known."""
-    return translations.near(G, F, found)
+    return translation.near(G, F, found)
 
 
 def judge(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:
     """A thousand translations by L1, structural similarity and retrieval, where that is known."""
-    return translations.judge(G, F, **found.test) if found.paired else {}
+    return translation.judge(G, F, **found.test) if found.paired else {}
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
-    """Twelve pairs, there and back: of a perfect translation the second row is the fourth, and the fifth the first."""
+    """Twelve pairs, there and back: of a perfect translation the second row is the fourth, and the
+    fifth the first.
+    """
     return {"translations": strips(x[:12], ["x", "Gx", "FGx", "y", "Fy", "GFy"])}
 
 

@@ -1,8 +1,9 @@
 """DCGAN: convolutions all the way, batch norm in both players.
 
-Radford, Metz and Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks", section
-3 and figure 1: z of 100, 4x4x1024 up to 64x64x3 at width 128, Adam. L2 and "each minibatch trains one player" are those of the authors'
-code; a step here is a turn of each. D's features are judged by a linear SVM on few labels, as in section 5.2.
+Radford, Metz and Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional
+Generative Adversarial Networks", section 3 and figure 1: z of 100, 4x4x1024 up to 64x64x3 at width
+128, Adam. L2 and "each minibatch trains one player" are those of the authors' code; a step here is
+a turn of each. D's features are judged by a linear SVM on few labels, as in section 5.2.
 
     ganjax run dcgan --data mnist --size 32 --width 64
 """
@@ -23,15 +24,23 @@ from ganjax.experiment import Experiment, Table
 from ganjax.figures import drawings
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
-from ganjax.metrics import arithmetic, protocols
 from ganjax.nets import dcgan, symmetric
+from ganjax.protocols import latent_arithmetic, standard
 
 QUICK = {"steps": 60, "width": 16, "batch": 32}
 SMALL = {"size": 32, "width": 64, "steps": 6_000}
 TABLES = {
     data: Table(
         rows={"DCGAN": {"data": data, **SMALL}},
-        columns=("svm", "svm_pixels", "parzen", "quality", "arithmetic", "arithmetic_plain", "arithmetic_chance"),
+        columns=(
+            "svm",
+            "svm_pixels",
+            "parzen",
+            "quality",
+            "arithmetic",
+            "arithmetic_plain",
+            "arithmetic_chance",
+        ),
         seeds=3,
         note="Test errors of a linear SVM on D's features and on pixels, 1,000 labels; the paper has SVHN instead.",
     )
@@ -46,13 +55,17 @@ TABLES["emoji"] = Table(
 
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
-    """Goodfellow et al. 2014, equation 1; G maximises log D. Real and fake images pass D as two batches."""
+    """Goodfellow et al. 2014, equation 1; G maximises log D. Real and fake images pass D as two
+    batches.
+    """
     x = batch["x"]  # [B, H, W, C]
     real_score, fake_score = D(x), D(G(G.noise(key, len(x))))  # [B]
     return {"D": payoff.d(real_score, fake_score).mean(), "G": payoff.g(fake_score).mean()}
 
 
-def game(shape: tuple[int, ...], width: int, kernel: int, z: int, batch: int, lr: float, l2: float) -> Game:
+def game(
+    shape: tuple[int, ...], width: int, kernel: int, z: int, batch: int, lr: float, l2: float
+) -> Game:
     """Figure 1; images in -1..1."""
     adam = optax.chain(optax.add_decayed_weights(l2), optax.adam(lr, b1=0.5))
     players = {
@@ -74,10 +87,16 @@ def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
 
 
 def judge(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Parts) -> dict[str, float]:
-    """Classes, quality, Parzen row, sums of z; with held-out labels SVMs on D's features and on pixels, otherwise a distance."""
-    held = protocols.likelihood(sample, key, parts, G=G) | protocols.few_label_features(key, data, parts, D)
-    far = {} if "svm" in held else protocols.photographs(data, sample, key, G=G)
-    return protocols.judge(data, sample, key, G=G) | arithmetic.judge(data, key, G) | held | far
+    """Classes, quality, Parzen row, sums of z; with held-out labels SVMs on D's features and on
+    pixels, otherwise a distance.
+    """
+    held = standard.likelihood(sample, key, parts, G=G) | standard.few_label_features(
+        key, data, parts, D
+    )
+    far = {} if "svm" in held else standard.photographs(data, sample, key, G=G)
+    return (
+        standard.judge(data, sample, key, G=G) | latent_arithmetic.judge(data, key, G) | held | far
+    )
 
 
 def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
@@ -122,7 +141,9 @@ def experiment(
     if kernel not in (4, 5):
         raise ValueError(f"kernel is 4 or 5; got {kernel}")
     played = game(found.shape, width, kernel, z, batch, lr, l2)
-    return Experiment(played, found.load(), steps, sample, measure, partial(judge, parts=parts), figures)
+    return Experiment(
+        played, found.load(), steps, sample, measure, partial(judge, parts=parts), figures
+    )
 
 
 if __name__ == "__main__":

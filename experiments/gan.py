@@ -1,7 +1,8 @@
 """GAN: one generator against one discriminator.
 
-Goodfellow et al. 2014, "Generative Adversarial Nets": equation 1, algorithm 1, and section 5 with the sizes, priors, weights and rates of
-the authors' MNIST file; D's loss carries their factor 1/2. On a mixture: the plain GAN of MAD-GAN's authors, 3 layers of 128, Adam.
+Goodfellow et al. 2014, "Generative Adversarial Nets": equation 1, algorithm 1, and section 5 with
+the sizes, priors, weights and rates of the authors' MNIST file; D's loss carries their factor 1/2.
+On a mixture: the plain GAN of MAD-GAN's authors, 3 layers of 128, Adam.
 
     ganjax run gan --data digits
     ganjax reproduce gan/equilibrium
@@ -21,16 +22,19 @@ from ganjax.experiment import Experiment, Table
 from ganjax.figures import drawings
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import PAYOFFS, Payoff
-from ganjax.metrics import equilibrium, protocols
+from ganjax.metrics import equilibrium
 from ganjax.nets import MLP, MaxoutCritic, pixel_logits, symmetric, symmetric_init
 from ganjax.optim import heavy_ball
+from ganjax.protocols import standard
 
 QUICK = {"steps": 300, "width": 64}
 TABLES = {
     data: Table(
-        {"GAN": {"data": data, "steps": 60_000}}, ("parzen", "parzen_sigma", "quality"), seeds=3,
+        {"GAN": {"data": data, "steps": 60_000}},
+        ("parzen", "parzen_sigma", "quality"),
+        seeds=3,
         paper={"GAN": {"parzen": 225.0}} if data == "mnist" else {},
-        anchors=lambda data_dir, data=data: protocols.parzen_anchors(sets.parts(data, data_dir)),  # type: ignore[misc]
+        anchors=lambda data_dir, data=data: standard.parzen_anchors(sets.parts(data, data_dir)),  # type: ignore[misc]
         note="Nats, as in table 1. The two last rows are no models: they show what the measure rewards.",
     )
     for data in ("mnist", "fashion_mnist")
@@ -55,24 +59,59 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, payoff: Payoff) -> dic
     noise_key, real_key, fake_key = random.split(key, 3)
     fake = G(G.noise(noise_key, len(x)))
     real_score, fake_score = D(x, key=real_key), D(fake, key=fake_key)  # [B]
-    return {"D": payoff.d(real_score, fake_score).mean() / 2, "G": payoff.g(fake_score, real_score).mean()}
+    return {
+        "D": payoff.d(real_score, fake_score).mean() / 2,
+        "G": payoff.g(fake_score, real_score).mean(),
+    }
 
 
-def game(shape: tuple[int, ...], data: Any, payoff: Payoff, k: int, width: int, z: int, batch: int, lr: float, ema: float) -> Game:
+def game(
+    shape: tuple[int, ...],
+    data: Any,
+    payoff: Payoff,
+    k: int,
+    width: int,
+    z: int,
+    batch: int,
+    lr: float,
+    ema: float,
+) -> Game:
     """Algorithm 1 with the nets of section 5 on images, and those of MAD-GAN's baseline on points."""
     if len(shape) == 1:
         adam, xavier = optax.adam(lr, b1=0.5), nn.initializers.xavier_normal()
-        G = Player(MLP((width,) * 3, shape, nn.elu, kernel_init=xavier), adam, (z,), prior=symmetric(1.0), ema=ema)
-        D = Player(MLP((width,) * 3, (), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=xavier), adam, shape)
+        G = Player(
+            MLP((width,) * 3, shape, nn.elu, kernel_init=xavier),
+            adam,
+            (z,),
+            prior=symmetric(1.0),
+            ema=ema,
+        )
+        D = Player(
+            MLP((width,) * 3, (), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=xavier),
+            adam,
+            shape,
+        )
         turns = [["D"], ["G"]]
     else:
         sgd = heavy_ball(lr, epoch=max(1, len(data["x"]) // batch))
-        net = MLP((width, width), shape, last=nn.sigmoid, kernel_init=symmetric_init(0.05), bias=pixel_logits(data["x"]))
+        net = MLP(
+            (width, width),
+            shape,
+            last=nn.sigmoid,
+            kernel_init=symmetric_init(0.05),
+            bias=pixel_logits(data["x"]),
+        )
         G = Player(net, sgd, (z,), prior=symmetric(3**0.5), ema=ema)
         D = Player(MaxoutCritic(max(1, width // 5)), sgd, shape)
         turns = [["D", "G"]]
     turns, draw = [["D"]] * (k - 1) + turns, partial(sets.draw, n=batch, low=0.0, high=1.0)
-    return Game({"G": G, "D": D}, partial(losses, payoff=payoff), turns, draw, fresh="turn" if k > 1 else "step")
+    return Game(
+        {"G": G, "D": D},
+        partial(losses, payoff=payoff),
+        turns,
+        draw,
+        fresh="turn" if k > 1 else "step",
+    )
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -83,12 +122,14 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """On a mixture modes, quality and divergences of 2^14 samples, the value and D's accuracy."""
     x = sample(key, 2**14, G=G)
-    return protocols.measure(data, x, key) | protocols.equilibrium(data, x, key, D)
+    return standard.measure(data, x, key) | standard.equilibrium(data, x, key, D)
 
 
 def judge(data: Any, key: Array, *, G: Bound, parts: sets.Parts) -> dict[str, float]:
-    """The same by the full protocol; on images classes and quality by the nearest neighbour, and the Parzen row."""
-    return protocols.judge(data, sample, key, G=G) | protocols.likelihood(sample, key, parts, G=G)
+    """The same by the full protocol; on images classes and quality by the nearest neighbour, and
+    the Parzen row.
+    """
+    return standard.judge(data, sample, key, G=G) | standard.likelihood(sample, key, parts, G=G)
 
 
 def experiment(
@@ -97,7 +138,9 @@ def experiment(
     size: int | None = None,
     channels: int | None = None,
     crop: bool = False,
-    payoff: Literal["minimax", "non-saturating", "least-squares", "hinge", "relativistic"] = "non-saturating",
+    payoff: Literal[
+        "minimax", "non-saturating", "least-squares", "hinge", "relativistic"
+    ] = "non-saturating",
     k: int = 1,
     width: int | None = None,
     z: int | None = None,
@@ -126,11 +169,25 @@ def experiment(
     parts = sets.parts(data, data_dir, size=size, channels=channels, crop=crop)
     arrays, shape = parts.train.load(), parts.train.shape
     if len(shape) == 1:
-        width, z, batch, lr, steps = width or 128, z or 64, batch or 128, lr or 1e-4, steps or 200_000
+        width, z, batch, lr, steps = (
+            width or 128,
+            z or 64,
+            batch or 128,
+            lr or 1e-4,
+            steps or 200_000,
+        )
     else:
-        width, z, batch, lr, steps = width or 1200, z or 100, batch or 100, lr or 0.1, steps or 50_000
+        width, z, batch, lr, steps = (
+            width or 1200,
+            z or 100,
+            batch or 100,
+            lr or 0.1,
+            steps or 50_000,
+        )
     played = game(shape, arrays, PAYOFFS[payoff], k, width, z, batch, lr, ema)
-    return Experiment(played, arrays, steps, sample, measure, partial(judge, parts=parts), drawings.plain)
+    return Experiment(
+        played, arrays, steps, sample, measure, partial(judge, parts=parts), drawings.plain
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""GMAN: one generator against N discriminators whose verdicts are mixed, by a softness that the generator may learn.
+"""GMAN: one generator against N discriminators whose verdicts are mixed, by a softness that the
+generator may learn.
 
-Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sections 3 and 4: each D_i maximises its own V_i on its own
-part of the minibatch, G minimises F(V_1 … V_N) of the original, saturating objective. Dropout rates, rates and the epsed sigmoid are
-those of the authors' code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. Boosted (`ganjax.boosting`), all D_i
-see the whole batch. Images of 32 px get the paper's nets. `sd` and `steady` are those of figure 4 (`ganjax.metrics.steady`).
+Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sections 3 and 4: each
+D_i maximises its own V_i on its own part of the minibatch, G minimises F(V_1 … V_N) of the
+original, saturating objective. Dropout rates, rates and the epsed sigmoid are those of the authors'
+code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. Boosted
+(`ganjax.nets.boosting`), all D_i see the whole batch. Images of 32 px get the paper's nets. `sd`
+and `steady` are those of figure 4 (`ganjax.metrics.convergence`).
 
     ganjax run gman --n 5 --aggregate learned        (mod-GAN: --n 1 --modified)
     ganjax run gman --data mnist --pad 32 --width 128
@@ -16,23 +19,27 @@ import numpy as np
 import optax
 from jax import Array, random
 
-from ganjax import boosting, cli, teams, tournaments
+from ganjax import aggregates, cli
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax.data import derived
+from ganjax.data import transforms
 from ganjax.experiment import Experiment, Table
 from ganjax.figures import overlay
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
-from ganjax.metrics import protocols, steady
-from ganjax.nets import Positive, gman, symmetric
+from ganjax.metrics import convergence
+from ganjax.nets import Positive, boosting, gman, symmetric
+from ganjax.protocols import standard, tournament
 
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}
 MNIST = {"data": "mnist", "pad": 32, "width": 128, "steps": 6000}
 VARIANTS: dict[str, dict[str, Any]] = {
     "GMAN*": {},
     "mod-GAN": {"n": 1, "aggregate": "mean", "modified": True},
-    **{f"GMAN-{name}": {"aggregate": aggregate} for name, aggregate in (("0", "mean"), ("1", "soft"), ("max", "max"))},
+    **{
+        f"GMAN-{name}": {"aggregate": aggregate}
+        for name, aggregate in (("0", "mean"), ("1", "soft"), ("max", "max"))
+    },
     **{name: {"aggregate": name} for name in ("F-boost", "P-boost")},
 }
 SCORES: dict[str, dict[str, float | None]] = {  # the paper's, of its table 1 and figure 7
@@ -46,19 +53,24 @@ TABLES = {
         columns=("value", "quality"),
         seeds=3,
         paper={row: {"score": score} for row, score in scores.items() if score},
-        after=tournaments.play,
+        after=tournament.play,
         note="By GMAM: above 0 a row has the better generator; its score is the sum over its opponents",
     )
     for name, scores in SCORES.items()
 }
-SIZES: dict[str, dict[str, Any]] = {"steady": MNIST, "small": {**MNIST, "width": 32, "batch": 25, "steps": 2500}}
+SIZES: dict[str, dict[str, Any]] = {
+    "steady": MNIST,
+    "small": {**MNIST, "width": 32, "batch": 25, "steps": 2500},
+}
 TABLES |= {
     name: Table(
         rows={f"N = {n}": {**of, "n": n} for n in (1, 2, 5)},
         columns=("steady", "value", "sd", "lambda"),
         seeds=3,
         every=10,
-        after=partial(overlay.rows, measures={"value": None, "sd": steady.LIMIT, "lambda": None}),
+        after=partial(
+            overlay.rows, measures={"value": None, "sd": convergence.LIMIT, "lambda": None}
+        ),
         note="GMAN*; by figure 4 of the paper five discriminators are steady about twice as soon as one. Figures 3, 4 and 6 are drawn",
     )
     for name, of in SIZES.items()
@@ -73,24 +85,38 @@ def losses(
     noise_key, *keys = random.split(key, 3)
     images = batch["x"], G(G.noise(noise_key, len(batch["x"])))
     if A is None:  # a part of the batch for each discriminator, [B, N, ...]
-        real, fake = (D.each(x.reshape(-1, D.n, *x.shape[1:]), key=key) for x, key in zip(images, keys))  # [B, N]
-        learnt = {"D": -teams.values(real, fake).sum()}
+        real, fake = (
+            D.each(x.reshape(-1, D.n, *x.shape[1:]), key=key) for x, key in zip(images, keys)
+        )  # [B, N]
+        learnt = {"D": -aggregates.values(real, fake).sum()}
     else:
         real, fake = (D(x, key=key) for x, key in zip(images, keys))
         learnt = boosting.losses(real, fake, A)
         if aggregate == "F-boost":
             real, fake = (boosting.verdict(score, A)[:, None] for score in (real, fake))  # [B, 1]
-    F, V = teams.AGGREGATES[aggregate], teams.values(real, fake)
+    F, V = aggregates.AGGREGATES[aggregate], aggregates.values(real, fake)
     softness: Any = L() if L is not None else lam
     value, cost = F(V, softness), F(-log_sigmoid(fake, 0.01).mean(0) if modified else V, softness)
     if L is not None:
         learnt |= {"L": cost - c * softness, "lambda": softness}
-    memory, seen = steady.follow(memory, value, step)
+    memory, seen = convergence.follow(memory, value, step)
     return {**learnt, "G": cost, "value": value, "memory": memory, **seen}
 
 
-def game(shape: tuple[int, ...], n: int, aggregate: str, lam: float, c: float, modified: bool, width: int, batch: int, lr: float) -> Game:
-    """The paper's nets on 32 px, or dense ones, with the authors' dropout rate for each discriminator."""
+def game(
+    shape: tuple[int, ...],
+    n: int,
+    aggregate: str,
+    lam: float,
+    c: float,
+    modified: bool,
+    width: int,
+    batch: int,
+    lr: float,
+) -> Game:
+    """The paper's nets on 32 px, or dense ones, with the authors' dropout rate for each
+    discriminator.
+    """
     adam, (generator, discriminator) = optax.adam(lr, b1=0.5), gman.pair(shape, width)
     players = {
         "G": Player(generator, adam, (100,), prior=symmetric(1.0)),
@@ -101,7 +127,7 @@ def game(shape: tuple[int, ...], n: int, aggregate: str, lam: float, c: float, m
     if aggregate in ("F-boost", "P-boost"):
         players["A"] = boosting.booster(n)
     rule = partial(losses, aggregate=aggregate, lam=lam, c=c, modified=modified)
-    return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), steady.blank)
+    return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), convergence.blank)
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -112,12 +138,12 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     """Modes, quality and divergences of 2^14 samples, on a mixture."""
-    return protocols.measure(data, sample(key, 2**14, G=G), key)
+    return standard.measure(data, sample(key, 2**14, G=G), key)
 
 
 def judge(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
     """The same by the full protocol; on images classes and quality by the nearest neighbour."""
-    return protocols.judge(data, sample, key, G=G)
+    return standard.judge(data, sample, key, G=G)
 
 
 def experiment(
@@ -126,7 +152,9 @@ def experiment(
     size: int | None = None,
     pad: int | None = None,
     n: int = 5,
-    aggregate: Literal["max", "mean", "soft", "learned", "geometric", "harmonic", "F-boost", "P-boost"] = "learned",
+    aggregate: Literal[
+        "max", "mean", "soft", "learned", "geometric", "harmonic", "F-boost", "P-boost"
+    ] = "learned",
     lam: float = 1.0,
     c: float = 1e-3,
     modified: bool = False,
@@ -142,7 +170,8 @@ def experiment(
     size: pixels of a side that images are resized to; otherwise they stay as they are
     pad: pixels of a side that images have with a black border around them (the paper's MNIST: 32)
     n: discriminators
-    aggregate: what G makes of their values; learned is GMAN*, mean GMAN-0, soft with lam 1 GMAN-1; or which boosted D it faces
+    aggregate: what G makes of their values; learned is GMAN*, mean GMAN-0, soft with lam 1 GMAN-1;
+    or which boosted D it faces
     lam: softness of the soft, geometric and harmonic mean; 0 is the plain mean
     c: how much a learned softness is rewarded
     modified: G maximises log D(G(z)) instead of minimising log(1 - D(G(z)))
@@ -154,14 +183,23 @@ def experiment(
     ex.positive(n=n, width=width, batch=batch, lr=lr, steps=steps)
     ex.positive(zero=True, lam=lam, c=c)
     if modified and aggregate in ("geometric", "harmonic"):
-        raise ValueError(f"the {aggregate} mean is of negative values, and modified makes them positive: choose max, mean, soft or learned")
+        raise ValueError(
+            f"the {aggregate} mean is of negative values, and modified makes them positive: choose max, mean, soft or learned"
+        )
     found = sets.points_or_images(data, data_dir, size=size)
     arrays: Any = found.load()
     if pad is not None:
         sets.require(found, (None, None, None))
-        arrays = {**arrays, "x": np.asarray(derived.pad(arrays["x"], pad))}
+        arrays = {**arrays, "x": np.asarray(transforms.pad(arrays["x"], pad))}
     shape = found.shape if pad is None else arrays["x"].shape[1:]
-    return Experiment(game(shape, n, aggregate, lam, c, modified, width, batch, lr), arrays, steps, sample, measure, judge)
+    return Experiment(
+        game(shape, n, aggregate, lam, c, modified, width, batch, lr),
+        arrays,
+        steps,
+        sample,
+        measure,
+        judge,
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""pix2pix: two translators between two domains that see the true partner of each image, and a discriminator for each that sees both.
+"""pix2pix: two translators between two domains that see the true partner of each image, and a
+discriminator for each that sees both.
 
-Isola, Zhu, Zhou and Efros 2017, "Image-to-Image Translation with Conditional Adversarial Networks": equations 1, 3 and 4, both ways in
-one game. It is what `cyclegan` can hope for where pairs are known, so the nets are CycleGAN's and not the paper's U-Net: a translator has
-no dropout, thus no noise. D's loss is halved and D moves first, as in the authors' PyTorch code.
+Isola, Zhu, Zhou and Efros 2017, "Image-to-Image Translation with Conditional Adversarial Networks":
+equations 1, 3 and 4, both ways in one game. It is what `cyclegan` can hope for where pairs are
+known, so the nets are CycleGAN's and not the paper's U-Net: a translator has no dropout, thus no
+noise. D's loss is halved and D moves first, as in the authors' PyTorch code.
 
     ganjax run pix2pix --data openmoji_pairs        (beside CycleGAN: ganjax reproduce pix2pix/paired)
 """
@@ -22,22 +24,35 @@ from ganjax.experiment import Experiment, Table
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import l1, non_saturating
-from ganjax.metrics import translations
-from ganjax.nets.translate import PatchGAN, ResNet
+from ganjax.nets.cyclegan import PatchGAN, ResNet
+from ganjax.protocols import translation
 
-QUICK = {"data": "digits", "derive": "edge", "size": 16, "width": 8, "blocks": 1, "batch": 4, "lr": 1e-3, "steps": 600}
+QUICK = {
+    "data": "digits",
+    "derive": "edge",
+    "size": 16,
+    "width": 8,
+    "blocks": 1,
+    "batch": 4,
+    "lr": 1e-3,
+    "steps": 600,
+}
 SMALL = {"width": 32, "batch": 8, "steps": 1500}
 TABLES = {
     "paired": Table(
         rows={"CycleGAN": {"experiment": "cyclegan", "identity": 0.0, **SMALL}, "pix2pix": SMALL},
-        columns=translations.COLUMNS,
-        anchors=lambda data_dir: translations.baselines(**domains("openmoji_pairs", None, data_dir).test),
+        columns=translation.COLUMNS,
+        anchors=lambda data_dir: translation.baselines(
+            **domains("openmoji_pairs", None, data_dir).test
+        ),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the width. CycleGAN is row full of its ablation.",
     )
 }
 
 
-def losses(batch: Any, key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound, lam: float) -> dict[str, Array]:
+def losses(
+    batch: Any, key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound, lam: float
+) -> dict[str, Array]:
     """Equation 4 for x to y by way of G, and for y to x by way of F."""
     x, y = batch["x"], batch["y"]  # [B, H, W, C], partners
     fake_x, fake_y = F(y), G(x)
@@ -51,13 +66,22 @@ def losses(batch: Any, key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound
     }
 
 
-def game(shape: tuple[int, ...], lam: float, blocks: int, width: int, batch: int, lr: float, steps: int) -> Game:
-    """The rate is constant for half of the steps, then falls to 0 in a line; patches of 70 pixels, smaller in images below 32."""
+def game(
+    shape: tuple[int, ...], lam: float, blocks: int, width: int, batch: int, lr: float, steps: int
+) -> Game:
+    """The rate is constant for half of the steps, then falls to 0 in a line; patches of 70 pixels,
+    smaller in images below 32.
+    """
     adam = optax.adam(optax.linear_schedule(lr, 0.0, steps - steps // 2, steps // 2), b1=0.5)
-    translator, critic = ResNet(blocks, shape[-1], width), PatchGAN(min(3, min(shape[:2]).bit_length() - 3), width)
+    translator, critic = (
+        ResNet(blocks, shape[-1], width),
+        PatchGAN(min(3, min(shape[:2]).bit_length() - 3), width),
+    )
     players = {name: Player(translator, adam, shape) for name in ("G", "F")}
     players |= {name: Player(critic, adam, (shape, shape)) for name in ("D_X", "D_Y")}
-    return Game(players, partial(losses, lam=lam), [["D_X", "D_Y"], ["G", "F"]], partial(sets.draw, n=batch))
+    return Game(
+        players, partial(losses, lam=lam), [["D_X", "D_Y"], ["G", "F"]], partial(sets.draw, n=batch)
+    )
 
 
 def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
@@ -68,12 +92,12 @@ def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, Array]:
     """How far sixteen translations are from what they should be, in L1."""
-    return translations.near(G, F, found)
+    return translation.near(G, F, found)
 
 
 def judge(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:
     """A thousand translations by L1, structural similarity and retrieval."""
-    return translations.judge(G, F, **found.test)
+    return translation.judge(G, F, **found.test)
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:

@@ -1,8 +1,11 @@
-"""Triple-GAN: a generator and a classifier against a discriminator of pairs (x, y), with few labels.
+"""Triple-GAN: a generator and a classifier against a discriminator of pairs (x, y), with few
+labels.
 
-Li, Xu, Zhu and Zhang 2017, "Triple Generative Adversarial Nets": equations 3 to 5; losses, nets and rates as in the authors' MNIST code.
-There C is trained by itself for 30 epochs, and what comes late begins at epoch 300 of 1000: here at a tenth and at three tenths of the run,
-and G and D learn from the first step on. Which examples are labelled is drawn by the seed of the run. Images below 20 px get a dense C.
+Li, Xu, Zhu and Zhang 2017, "Triple Generative Adversarial Nets": equations 3 to 5; losses, nets and
+rates as in the authors' MNIST code. There C is trained by itself for 30 epochs, and what comes late
+begins at epoch 300 of 1000: here at a tenth and at three tenths of the run, and G and D learn from
+the first step on. Which examples are labelled is drawn by the seed of the run. Images below 20 px
+get a dense C.
 
     ganjax run triple_gan
     ganjax run triple_gan --data mnist --labels 100 --steps 20000
@@ -18,13 +21,14 @@ import optax
 from jax import Array, random
 from jax.nn import softplus as sp
 
-from ganjax import cli, few_labels, figures
+from ganjax import cli, figures
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
 from ganjax.nets import MLP, triple_gan
+from ganjax.protocols import semi_supervised
 
 QUICK = {"labels": 50, "width": 8, "batch": 50, "steps": 1000}
 MNIST = {"data": "mnist", "steps": 8000}
@@ -41,7 +45,11 @@ TABLES = {
         paper={"Triple-GAN": {"error": 0.0091}},
         note="The paper's number is recalled, not read, and of 600,000 steps; a seed is also a draw of the labels",
     ),
-    "digits50": Table({"Triple-GAN": {"labels": 50}, "C alone": {"labels": 50, "alone": True}}, ("error",), seeds=5),
+    "digits50": Table(
+        {"Triple-GAN": {"labels": 50}, "C alone": {"labels": 50, "alone": True}},
+        ("error",),
+        seeds=5,
+    ),
 }
 
 
@@ -49,7 +57,9 @@ def losses(
     batch: Any, key: Array, *, G: Bound, D: Bound, C: Bound, L: Bound, step: Array, B: int, K: int, alone: bool, supervised: bool,
     centred: bool, mismatched: bool, pre: int, late: int,
 ) -> dict[str, Array]:  # fmt: skip
-    """Equations 3 to 5, alpha = 1/2; D sees C's likeliest label, and the gradient reaches C by the probability of that one."""
+    """Equations 3 to 5, alpha = 1/2; D sees C's likeliest label, and the gradient reaches C by the
+    probability of that one.
+    """
     rows_key, noise_key, *keys = random.split(key, 7)
     rows = random.permutation(rows_key, L())[:B]
     x_l, y_l = sets.scaled(batch["all"]["x"][rows], 0.0), batch["all"]["label"][rows]
@@ -64,9 +74,14 @@ def losses(
         return {"C": own, "R_L": R_L, "entropy": entropy}
     y, y_g = partial(nn.one_hot, num_classes=K), jnp.arange(2 * B) % K
     x_g = G(G.noise(noise_key, 2 * B), y(y_g))  # [2B, ...]
-    x_p, y_p = jnp.concatenate([x_l[:few], x_d]), jnp.concatenate([y_l[:few], C(x_d, key=keys[2]).argmax(-1)])
+    x_p, y_p = (
+        jnp.concatenate([x_l[:few], x_d]),
+        jnp.concatenate([y_l[:few], C(x_d, key=keys[2]).argmax(-1)]),
+    )
     pairs = [jnp.concatenate(parts) for parts in ((x_p, x_g, x_u), (y_p, y_g, p.argmax(-1)))]
-    real, by_g, by_c = jnp.split(D(pairs[0], y(pairs[1]), key=keys[3]), (len(x_p), len(x_p) + 2 * B))
+    real, by_g, by_c = jnp.split(
+        D(pairs[0], y(pairs[1]), key=keys[3]), (len(x_p), len(x_p) + 2 * B)
+    )
     R_P = ce(C(x_g, key=keys[4]), y_g).mean()
     doubt = sp(-by_c)  # [B]
     fooled = p.max(-1) * (doubt - doubt.mean() if centred else doubt)
@@ -78,7 +93,9 @@ def losses(
     return {
         "D": L_D,
         "G": 0.5 * sp(-by_g).mean(),
-        "C": own + jnp.where(step < pre, 0, 0.5) * fooled.mean() + jnp.where(step < late, 0, 0.1) * R_P,
+        "C": own
+        + jnp.where(step < pre, 0, 0.5) * fooled.mean()
+        + jnp.where(step < late, 0, 0.1) * R_P,
     } | {"R_L": R_L, "R_P": R_P, "entropy": entropy}
 
 
@@ -90,15 +107,22 @@ def game(
     falls, units = 3 * steps // 10, max(1, 125 * width // 16) * 2
     adam = optax.adam(optax.exponential_decay(lr, max(1, steps - falls), 0.03, falls), b1=0.5)
     dense = {"net": MLP((8 * width,) * 2, (K,)), "per": {"rate": 0.5}}
-    C = Player(**({"net": triple_gan.Classifier(K, width)} if min(shape[:2]) >= 20 else dense), tx=adam, sees=shape, ema=0.99)
+    C = Player(
+        **({"net": triple_gan.Classifier(K, width)} if min(shape[:2]) >= 20 else dense),
+        tx=adam,
+        sees=shape,
+        ema=0.99,
+    )
     D = Player(triple_gan.Discriminator((2 * units, units, *[units // 2] * 3)), adam, (shape, (K,)))
     G = Player(triple_gan.Generator(shape, units), adam, ((100,), (K,)), prior=random.uniform)
     rule = partial(
         losses, B=batch, K=K, alone=alone, supervised=supervised, centred=centred, mismatched=mismatched, pre=steps // 10,
         late=int(late * steps),
     )  # fmt: skip
-    how = partial(few_labels.draw, sizes={"x_u": max(batch, 100 * batch // labels), "x_d": 4 * batch})
-    players = {"G": G, "D": D, "C": C, "L": few_labels.known(label, labels // K, K)}
+    how = partial(
+        semi_supervised.draw, sizes={"x_u": max(batch, 100 * batch // labels), "x_d": 4 * batch}
+    )
+    players = {"G": G, "D": D, "C": C, "L": semi_supervised.known(label, labels // K, K)}
     return Game(players, rule, [["C"]] if alone else [["D"], ["G"], ["C"]], how)
 
 
@@ -110,7 +134,7 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 def measure(data: Any, key: Array, *, C: Bound) -> dict[str, Array]:
     """The test error of C, its parameters averaged."""
-    return {"error": few_labels.error(data, key, C)}
+    return {"error": semi_supervised.error(data, key, C)}
 
 
 def experiment(
@@ -134,11 +158,14 @@ def experiment(
     labels: labelled examples, equally many of each class
     alone: C learns without G and D, which stay as they began
     supervised: C learns alone, and from the labelled images alone
-    centred: C's adversarial loss has its mean taken off: without that it is less sure of every label, whatever D says
-    mismatched: D takes real images with a wrong label for fakes as well (Reed et al. 2016, "matching-aware")
+    centred: C's adversarial loss has its mean taken off: without that it is less sure of every
+    label, whatever D says
+    mismatched: D takes real images with a wrong label for fakes as well (Reed et al. 2016,
+    "matching-aware")
     late: share of the run after which C learns from what G makes
     width: channels of C's first convolution; all other widths are in proportion, the authors' at 32
-    batch: unlabelled images a step for C, at least; G makes twice as many, D sees four times as many
+    batch: unlabelled images a step for C, at least; G makes twice as many, D sees four times as
+    many
     lr: learning rate of Adam, its beta1 .5; it falls to 3 in 100 of that
     steps: steps of training
     """
@@ -146,16 +173,37 @@ def experiment(
     if not 0 <= late <= 1:
         raise ValueError(f"late is a share in 0..1; got {late}")
     if (alone or supervised) and (centred or mismatched):
-        raise ValueError("centred and mismatched are about D, which neither alone nor supervised plays")
+        raise ValueError(
+            "centred and mismatched are about D, which neither alone nor supervised plays"
+        )
     found = sets.require(sets.find(data, data_dir), (None, None, None), labels=True)
-    arrays, K = few_labels.held_out(found, data_dir), found.classes or 0
+    arrays, K = semi_supervised.held_out(found, data_dir), found.classes or 0
     if labels % K:
         raise ValueError(f"labels is a multiple of the number of classes, {K}; got {labels}")
     played = game(
-        found.shape, K, arrays["label"], labels, alone or supervised, supervised, centred, mismatched, late, width, batch, lr, steps
+        found.shape,
+        K,
+        arrays["label"],
+        labels,
+        alone or supervised,
+        supervised,
+        centred,
+        mismatched,
+        late,
+        width,
+        batch,
+        lr,
+        steps,
     )
     # A noise in each row, a class in each column.
-    return Experiment(played, arrays, steps, sample, measure, figures=lambda data, x, rows: {"styles": figures.grid(x[: K * K])})
+    return Experiment(
+        played,
+        arrays,
+        steps,
+        sample,
+        measure,
+        figures=lambda data, x, rows: {"styles": figures.grid(x[: K * K])},
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""An experiment: a game, its data, how long it is played, and how it is judged; one file each, found by name or path."""
+"""An experiment: a game, its data, how long it is played, and how it is judged; one file each,
+found by name or path.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,25 @@ def _nothing(*_: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What a run plays. The functions name the players they look at as keywords: `def sample(key, n, *, G)`."""
+    """What a run plays. The functions name the players they look at as keywords: `def sample(key,
+    n, *, G)`.
+    """
 
     game: Game
     data: Any  # arrays on the host, or a Mixture
     steps: int
-    sample: Callable[..., Any]  # (key, n, *, …) -> what the generators make, [n, (K,) *shape]; jitted
-    measure: Callable[..., Mapping[str, Any]] = _nothing  # (data, key, *, …) -> scalars, every so many steps; jitted
-    judge: Callable[..., Mapping[str, float]] = _nothing  # (data, key, *, …) -> numbers, once at the end; host
-    figures: Callable[..., Mapping[str, Any]] = _nothing  # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; host
+    sample: Callable[
+        ..., Any
+    ]  # (key, n, *, …) -> what the generators make, [n, (K,) *shape]; jitted
+    measure: Callable[..., Mapping[str, Any]] = (
+        _nothing  # (data, key, *, …) -> scalars, every so many steps; jitted
+    )
+    judge: Callable[..., Mapping[str, float]] = (
+        _nothing  # (data, key, *, …) -> numbers, once at the end; host
+    )
+    figures: Callable[..., Mapping[str, Any]] = (
+        _nothing  # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; host
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +55,9 @@ class Played:
     options: Mapping[str, Any]  # of experiment(...)
     seeds: Sequence[int]
     metrics: Sequence[Mapping[str, Any]]  # the rows of metrics.jsonl
-    players: Callable[[], Mapping[int, Mapping[str, Bound]]]  # of each seed that lives, read from the last checkpoint
+    players: Callable[
+        [], Mapping[int, Mapping[str, Bound]]
+    ]  # of each seed that lives, read from the last checkpoint
 
 
 def _no_more(_: Mapping[str, Played]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,15 +68,27 @@ def _no_more(_: Mapping[str, Played]) -> tuple[dict[str, Any], dict[str, Any]]:
 class Table:
     """A paper's table: options of each row, and what of each run's last measurement stands in it."""
 
-    rows: Mapping[str, Mapping[str, Any]]  # options by row; "experiment" names another experiment than the table's own
+    rows: Mapping[
+        str, Mapping[str, Any]
+    ]  # options by row; "experiment" names another experiment than the table's own
     columns: Sequence[str]
     seeds: int = 1
-    paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # its numbers, by row and column
-    anchors: Callable[[str | None], Mapping[str, Mapping[str, float]]] = _nothing  # (data_dir) -> rows that no game plays; host
+    paper: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # its numbers, by row and column
+    anchors: Callable[[str | None], Mapping[str, Mapping[str, float]]] = (
+        _nothing  # (data_dir) -> rows that no game plays; host
+    )
     every: int | None = None  # steps between measurements; None: a twentieth of the run
-    # What all rows say together: Played by row -> ({row: {column: a number, or None, for each seed}}, {name: Matplotlib figure}); host.
-    after: Callable[[Mapping[str, Played]], tuple[Mapping[str, Mapping[str, Sequence[float | None]]], Mapping[str, Any]]] = _no_more
-    note: str = ""  # what a reader must know: whose numbers the paper's are, where the protocol departs
+    # What all rows say together: Played by row -> ({row: {column: a number, or None, for each
+    # seed}}, {name: Matplotlib figure}); host.
+    after: Callable[
+        [Mapping[str, Played]],
+        tuple[Mapping[str, Mapping[str, Sequence[float | None]]], Mapping[str, Any]],
+    ] = _no_more
+    note: str = (
+        ""  # what a reader must know: whose numbers the paper's are, where the protocol departs
+    )
 
 
 @dataclass(frozen=True)
@@ -78,7 +104,8 @@ class Option:
 
 @dataclass(frozen=True)
 class File:
-    """An experiment's file. It defines losses, game, measure and experiment; it may define QUICK and TABLES.
+    """An experiment's file. It defines losses, game, measure and experiment; it may define QUICK
+    and TABLES.
 
     QUICK: the options of `--quick`. TABLES: its Tables by name.
     """
@@ -105,9 +132,13 @@ class File:
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:  # a user's file may raise anything
-            raise ValueError(f"{self.path} cannot be imported: {type(error).__name__}: {_line(error)}") from error
+            raise ValueError(
+                f"{self.path} cannot be imported: {type(error).__name__}: {_line(error)}"
+            ) from error
         if not callable(getattr(module, "experiment", None)):
-            raise ValueError(f"{self.path} is no experiment: it defines no function experiment(...)")
+            raise ValueError(
+                f"{self.path} is no experiment: it defines no function experiment(...)"
+            )
         return module
 
     @property
@@ -126,12 +157,16 @@ class File:
         return dict(getattr(self.module, "TABLES", {}))
 
     def options(self) -> dict[str, Option]:
-        """The keyword arguments of `experiment(...)`, with their help from the lines "name: text" of its docstring."""
+        """The keyword arguments of `experiment(...)`, with their help from the lines "name: text"
+        of its docstring.
+        """
         function = self.module.experiment
         try:
             hints = typing.get_type_hints(function)
         except (NameError, TypeError) as error:
-            raise ValueError(f"{self.path} annotates an option of experiment(...) with what is not there: {_line(error)}") from error
+            raise ValueError(
+                f"{self.path} annotates an option of experiment(...) with what is not there: {_line(error)}"
+            ) from error
         lines = (line.strip().partition(": ") for line in (function.__doc__ or "").split("\n"))
         texts = {name: text for name, colon, text in lines if colon}
         found = {}
@@ -142,11 +177,17 @@ class File:
 
     def build(self, options: Mapping[str, Any]) -> Experiment:
         """The experiment with these options. Raises ValueError, one line, where one is wrong."""
-        if missing := [o.name for o in self.options().values() if o.default is inspect.Parameter.empty and o.name not in options]:
+        if missing := [
+            o.name
+            for o in self.options().values()
+            if o.default is inspect.Parameter.empty and o.name not in options
+        ]:
             raise ValueError(f"{self.name} needs the option --{missing[0].replace('_', '-')}")
         built = self.module.experiment(**options)
         if not isinstance(built, Experiment):
-            raise ValueError(f"{self.path}: experiment(...) returns an Experiment, not {type(built).__name__}")
+            raise ValueError(
+                f"{self.path}: experiment(...) returns an Experiment, not {type(built).__name__}"
+            )
         return built
 
 
@@ -164,9 +205,15 @@ def _line(error: BaseException) -> str:
 
 
 def folders() -> list[Path]:
-    """Where a bare name is looked for: ./experiments, beside an editable install, inside the package."""
+    """Where a bare name is looked for: ./experiments, beside an editable install, inside the
+    package.
+    """
     package = Path(__file__).resolve().parent
-    return [f for f in (Path("experiments"), package.parent / "experiments", package / "_experiments") if f.is_dir()]
+    return [
+        f
+        for f in (Path("experiments"), package.parent / "experiments", package / "_experiments")
+        if f.is_dir()
+    ]
 
 
 def files() -> list[File]:
@@ -188,18 +235,28 @@ def find(name: str) -> File:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}, and paths that end in .py"
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"there are {', '.join(known) or 'none'}, and paths that end in .py"
+    )
     raise ValueError(f"there is no experiment {name!r}: {hint}")
 
 
 def call(function: Callable[..., Any], players: Mapping[str, Any], *args: Any) -> Any:
     """function(*args) with the players that it names as keywords."""
-    named = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY and p.name in players]
+    named = [
+        p.name
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and p.name in players
+    ]
     return function(*args, **{name: players[name] for name in named})
 
 
 def positive(zero: bool = False, **values: float | None) -> None:
-    """Raises ValueError for the first number that is not finite and above 0 (or 0, where zero is allowed); None passes."""
+    """Raises ValueError for the first number that is not finite and above 0 (or 0, where zero is
+    allowed); None passes.
+    """
     for name, value in values.items():
         if value is not None and not (0 < value < float("inf") or (zero and value == 0)):
             raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}; got {value}")

@@ -17,7 +17,8 @@ __all__ = ["Bound", "Game", "Player", "Tree", "Turn"]
 
 @dataclass(frozen=True)
 class Turn:
-    """Who moves at once; with `when(step, log) -> bool`, only where it holds, on the newest value of everything logged.
+    """Who moves at once; with `when(step, log) -> bool`, only where it holds, on the newest value
+    of everything logged.
 
     Before the first step every logged value is 0.
     """
@@ -26,17 +27,21 @@ class Turn:
     when: Callable[[Array, Mapping[str, Array]], Array] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "movers", (self.movers,) if isinstance(self.movers, str) else tuple(self.movers))
+        object.__setattr__(
+            self, "movers", (self.movers,) if isinstance(self.movers, str) else tuple(self.movers)
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Game:
     """Players, what each of them minimises, and who moves when.
 
-    `losses(batch, key, *, G, D, ..., [step], [memory]) -> {player: scalar, ...logged scalars, ["memory": tree]}` is pure. Each
-    mover is differentiated in its own parameters only, so between players it needs no stop_gradient.
+    `losses(batch, key, *, G, D, ..., [step], [memory]) -> {player: scalar, ...logged scalars,
+    ["memory": tree]}` is pure. Each mover is differentiated in its own parameters only, so between
+    players it needs no stop_gradient.
 
-    Raises ValueError, one line, where the names of players, of the arguments of `losses` and in the turns do not agree.
+    Raises ValueError, one line, where the names of players, of the arguments of `losses` and in the
+    turns do not agree.
     """
 
     players: Mapping[str, Player]
@@ -44,7 +49,9 @@ class Game:
     turns: Sequence[Sequence[str] | Turn]
     draw: Callable[[Any, Array], Any]  # (data, key) -> batch
     memory: Callable[[], Tree] | None = None  # the first memory
-    fresh: Literal["step", "turn"] = "step"  # is the batch and the noise key drawn once a step or once a turn
+    fresh: Literal["step", "turn"] = (
+        "step"  # is the batch and the noise key drawn once a step or once a turn
+    )
 
     def __post_init__(self) -> None:
         turns = tuple(t if isinstance(t, Turn) else Turn(t) for t in self.turns)  # type: ignore[arg-type]
@@ -65,10 +72,18 @@ class Game:
         for name, parameter in asked.items():
             if name == "memory" and self.memory is None:
                 raise ValueError("losses asks for memory, but the game has no first memory")
-            if parameter.default is parameter.empty and name not in {*self.players, "step", "memory"}:
-                raise ValueError(f"losses asks for {name!r}; {there}, and it may ask for step and memory")
+            if parameter.default is parameter.empty and name not in {
+                *self.players,
+                "step",
+                "memory",
+            }:
+                raise ValueError(
+                    f"losses asks for {name!r}; {there}, and it may ask for step and memory"
+                )
         if not takes_all and (missing := [name for name in self.players if name not in asked]):
-            raise ValueError(f"losses does not take {missing[0]!r} as a keyword: write losses(batch, key, *, {', '.join(self.players)})")
+            raise ValueError(
+                f"losses does not take {missing[0]!r} as a keyword: write losses(batch, key, *, {', '.join(self.players)})"
+            )
         if clash := {"step", "memory"} & set(self.players):
             raise ValueError(f"a player cannot be called {clash.pop()!r}")
         extras = {name for name in ("step", "memory") if name in asked}
@@ -84,8 +99,24 @@ class Game:
         """Whether any player's net holds a convolution."""
         return any(player.convolves for player in self.players.values())
 
-    def evaluate(self, params: Tree, batch: Any, key: Array, *, aux: Tree, step: ArrayLike = 0, memory: Tree = None) -> dict[str, Any]:
+    def evaluate(
+        self,
+        params: Tree,
+        batch: Any,
+        key: Array,
+        *,
+        aux: Tree,
+        step: ArrayLike = 0,
+        memory: Tree = None,
+    ) -> dict[str, Any]:
         """What `losses` returns for these parameters."""
-        bound = {name: player.bind(params[name], aux.get(name), name=name) for name, player in self.players.items()}
-        extra = {name: value for name, value in (("step", step), ("memory", memory)) if name in self._extras}  # type: ignore[attr-defined]
+        bound = {
+            name: player.bind(params[name], aux.get(name), name=name)
+            for name, player in self.players.items()
+        }
+        extra = {
+            name: value
+            for name, value in (("step", step), ("memory", memory))
+            if name in self._extras
+        }  # type: ignore[attr-defined]
         return dict(self.losses(batch, key, **bound, **extra))

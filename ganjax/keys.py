@@ -7,7 +7,9 @@ from jax import Array
 
 
 def stream(key: Array, *names: str | int) -> Array:
-    """The key of a named stream: `key` folded once, with the CRC-32 of the path that the names make."""
+    """The key of a named stream: `key` folded once, with the CRC-32 of the path that the names
+    make.
+    """
     return jax.random.fold_in(key, crc32("/".join(map(str, names)).encode()))
 
 

@@ -1,7 +1,8 @@
 """Payoffs as pairs on logits: what D and what G minimise, elementwise and unreduced.
 
-`payoff.d(real, fake)` and `payoff.g(fake, real)` take scores that broadcast against each other; only the relativistic pair
-looks at the real scores in g. sp is softplus: -log sigmoid(s) = sp(-s), -log(1 - sigmoid(s)) = sp(s).
+`payoff.d(real, fake)` and `payoff.g(fake, real)` take scores that broadcast against each other;
+only the relativistic pair looks at the real scores in g. sp is softplus: -log sigmoid(s) = sp(-s),
+-log(1 - sigmoid(s)) = sp(s).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def _needs_real(fake: Array, real: Array | None = None) -> Array:
     return sp(real - fake)
 
 
-# V(D, G) = E log D(x) + E log(1 - D(G(z))), Goodfellow et al. 2014, equation 1; G minimises V itself.
+# V(D, G) = E log D(x) + E log(1 - D(G(z))), Goodfellow et al. 2014, equation 1; G minimises V
+# itself.
 minimax = Payoff(_log_d, lambda fake, real=None: -sp(fake))
 # G maximises E log D(G(z)) instead: Goodfellow et al. 2014, section 3.
 non_saturating = Payoff(_log_d, lambda fake, real=None: sp(-fake))
@@ -47,7 +49,8 @@ least_squares = Payoff(
 hinge = Payoff(lambda real, fake: relu(1 - real) + relu(1 + fake), lambda fake, real=None: -fake)
 # Arjovsky et al. 2017; D must be kept Lipschitz by a penalty.
 wasserstein = Payoff(lambda real, fake: fake - real, lambda fake, real=None: -fake)
-# Pairs of one real and one fake score: Jolicoeur-Martineau 2018 (RSGAN); with R1 and R2 the loss of R3GAN (Huang et al. 2024).
+# Pairs of one real and one fake score: Jolicoeur-Martineau 2018 (RSGAN); with R1 and R2 the loss of
+# R3GAN (Huang et al. 2024).
 relativistic = Payoff(lambda real, fake: sp(fake - real), _needs_real)
 
 PAYOFFS = {
@@ -62,12 +65,20 @@ PAYOFFS = {
 
 def ce(logits: Array, label: Array | int) -> Array:
     """Cross entropy with whole-number labels, [..., classes] and [...] -> [...], in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.broadcast_to(jnp.asarray(label), logits.shape[:-1]))
+    return optax.softmax_cross_entropy_with_integer_labels(
+        logits, jnp.broadcast_to(jnp.asarray(label), logits.shape[:-1])
+    )
 
 
 def log_sigmoid(logits: Array, squash: float = 0.0) -> Array:
-    """log of the probability squash + (1 - 2 squash) sigmoid(logits); squash > 0 keeps it finite where it is reported."""
-    return jax.nn.log_sigmoid(logits) if squash == 0 else jnp.log(squash + (1 - 2 * squash) * jax.nn.sigmoid(logits))
+    """log of the probability squash + (1 - 2 squash) sigmoid(logits); squash > 0 keeps it finite
+    where it is reported.
+    """
+    return (
+        jax.nn.log_sigmoid(logits)
+        if squash == 0
+        else jnp.log(squash + (1 - 2 * squash) * jax.nn.sigmoid(logits))
+    )
 
 
 def l1(x: Array, y: Array) -> Array:

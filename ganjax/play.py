@@ -1,6 +1,7 @@
 """One engine for every game: its state, the vector field of its movers, a turn, a step, a run.
 
-Everything is a pure function of (game, data, seed); a population is a State with a leading axis of seeds.
+Everything is a pure function of (game, data, seed); a population is a State with a leading axis of
+seeds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from flax import struct
 from jax import Array
 from jax.typing import ArrayLike
 
-from ganjax import mesh
+from ganjax import sharding
 from ganjax.game import Bound, Game, Player, Tree
 from ganjax.keys import stream
 
@@ -23,7 +24,8 @@ Log = dict[str, Array]
 
 # Steps in one compiled loop: more only makes the buffer of logs longer.
 CAPACITY = 1024
-# Steps in a compiled loop whose length is known: many, as a game that plays fewer at once is one whose steps are long.
+# Steps in a compiled loop whose length is known: many, as a game that plays fewer at once is one
+# whose steps are long.
 BLOCK = 256
 
 
@@ -44,27 +46,42 @@ class State(struct.PyTreeNode):
 def init(game: Game, key: Array, data: Any) -> State:
     """The state before the first step; keys [S] give a population of S seeds.
 
-    Raises ValueError, one line, where shapes do not fit: a net and its inputs, a loss that is no scalar, a memory that changes shape.
+    Raises ValueError, one line, where shapes do not fit: a net and its inputs, a loss that is no
+    scalar, a memory that changes shape.
     """
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        raise ValueError(f"init takes a typed key, jax.random.key(seed), or an array of them; got {key.dtype}{list(key.shape)}")
+        raise ValueError(
+            f"init takes a typed key, jax.random.key(seed), or an array of them; got {key.dtype}{list(key.shape)}"
+        )
     template(game, key, data)
     state = (_init_one if key.ndim == 0 else _init_population)(game, key, data)
-    return jax.tree.map(jnp.copy, state)  # jit may hand back its own inputs, and a run donates what it is given
+    return jax.tree.map(
+        jnp.copy, state
+    )  # jit may hand back its own inputs, and a run donates what it is given
 
 
 def template(game: Game, key: Array, data: Any) -> State:
-    """The shapes of the state that `init` makes; nothing is computed. Raises ValueError as `init` does."""
-    return jax.eval_shape(partial(_init, game) if key.ndim == 0 else jax.vmap(partial(_init, game), (0, None)), key, data)
+    """The shapes of the state that `init` makes; nothing is computed. Raises ValueError as `init`
+    does.
+    """
+    return jax.eval_shape(
+        partial(_init, game) if key.ndim == 0 else jax.vmap(partial(_init, game), (0, None)),
+        key,
+        data,
+    )
 
 
 def _init(game: Game, key: Array, data: Any) -> State:
-    variables = {name: player.init(stream(key, "init", name)) for name, player in game.players.items()}
+    variables = {
+        name: player.init(stream(key, "init", name)) for name, player in game.players.items()
+    }
     params = {name: p for name, (p, _) in variables.items()}
     aux = {name: a for name, (_, a) in variables.items() if a}
     memory = game.memory() if game.memory is not None else None
     log = jax.eval_shape(
-        lambda: game.evaluate(params, game.draw(data, key), key, aux=aux, step=jnp.int32(0), memory=memory),
+        lambda: game.evaluate(
+            params, game.draw(data, key), key, aux=aux, step=jnp.int32(0), memory=memory
+        ),
     )
     _check(game, log, memory)
     return State(
@@ -83,7 +100,9 @@ def _init(game: Game, key: Array, data: Any) -> State:
 # A first state is made once, so its program is compiled in a hurry.
 _hurry = {"xla_backend_optimization_level": 0}
 _init_one = jax.jit(_init, static_argnums=0, compiler_options=_hurry)
-_init_population = jax.jit(jax.vmap(_init, (None, 0, None)), static_argnums=0, compiler_options=_hurry)
+_init_population = jax.jit(
+    jax.vmap(_init, (None, 0, None)), static_argnums=0, compiler_options=_hurry
+)
 
 
 def _check(game: Game, out: Mapping[str, Any], memory: Tree) -> None:
@@ -98,9 +117,14 @@ def _check(game: Game, out: Mapping[str, Any], memory: Tree) -> None:
         if name != "memory" and jnp.shape(value) != ():
             raise ValueError(f"losses returns scalars; {name} has the shape {jnp.shape(value)}")
     if game.memory is not None:
-        shapes = [jax.tree.map(lambda x: (x.shape, x.dtype), jax.eval_shape(lambda m=m: m)) for m in (memory, out.get("memory"))]
+        shapes = [
+            jax.tree.map(lambda x: (x.shape, x.dtype), jax.eval_shape(lambda m=m: m))
+            for m in (memory, out.get("memory"))
+        ]
         if shapes[0] != shapes[1]:
-            raise ValueError(f"losses must return a memory like the first one, {shapes[0]}; got {shapes[1]}")
+            raise ValueError(
+                f"losses must return a memory like the first one, {shapes[0]}; got {shapes[1]}"
+            )
 
 
 def field(
@@ -120,15 +144,20 @@ def field(
     """
 
     def loss(own: Tree, name: str) -> tuple[Array, dict[str, Any]]:
-        out = game.evaluate({**params, name: own}, batch, key, aux=aux or {}, step=step, memory=memory)
+        out = game.evaluate(
+            {**params, name: own}, batch, key, aux=aux or {}, step=step, memory=memory
+        )
         return out[name], out
 
     turns = {name: jax.grad(loss, has_aux=True)(params[name], name) for name in movers}
     return {name: grads for name, (grads, _) in turns.items()}, turns[movers[0]][1]
 
 
-def turn(game: Game, batch: Any, movers: Sequence[str], state: State, key: Array) -> tuple[State, dict[str, Any]]:
-    """The movers step at once along the field: the new state, and what `losses` returned before they moved.
+def turn(
+    game: Game, batch: Any, movers: Sequence[str], state: State, key: Array
+) -> tuple[State, dict[str, Any]]:
+    """The movers step at once along the field: the new state, and what `losses` returned before
+    they moved.
 
     The new memory is in what was returned, not in the state: a step commits it at its end.
     """
@@ -137,12 +166,19 @@ def turn(game: Game, batch: Any, movers: Sequence[str], state: State, key: Array
     alive = state.alive & jnp.isfinite(jnp.stack([out[name] for name in movers])).all()
 
     def moved() -> State:
-        params, opt, ema, aux = dict(state.params), dict(state.opt), dict(state.ema), dict(state.aux)
+        params, opt, ema, aux = (
+            dict(state.params),
+            dict(state.opt),
+            dict(state.ema),
+            dict(state.aux),
+        )
         for name in movers:
             player = game.players[name]
             params[name], opt[name] = player.move(grads[name], opt[name], params[name])
             if name in ema:
-                ema[name] = jax.tree.map(lambda a, p, d=player.ema: d * a + (1 - d) * p, ema[name], params[name])
+                ema[name] = jax.tree.map(
+                    lambda a, p, d=player.ema: d * a + (1 - d) * p, ema[name], params[name]
+                )
             if name in aux:
                 aux[name] = player.collect(params[name], aux[name], "aux", *player.zeros())
         return state.replace(params=params, opt=opt, ema=ema, aux=aux)
@@ -151,8 +187,8 @@ def turn(game: Game, batch: Any, movers: Sequence[str], state: State, key: Array
 
 
 def _where(alive: Array, new: Callable[[], State], old: State) -> State:
-    # A branch compiles faster than a select of every leaf, but on an accelerator it costs a round trip to the host, and there the
-    # select is fused with the update.
+    # A branch compiles faster than a select of every leaf, but on an accelerator it costs a round
+    # trip to the host, and there the select is fused with the update.
     if jax.default_backend() == "cpu":
         return jax.lax.cond(alive, new, lambda: old)
     return jax.tree.map(lambda a, b: b if a is b else jnp.where(alive, a, b), new(), old)
@@ -165,9 +201,11 @@ def _skip(game: Game, batch: Any, state: State, key: Array) -> tuple[State, dict
 
 
 def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
-    """All turns of one step. The log holds each mover's loss before its own (last) turn, and the last turn's value of everything else.
+    """All turns of one step. The log holds each mover's loss before its own (last) turn, and the
+    last turn's value of everything else.
 
-    A turn in which a mover's loss is not finite is not taken, and from then on nobody moves: the state stays at that step.
+    A turn in which a mover's loss is not finite is not taken, and from then on nobody moves: the
+    state stays at that step.
     """
     key = jax.random.fold_in(state.key, state.step)
     new, memory = state, state.memory
@@ -175,7 +213,9 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
         if game.fresh == "turn" or i == 0:
             k = jax.random.fold_in(key, i) if game.fresh == "turn" else key
             # Held fast, or the compiler draws anew for each of its readers.
-            batch = jax.lax.optimization_barrier(mesh.spread(game.draw(data, stream(k, "draw"))))
+            batch = jax.lax.optimization_barrier(
+                sharding.spread(game.draw(data, stream(k, "draw")))
+            )
         if t.when is None:  # type: ignore[union-attr]
             new, out = turn(game, batch, t.movers, new, k)  # type: ignore[union-attr]
         else:
@@ -187,13 +227,21 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
                 k,
             )
         memory = out.pop("memory", memory)
-        own = {name: value for name, value in out.items() if name in t.movers or name not in game.movers}  # type: ignore[union-attr]
+        own = {
+            name: value
+            for name, value in out.items()
+            if name in t.movers or name not in game.movers
+        }  # type: ignore[union-attr]
         new = new.replace(log={**new.log, **own})
-    memory, log = jax.tree.map(partial(jnp.where, new.alive), (memory, new.log), (state.memory, state.log))
-    return mesh.whole(new.replace(step=new.step + new.alive, memory=memory, log=log)), new.log
+    memory, log = jax.tree.map(
+        partial(jnp.where, new.alive), (memory, new.log), (state.memory, state.log)
+    )
+    return sharding.whole(new.replace(step=new.step + new.alive, memory=memory, log=log)), new.log
 
 
-def _loop(game: Game, state: State, data: Any, steps: ArrayLike, capacity: int) -> tuple[State, Log]:
+def _loop(
+    game: Game, state: State, data: Any, steps: ArrayLike, capacity: int
+) -> tuple[State, Log]:
     play = partial(step, game) if state.step.ndim == 0 else jax.vmap(partial(step, game), (0, None))
     logs = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape), x.dtype), state.log)
 
@@ -204,29 +252,41 @@ def _loop(game: Game, state: State, data: Any, steps: ArrayLike, capacity: int) 
     return jax.lax.fori_loop(0, steps, body, (state, logs))
 
 
-# The number of steps is an argument, so that any split of a run is played by one program: the same bits.
+# The number of steps is an argument, so that any split of a run is played by one program: the same
+# bits.
 _scanned = jax.jit(_loop, static_argnums=(0, 4), donate_argnums=1)
-# An accelerator waits for the host to see whether a loop goes on, unless the number of steps is known when it is compiled.
+# An accelerator waits for the host to see whether a loop goes on, unless the number of steps is
+# known when it is compiled.
 _known = jax.jit(_loop, static_argnums=(0, 3, 4), donate_argnums=1)
 _dispatched = jax.jit(
-    lambda game, state, data: (partial(step, game) if state.step.ndim == 0 else jax.vmap(partial(step, game), (0, None)))(state, data),
+    lambda game, state, data: (
+        partial(step, game) if state.step.ndim == 0 else jax.vmap(partial(step, game), (0, None))
+    )(state, data),
     static_argnums=0,
     donate_argnums=1,
 )
 
 
 def run(
-    game: Game, state: State, data: Any, steps: int, form: Literal["auto", "scan", "dispatch"] = "auto"
+    game: Game,
+    state: State,
+    data: Any,
+    steps: int,
+    form: Literal["auto", "scan", "dispatch"] = "auto",
 ) -> tuple[State, Log]:
-    """Plays `steps` steps: (state, log [steps] or, for a population, [steps, S]). Compiled; donates the state.
+    """Plays `steps` steps: (state, log [steps] or, for a population, [steps, S]). Compiled; donates
+    the state.
 
-    A scan is one program for many steps; on CPU a game with convolutions is dispatched step by step, as they are slow in a loop there.
+    A scan is one program for many steps; on CPU a game with convolutions is dispatched step by
+    step, as they are slow in a loop there.
     """
     if form not in ("auto", "scan", "dispatch") or steps < 0:
-        raise ValueError(f"a run plays 0 or more steps, its form is auto, scan or dispatch; got {steps} steps, form {form!r}")
+        raise ValueError(
+            f"a run plays 0 or more steps, its form is auto, scan or dispatch; got {steps} steps, form {form!r}"
+        )
     if form == "auto":
         form = "dispatch" if game.convolves and jax.default_backend() == "cpu" else "scan"
-    state, data = mesh.placed((state, data)) if mesh.devices() > 1 else (state, data)
+    state, data = sharding.placed((state, data)) if sharding.devices() > 1 else (state, data)
     logs: list[Log] = []
     if form == "dispatch":
         for _ in range(steps):
@@ -248,10 +308,15 @@ def run(
 
 def bound(game: Game, state: State) -> dict[str, Bound]:
     """The players as they are judged and sampled: with averaged parameters where they are kept."""
-    return {name: p.bind(state.ema.get(name, state.params[name]), state.aux.get(name), name=name) for name, p in game.players.items()}
+    return {
+        name: p.bind(state.ema.get(name, state.params[name]), state.aux.get(name), name=name)
+        for name, p in game.players.items()
+    }
 
 
 def standing(player: Player, params: Tree, aux: Tree | None, *batches: Array) -> Tree:
-    """Standing statistics of the player's normalisation layers: the mean over batches, [n batches, B, *sees] for each input."""
+    """Standing statistics of the player's normalisation layers: the mean over batches, [n batches,
+    B, *sees] for each input.
+    """
     collected = jax.lax.map(lambda xs: player.collect(params, aux or {}, "stats", *xs), batches)
     return jax.tree.map(lambda x: x.mean(0), collected)

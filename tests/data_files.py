@@ -1,4 +1,6 @@
-"""Tiny files of the kinds that the makers of our sets publish, and the arrays of a set that was prepared from them."""
+"""Tiny files of the kinds that the makers of our sets publish, and the arrays of a set that was
+prepared from them.
+"""
 
 import itertools
 import json
@@ -40,7 +42,11 @@ def emoji_folder(root: Path) -> Path:
         picture(root / "emoji-fluent3d/assets" / f"{name}.webp", 80, colour(name, 2))
         picture(root / "openmoji/color/618x618" / f"{name.upper()}.png", 128, colour(name, 3))
         picture(root / "openmoji/black/618x618" / f"{name.upper()}.png", 128, (0, 0, 0))
-    rows = [{"unified": name.upper(), "category": "Flags" if name == FLAG else "Objects"} for name in EMOJI if name != DARK_WAVE]
+    rows = [
+        {"unified": name.upper(), "category": "Flags" if name == FLAG else "Objects"}
+        for name in EMOJI
+        if name != DARK_WAVE
+    ]
     rows[1]["skin_variations"] = {"1F3FF": {"unified": DARK_WAVE.upper()}}  # type: ignore[assignment]
     (root / "emoji-google/emoji.json").write_text(json.dumps(rows))
     return root
@@ -70,7 +76,10 @@ CUBE = "".join(f"v {x} {y} {z}\n" for x, y, z in itertools.product((0, 2), repea
 
 def furniture_folder(root: Path) -> Path:
     """Two libraries: one zipped, one unpacked; eleven cubes each."""
-    rows = "".join(f"id#{i}=cube{i}\nname#{i}=Cube {i}\ncategory#{i}=Boxes\nmodel#{i}=/m/cube.obj\n" for i in range(1, 12))
+    rows = "".join(
+        f"id#{i}=cube{i}\nname#{i}=Cube {i}\ncategory#{i}=Boxes\nmodel#{i}=/m/cube.obj\n"
+        for i in range(1, 12)
+    )
     (root / "open/m").mkdir(parents=True)
     (root / "open/PluginFurnitureCatalog.properties").write_text(rows)
     (root / "open/m/cube.obj").write_text(CUBE)

@@ -14,12 +14,21 @@ from jax import nn as fn
 from jax import random
 from jax.nn import softplus as sp
 
+from ganjax import aggregates
 from ganjax import data as sets
-from ganjax import teams
 from ganjax.game import Game, Player, Turn
-from ganjax.layers import BatchNorm, SpectralNorm
-from ganjax.losses import ce, hinge, l1, least_squares, log_sigmoid, minimax, non_saturating, wasserstein
+from ganjax.losses import (
+    ce,
+    hinge,
+    l1,
+    least_squares,
+    log_sigmoid,
+    minimax,
+    non_saturating,
+    wasserstein,
+)
 from ganjax.nets import MLP, TrunkAndHead
+from ganjax.nets.layers import BatchNorm, SpectralNorm
 from ganjax.penalties import squared_norm, wgan_gp
 
 B, Z, CLASSES, SHAPE = 4, 3, 3, (8, 8, 1)
@@ -58,7 +67,11 @@ class Generator(nn.Module):
     def __call__(self, z):
         half = tuple(side // 2 for side in self.grid)
         x = nn.Dense(4 * math.prod(half), use_bias=False, name="trunk")(z).reshape(-1, *half, 4)
-        return nn.tanh(nn.ConvTranspose(1, (4,) * len(half), (2,) * len(half), name="head")(nn.relu(BatchNorm()(x))))
+        return nn.tanh(
+            nn.ConvTranspose(1, (4,) * len(half), (2,) * len(half), name="head")(
+                nn.relu(BatchNorm()(x))
+            )
+        )
 
 
 class Logits(nn.Module):
@@ -88,19 +101,30 @@ def triple_gan_losses(batch, key, *, G, D, C, step, alpha=0.5, alpha_P=0.1, late
 
 def triple_gan():
     G = Player(dense(SHAPE), ADAM, ((Z,), (CLASSES,)), prior=random.uniform)
-    D, C = Player(dense(), ADAM, (SHAPE, (CLASSES,))), Player(dense((CLASSES,)), ADAM, SHAPE, ema=0.99)
+    D, C = (
+        Player(dense(), ADAM, (SHAPE, (CLASSES,))),
+        Player(dense((CLASSES,)), ADAM, SHAPE, ema=0.99),
+    )
     return Game({"G": G, "D": D, "C": C}, triple_gan_losses, [["D"], ["G"], ["C"]], DRAW), DATA
 
 
-# CycleGAN: Zhu et al. 2017, equations 1 to 3, least squares, D's halved; fakes reach D through pools of old ones.
+# CycleGAN: Zhu et al. 2017, equations 1 to 3, least squares, D's halved; fakes reach D through
+# pools of old ones.
 def pooled(pool, fake, key):
-    """What D sees for the fakes, and the next pool: once full, half of them stay in the pool and old ones come out."""
+    """What D sees for the fakes, and the next pool: once full, half of them stay in the pool and
+    old ones come out.
+    """
     images, count = pool
     row_key, coin_key = random.split(key)
     full = count >= len(images)
-    rows = jnp.where(full, random.permutation(row_key, len(images))[: len(fake)], count + jnp.arange(len(fake)))
+    rows = jnp.where(
+        full, random.permutation(row_key, len(images))[: len(fake)], count + jnp.arange(len(fake))
+    )
     swap = (full & random.bernoulli(coin_key, 0.5, (len(fake),)))[:, None, None, None]
-    return jnp.where(swap, images[rows], fake), (images.at[rows].set(jnp.where(swap | ~full, fake, images[rows])), count + len(fake))
+    return jnp.where(swap, images[rows], fake), (
+        images.at[rows].set(jnp.where(swap | ~full, fake, images[rows])),
+        count + len(fake),
+    )
 
 
 def cyclegan_losses(batch, key, *, G, F, D_X, D_Y, memory, lam=10.0):
@@ -126,25 +150,31 @@ def cyclegan():
     return Game(players, cyclegan_losses, [["G", "F"], ["D_X", "D_Y"]], DRAW, memory), DATA
 
 
-# GMAN: Durugkar et al. 2017, section 3; each critic has a dropout rate and a part of the minibatch of its own.
+# GMAN: Durugkar et al. 2017, section 3; each critic has a dropout rate and a part of the minibatch
+# of its own.
 def gman_dropout_losses(batch, key, *, G, D, lam=1.0):
     x = batch["x"].reshape(-1, D.n, *SHAPE)  # [B, N, H, W, 1]
     noise_key, real_key, fake_key = random.split(key, 3)
     z = G.noise(noise_key, B).reshape(-1, D.n, Z)  # [B, N, Z]
     real, fake = D.each(x, key=real_key), D.each(G(z), key=fake_key)  # [B, N]
     V = (log_sigmoid(real, 0.01) + log_sigmoid(-fake, 0.01)).mean(0)  # [N]
-    return {"D": -V.sum(), "G": teams.arithmetic(V, lam)}
+    return {"D": -V.sum(), "G": aggregates.arithmetic(V, lam)}
 
 
 def gman_dropout():
     D = Player(dense(), ADAM, SHAPE, n=2, per={"rate": np.array([0.3, 0.6])})
-    return Game({"G": Player(dense(SHAPE), ADAM, (Z,)), "D": D}, gman_dropout_losses, [["G", "D"]], DRAW), DATA
+    return Game(
+        {"G": Player(dense(SHAPE), ADAM, (Z,)), "D": D}, gman_dropout_losses, [["G", "D"]], DRAW
+    ), DATA
 
 
 # SN-GAN's hinge (Miyato et al. 2018) with a team of critics.
 def sn_team_losses(batch, key, *, G, D):
     real, fake = D(batch["x"]), D(G(G.noise(key, B)))  # [B, N]
-    return {"D": hinge.d(real, fake).mean(0).sum(), "G": teams.arithmetic(hinge.g(fake).mean(0))}
+    return {
+        "D": hinge.d(real, fake).mean(0).sum(),
+        "G": aggregates.arithmetic(hinge.g(fake).mean(0)),
+    }
 
 
 def sn_team():
@@ -155,12 +185,20 @@ def sn_team():
 # MAD-GAN: Ghosh et al. 2018, equations 1 and 2, with batch normalisation on both sides.
 def bn_team_losses(batch, key, *, G, D):
     named = D(G.each(G.noise(key, B)))  # [B, K, K+1]
-    return {"D": ce(D(batch["x"]), G.n).mean() + ce(named, jnp.arange(G.n)).mean(0).sum(), "G": ce(named, G.n).mean(0).sum()}
+    return {
+        "D": ce(D(batch["x"]), G.n).mean() + ce(named, jnp.arange(G.n)).mean(0).sum(),
+        "G": ce(named, G.n).mean(0).sum(),
+    }
 
 
 def bn_team():
     G = Player(Generator(), ADAM, (Z,), n=2, shared=("trunk",))
-    return Game({"G": G, "D": Player(Critic((3,), norm=True), ADAM, SHAPE)}, bn_team_losses, [["D"], ["G"]], DRAW), DATA
+    return Game(
+        {"G": G, "D": Player(Critic((3,), norm=True), ADAM, SHAPE)},
+        bn_team_losses,
+        [["D"], ["G"]],
+        DRAW,
+    ), DATA
 
 
 # CGAN: Mirza and Osindero 2014, equation 2.
@@ -171,7 +209,10 @@ def cgan_losses(batch, key, *, G, D):
 
 
 def cgan():
-    G, D = Player(dense(SHAPE), ADAM, ((Z,), (CLASSES,))), Player(dense(), ADAM, (SHAPE, (CLASSES,)))
+    G, D = (
+        Player(dense(SHAPE), ADAM, ((Z,), (CLASSES,))),
+        Player(dense(), ADAM, (SHAPE, (CLASSES,))),
+    )
     return Game({"G": G, "D": D}, cgan_losses, [["G", "D"]], DRAW), DATA
 
 
@@ -179,7 +220,11 @@ def cgan():
 def gan3d_losses(batch, key, *, G, D):
     real, fake = D(batch["x"]), D(G(G.noise(key, B)))  # [B]
     accuracy = ((real > 0).mean() + (fake < 0).mean()) / 2
-    return {"D": non_saturating.d(real, fake).mean(), "G": non_saturating.g(fake).mean(), "accuracy": accuracy}
+    return {
+        "D": non_saturating.d(real, fake).mean(),
+        "G": non_saturating.g(fake).mean(),
+        "accuracy": accuracy,
+    }
 
 
 def gan3d():
@@ -190,7 +235,8 @@ def gan3d():
     return Game({"G": G, "D": D}, gan3d_losses, turns, DRAW), voxels
 
 
-# LAPGAN: Denton et al. 2015; one GAN a level of the pyramid, conditional on the coarser image, all at once.
+# LAPGAN: Denton et al. 2015; one GAN a level of the pyramid, conditional on the coarser image, all
+# at once.
 def down(x):
     return nn.avg_pool(x, (2, 2), (2, 2))
 
@@ -206,7 +252,10 @@ def lapgan_losses(batch, key, *, G_0, D_0, G_1, D_1):
     h_0 = I_0 - l_0
     fake_0 = G_0(G_0.noise(key, B), l_0)
     fake_1 = G_1(G_1.noise(key, B))
-    scores = {0: (D_0(l_0 + h_0, l_0), D_0(l_0 + fake_0, l_0)), 1: (D_1(I_1), D_1(fake_1))}  # (real, fake), [B] each
+    scores = {
+        0: (D_0(l_0 + h_0, l_0), D_0(l_0 + fake_0, l_0)),
+        1: (D_1(I_1), D_1(fake_1)),
+    }  # (real, fake), [B] each
     of_d = {f"D_{k}": non_saturating.d(real, fake).mean() for k, (real, fake) in scores.items()}
     return of_d | {f"G_{k}": non_saturating.g(fake).mean() for k, (_, fake) in scores.items()}
 
@@ -238,7 +287,11 @@ def wgan_gp_game():
 def r1_losses(batch, key, *, G, D, gamma=10.0):
     x, fake = batch["x"], G(G.noise(key, B))
     R_1 = squared_norm(D, x).mean()
-    return {"D": non_saturating.d(D(x), D(fake)).mean() + gamma / 2 * R_1, "G": non_saturating.g(D(fake)).mean(), "R_1": R_1}
+    return {
+        "D": non_saturating.d(D(x), D(fake)).mean() + gamma / 2 * R_1,
+        "G": non_saturating.g(D(fake)).mean(),
+        "R_1": R_1,
+    }
 
 
 def r1():
@@ -246,7 +299,8 @@ def r1():
     return Game({"G": G, "D": D}, r1_losses, [["D"], ["G"]], DRAW), DATA
 
 
-# CoGAN: Liu and Tuzel 2016, equation 3; the generators share their first layers, the critics their last, the noise is one.
+# CoGAN: Liu and Tuzel 2016, equation 3; the generators share their first layers, the critics their
+# last, the noise is one.
 def cogan_losses(batch, key, *, G, D):
     x = jnp.stack([batch["x"], batch["y"]], 1)  # [B, 2, H, W, 1]
     fake = D.each(G(G.noise(key, B, each=False)))  # [B, 2]
@@ -259,7 +313,8 @@ def cogan():
     return Game({"G": G, "D": D}, cogan_losses, [["D"], ["G"]], DRAW), DATA
 
 
-# MIX+GAN: Arora et al. 2017, section 4; K generators and N critics with learned mixtures U and W of them.
+# MIX+GAN: Arora et al. 2017, section 4; K generators and N critics with learned mixtures U and W of
+# them.
 def mix_losses(batch, key, *, G, D, U, W, lam=1e-2):
     real, fake = D(batch["x"]), D(G.each(G.noise(key, B)))  # [B, N], [B, K, N]
     V = (fn.log_sigmoid(real)[:, None] + fn.log_sigmoid(-fake)).mean(0)  # [K, N]
@@ -270,7 +325,12 @@ def mix_losses(batch, key, *, G, D, U, W, lam=1e-2):
 
 def mix():
     G, D = Player(dense(SHAPE), ADAM, (Z,), n=2), Player(dense(), ADAM, SHAPE, n=3)
-    players = {"G": G, "D": D, "U": Player(Logits(2), ADAM, None), "W": Player(Logits(3), ADAM, None)}
+    players = {
+        "G": G,
+        "D": D,
+        "U": Player(Logits(2), ADAM, None),
+        "W": Player(Logits(3), ADAM, None),
+    }
     return Game(players, mix_losses, [list(players)], DRAW), DATA
 
 

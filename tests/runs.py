@@ -8,8 +8,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from ganjax import folder
 from ganjax.cli import main
+from ganjax.runs import storage
 
 TINY = Path(__file__).with_name("tiny.py")
 
@@ -31,8 +31,13 @@ def everything(place: Path = Path()) -> dict[str, bytes | None]:
 
 
 def outcome(out: Path) -> dict[str, Any]:
-    """All that two runs must agree on: options, rows without "time", digest, the bytes of each figure."""
-    rows = [{name: value for name, value in row.items() if name != "time"} for row in folder.read(out / "metrics.jsonl")]
+    """All that two runs must agree on: options, rows without "time", digest, the bytes of each
+    figure.
+    """
+    rows = [
+        {name: value for name, value in row.items() if name != "time"}
+        for row in storage.read(out / "metrics.jsonl")
+    ]
     figures = {path.name: path.read_bytes() for path in (out / "figures").glob("*.png")}
     assert {"samples.png", "curves.png"} <= set(figures)
     return {
@@ -50,7 +55,7 @@ def saved(out: Path) -> list[int]:
 
 def signalled(n: int, number: int) -> Callable[..., None]:
     """In place of folder.append: a signal comes while the n-th measurement is written."""
-    calls, append = iter(range(1, 1000)), folder.append
+    calls, append = iter(range(1, 1000)), storage.append
 
     def appended(path: Path, rows: Any) -> None:
         if next(calls) == n:

@@ -12,44 +12,66 @@ from PIL import Image
 from ganjax import figures
 from ganjax.figures import drawings
 from ganjax.game import Player
-from ganjax.metrics import arithmetic, neighbours
+from ganjax.metrics import neighbours
 from ganjax.nets import MLP
+from ganjax.protocols import latent_arithmetic
 
 C, N = 4, 400
 RNG = np.random.default_rng(0)
-Z = np.concatenate([np.eye(C)[np.arange(N) % C], np.arange(N)[:, None] // C % 2, 0.05 * RNG.normal(size=(N, 5))], 1).astype(np.float32)
+Z = np.concatenate(
+    [np.eye(C)[np.arange(N) % C], np.arange(N)[:, None] // C % 2, 0.05 * RNG.normal(size=(N, 5))], 1
+).astype(np.float32)
 
 
 def line(z: np.ndarray) -> np.ndarray:
     """A class is a row of a 4 x 4 image, ink its level: both linear in z."""
     image = np.zeros((len(z), C, 4, 1), np.float32)
-    image += z[:, :C, None, None] + z[:, C, None, None, None] / 2 + z[:, C + 1, None, None, None] / 10
+    image += (
+        z[:, :C, None, None] + z[:, C, None, None, None] / 2 + z[:, C + 1, None, None, None] / 10
+    )
     return image
 
 
-def of(make: arithmetic.Make, z: np.ndarray = Z, label: np.ndarray | None = None) -> arithmetic.Sums:
+def of(
+    make: latent_arithmetic.Make, z: np.ndarray = Z, label: np.ndarray | None = None
+) -> latent_arithmetic.Sums:
     x = make(z)
-    return arithmetic.sums(make, z, x, arithmetic.cells(x, z[:, :C].argmax(1) if label is None else label), C)
+    return latent_arithmetic.sums(
+        make, z, x, latent_arithmetic.cells(x, z[:, :C].argmax(1) if label is None else label), C
+    )
 
 
 def test_ink_is_bold_above_the_median_of_its_own_class() -> None:
     x = np.array([1.0, 2, 3, 10, 20, 30, 40])[:, None, None] * np.ones((7, 2, 2))
-    np.testing.assert_array_equal(arithmetic.cells(x, np.array([0, 0, 0, 2, 2, 2, 2])), [0, 0, 1, 4, 4, 5, 5])
+    np.testing.assert_array_equal(
+        latent_arithmetic.cells(x, np.array([0, 0, 0, 2, 2, 2, 2])), [0, 0, 1, 4, 4, 5, 5]
+    )
 
 
 def test_where_z_is_linear_every_sum_is_right_and_its_last_term_alone_is_not() -> None:
     found = of(line)
-    assert len(found.wanted) == C * (C - 1) * arithmetic.ROUNDS
-    assert arithmetic.score(found) == {"arithmetic": 1.0, "arithmetic_plain": 0.0, "arithmetic_chance": 1 / (2 * C)}
-    np.testing.assert_allclose(found.terms[:, 0] - found.terms[:, 1] + found.terms[:, 2], found.made, atol=1e-5)
+    assert len(found.wanted) == C * (C - 1) * latent_arithmetic.ROUNDS
+    assert latent_arithmetic.score(found) == {
+        "arithmetic": 1.0,
+        "arithmetic_plain": 0.0,
+        "arithmetic_chance": 1 / (2 * C),
+    }
+    np.testing.assert_allclose(
+        found.terms[:, 0] - found.terms[:, 1] + found.terms[:, 2], found.made, atol=1e-5
+    )
 
 
 def test_a_generator_that_scrambles_z_is_right_by_chance() -> None:
     def scrambled(z: np.ndarray) -> np.ndarray:
-        return np.stack([line(Z[[int(abs(row.astype(np.float64) @ np.arange(1, 11)) * 1e6) % N]])[0] for row in z])
+        return np.stack(
+            [
+                line(Z[[int(abs(row.astype(np.float64) @ np.arange(1, 11)) * 1e6) % N]])[0]
+                for row in z
+            ]
+        )
 
     found = of(scrambled, label=scrambled(Z)[:, :, 0, 0].argmax(1))
-    score = arithmetic.score(found)
+    score = latent_arithmetic.score(found)
     assert score["arithmetic"] == pytest.approx(score["arithmetic_chance"], abs=0.12)
 
 
@@ -57,9 +79,9 @@ def test_classes_that_are_not_made_are_not_asked_for() -> None:
     kept = Z[Z[:, 0] == 0]
     found = of(line, kept)
     assert set(found.wanted) == {2 * c + 1 for c in range(1, C)}
-    assert arithmetic.score(found)["arithmetic_chance"] == 1 / (2 * (C - 1))
+    assert latent_arithmetic.score(found)["arithmetic_chance"] == 1 / (2 * (C - 1))
     one = Z[Z[:, 0] == 1]
-    lonely = arithmetic.score(of(line, one))
+    lonely = latent_arithmetic.score(of(line, one))
     assert np.isnan([lonely["arithmetic"], lonely["arithmetic_plain"]]).all()
 
 
@@ -67,22 +89,27 @@ def test_the_nearest_row_is_found() -> None:
     x = RNG.normal(size=(50, 3, 3, 1))
     order = RNG.permutation(50)
     np.testing.assert_array_equal(neighbours.nearest(x[order] + 1e-3, x), order)
-    with pytest.raises(ValueError, match=r"\Asamples of shape \[3, 3, 1\] are wanted, not an array \[2, 4\]\Z"):
+    with pytest.raises(
+        ValueError, match=r"\Asamples of shape \[3, 3, 1\] are wanted, not an array \[2, 4\]\Z"
+    ):
         neighbours.nearest(np.zeros((2, 4)), x)
 
 
 def test_a_game_on_digits_is_judged_by_sums_and_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arithmetic, "POOL", 400)
-    monkeypatch.setattr(arithmetic, "REAL", 200)
+    monkeypatch.setattr(latent_arithmetic, "POOL", 400)
+    monkeypatch.setattr(latent_arithmetic, "REAL", 200)
     digits, player = loaded("digits"), dcgan.game((8, 8, 1), 2, 4, 3, 4, 1e-3, 0.0).players["G"]
     G = player.bind(player.init(jax.random.key(0))[0], name="G")
-    found = arithmetic.judge(digits, jax.random.key(1), G)
-    np.testing.assert_equal(arithmetic.judge(digits, jax.random.key(1), G), found)
+    found = latent_arithmetic.judge(digits, jax.random.key(1), G)
+    np.testing.assert_equal(latent_arithmetic.judge(digits, jax.random.key(1), G), found)
     assert all(0 <= value <= 1 or np.isnan(value) for value in found.values())
-    assert arithmetic.judge({"x": digits["x"]}, jax.random.key(1), G) == {}
-    assert arithmetic.judge({**digits, "x": digits["x"].repeat(3, -1)}, jax.random.key(1), G) == {}
+    assert latent_arithmetic.judge({"x": digits["x"]}, jax.random.key(1), G) == {}
+    assert (
+        latent_arithmetic.judge({**digits, "x": digits["x"].repeat(3, -1)}, jax.random.key(1), G)
+        == {}
+    )
     assert drawings.sums({"x": digits["x"]}, G) == {}
-    monkeypatch.setattr(arithmetic, "played", lambda *_: of(line))
+    monkeypatch.setattr(latent_arithmetic, "played", lambda *_: of(line))
     assert set(drawings.sums(digits, G)) == {"arithmetic"}
 
 
@@ -102,9 +129,16 @@ def test_samples_stand_above_the_nearest_training_image(tmp_path) -> None:
 def test_a_walk_is_straight_from_one_z_to_another(tmp_path) -> None:
     player = Player(MLP((), (8, 8, 1)), optax.sgd(1.0), (3,))
     G = player.bind(player.init(jax.random.key(0))[0], name="G")
-    a, b = (G(G.noise(jax.random.key(i), 4)) for i in range(2))  # a linear G: lines of z are lines of images
+    a, b = (
+        G(G.noise(jax.random.key(i), 4)) for i in range(2)
+    )  # a linear G: lines of z are lines of images
     t = jnp.linspace(0, 1, 5)[:, None, None, None]
     expected = (a[:, None] + t * (b - a)[:, None]).reshape(20, 8, 8, 1)
     walk = pixels(drawings.walk(G, -1.0, lines=4, points=5), tmp_path / "x.png").astype(int)
-    assert np.abs(walk - pixels(figures.grid(expected, -1.0, 1.0, columns=5), tmp_path / "y.png")).max() <= 1
+    assert (
+        np.abs(
+            walk - pixels(figures.grid(expected, -1.0, 1.0, columns=5), tmp_path / "y.png")
+        ).max()
+        <= 1
+    )
     assert walk.std() > 10

@@ -1,4 +1,6 @@
-"""Benchmarks: what is timed is what is said, every script answers for itself, and PyTorch plays the same games."""
+"""Benchmarks: what is timed is what is said, every script answers for itself, and PyTorch plays the
+same games.
+"""
 
 import importlib.util
 import json
@@ -62,7 +64,9 @@ def test_blocks_alternate_and_compilation_is_counted_apart(clock):
         assert times[name].steps == pytest.approx(0.5 / step_s, abs=1)
         assert times[name].blocks == times[name].work == pytest.approx([step_s] * 4)
         assert times[name].row()["ms"] == pytest.approx(1000 * step_s)
-    assert timing.ratio(times["slow"].blocks, times["fast"].blocks) == pytest.approx({"median": 5, "low": 5, "high": 5})
+    assert timing.ratio(times["slow"].blocks, times["fast"].blocks) == pytest.approx(
+        {"median": 5, "low": 5, "high": 5}
+    )
 
 
 def test_a_block_has_at_least_one_step_and_ends(clock):
@@ -102,13 +106,23 @@ def test_the_command_lists_and_runs_them(tmp_path, capfd):
     lines = [line.split(maxsplit=1) for line in out.strip().split("\n")[-len(SCRIPTS) :]]
     assert [line[0] for line in lines] == SCRIPTS
     assert all(line[1].endswith("?") for line in lines)
-    assert call("bench", "stpe") == (2, "", "ganjax: there is no benchmark stpe: did you mean step?\n")
+    assert call("bench", "stpe") == (
+        2,
+        "",
+        "ganjax: there is no benchmark stpe: did you mean step?\n",
+    )
     assert call("bench", "step", "rign")[0] == 2
     assert capfd.readouterr().err.startswith("ganjax: there is no case rign")
 
 
-def test_the_first_start_is_told_apart_from_those_that_find_programs_compiled(tmp_path, monkeypatch):
-    script, took, caches = module("starts"), iter([(9.0, 12.0), (2.0, 4.0), (5.0, 9.0), (3.0, 5.0)]), []
+def test_the_first_start_is_told_apart_from_those_that_find_programs_compiled(
+    tmp_path, monkeypatch
+):
+    script, took, caches = (
+        module("starts"),
+        iter([(9.0, 12.0), (2.0, 4.0), (5.0, 9.0), (3.0, 5.0)]),
+        [],
+    )
 
     def start(words, out, cache):
         assert words == ["gan", "--data", "ring"]
@@ -127,7 +141,18 @@ def test_the_first_start_is_told_apart_from_those_that_find_programs_compiled(tm
 def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeypatch):
     monkeypatch.setattr(cases, "CASES", {"small": lambda batch=4: cases.ring(batch, width=4)})
     monkeypatch.setattr(timing, "ceilings", lambda precisions: dict.fromkeys(precisions, 0.5))
-    asked = ["small", "--batch", "8", "--inspect", "--blocks", "2", "--block-s", "0.001", "--out", str(tmp_path / "step.json")]
+    asked = [
+        "small",
+        "--batch",
+        "8",
+        "--inspect",
+        "--blocks",
+        "2",
+        "--block-s",
+        "0.001",
+        "--out",
+        str(tmp_path / "step.json"),
+    ]
     module("step").main(asked)
     record = json.loads((tmp_path / "step.json").read_text())
     (row,) = record["rows"]
@@ -139,7 +164,12 @@ def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeyp
     assert record["options"]["blocks"] == 2
 
 
-GAMES = [(cases.ring, 8, 16), (cases.images, 16, 3, 4, 8), (cases.cyclegan, 32, 1, 2, 4), (cases.cyclegan, 32, 1, 1, 4)]
+GAMES = [
+    (cases.ring, 8, 16),
+    (cases.images, 16, 3, 4, 8),
+    (cases.cyclegan, 32, 1, 2, 4),
+    (cases.cyclegan, 32, 1, 1, 4),
+]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is an extra")

@@ -13,10 +13,12 @@ import optax
 import pytest
 from jax import random
 
-from ganjax.checkpoint import KEPT, Checkpoints
+from ganjax.runs.checkpoint import KEPT, Checkpoints
 
 # Reads of a damaged checkpoint leave coroutines behind that nobody awaits.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,10 @@ def _collected() -> Iterator[None]:
 
 def tree(i: int) -> dict[str, Any]:
     """All kinds of leaves that a state has; i tells one step's tree from another's."""
-    params = {"Dense_0": {"kernel": jnp.arange(6.0).reshape(2, 3) + i, "bias": jnp.zeros(3)}, "empty": {}}
+    params = {
+        "Dense_0": {"kernel": jnp.arange(6.0).reshape(2, 3) + i, "bias": jnp.zeros(3)},
+        "empty": {},
+    }
     return {
         "step": jnp.int32(i),
         "key": random.key(i),
@@ -47,7 +52,9 @@ def equal(a: Any, b: Any) -> bool:
 
     def bits(leaf: Any) -> tuple[Any, bytes]:
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return (leaf.dtype, leaf.shape), np.asarray(random.key_data(leaf) if is_key else leaf).tobytes()
+        return (leaf.dtype, leaf.shape), np.asarray(
+            random.key_data(leaf) if is_key else leaf
+        ).tobytes()
 
     same = jax.tree.structure(a) == jax.tree.structure(b)
     return same and all(bits(x) == bits(y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
@@ -131,8 +138,12 @@ def flip(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
 
 
-@pytest.mark.parametrize("damage", [halve, flip, lambda data: b""], ids=["cut", "flipped", "emptied"])
-def test_damage_to_any_file_gives_the_step_before_or_no_change(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize(
+    "damage", [halve, flip, lambda data: b""], ids=["cut", "flipped", "emptied"]
+)
+def test_damage_to_any_file_gives_the_step_before_or_no_change(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     save(tmp_path, 10, 20)
     passed_over = 0
     for path in sorted(p for p in (tmp_path / "20").rglob("*") if p.is_file()):
@@ -161,16 +172,22 @@ def test_a_save_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
 
 def test_a_save_that_was_killed_is_made_again(tmp_path: Path) -> None:
     save(tmp_path, 10, 20)
-    (tmp_path / "20").rename(tmp_path / "20.orbax-checkpoint-tmp")  # as a save is called until it is whole
+    (tmp_path / "20").rename(
+        tmp_path / "20.orbax-checkpoint-tmp"
+    )  # as a save is called until it is whole
     assert restore(tmp_path, read_only=True)[0] == 10
-    assert (tmp_path / "20.orbax-checkpoint-tmp").is_dir(), "a reader takes a save under way for its own"
+    assert (tmp_path / "20.orbax-checkpoint-tmp").is_dir(), (
+        "a reader takes a save under way for its own"
+    )
     assert restore(tmp_path)[0] == 10
     save(tmp_path, 20)
     assert restore(tmp_path)[0] == 20
     assert steps(tmp_path) == [10, 20]
 
 
-def test_a_step_without_its_state_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_without_its_state_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(tmp_path, 10, 20)
     shutil.rmtree(tmp_path / "20" / "state")
     assert restore(tmp_path)[0] == 10

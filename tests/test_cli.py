@@ -1,4 +1,6 @@
-"""The command line: a wrong request is one line on stderr, exit status 2, and nothing else; a right one does what it says."""
+"""The command line: a wrong request is one line on stderr, exit status 2, and nothing else; a right
+one does what it says.
+"""
 
 import json
 import os
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from runs import TINY, call, everything
 
-from ganjax import experiment, folder, launch, records
+from ganjax import experiment
+from ganjax.runs import record, storage, train
 
 GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
 
@@ -32,7 +35,9 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_call_is_what_a_shell_sees() -> None:
-    made = subprocess.run([sys.executable, str(GAN), "--data", "rign"], capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, str(GAN), "--data", "rign"], capture_output=True, text=True
+    )
     assert (made.returncode, made.stdout, made.stderr) == call("run", "gan", "--data", "rign")
     assert made.stderr == "ganjax: there is no data set 'rign': did you mean ring?\n"
     made = subprocess.run([sys.executable, "-m", "ganjax", "rn"], capture_output=True, text=True)
@@ -120,7 +125,12 @@ REFUSED = {
 @pytest.mark.parametrize("request_", REFUSED)
 def test_a_wrong_request_is_one_line_and_status_2(request_: str) -> None:
     Path("taken").mkdir()
-    for path, text in {"taken/mine.txt": "mine", "file": "", "list/options.json": "[]", "half/options.json": '{"steps": 3}'}.items():
+    for path, text in {
+        "taken/mine.txt": "mine",
+        "file": "",
+        "list/options.json": "[]",
+        "half/options.json": '{"steps": 3}',
+    }.items():
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(text)
     before = everything()
@@ -151,19 +161,56 @@ def test_a_file_that_is_no_experiment_is_one_line(text: str, said: str) -> None:
 
 # No dot and no slash: a path stays inside the test's folder.
 words = st.text(st.characters(exclude_characters="/~."), max_size=12)
-COMMON = ["seed", "seeds", "lanes", "every", "save-every", "precision", "fast", "no-cache", "quiet", "quick", "out", "overwrite", "help"]
-flags = st.sampled_from([*COMMON, "payoff", "steep", "lr", "width", "averaged", "note"]).map("--{}".format)
-near = ["0", "1", "2", "-1", "1e3", "nan", "inf", "ring", "hinge", "float32", "vmap", "sequential", "9" * 20, "--"]
+COMMON = [
+    "seed",
+    "seeds",
+    "lanes",
+    "every",
+    "save-every",
+    "precision",
+    "fast",
+    "no-cache",
+    "quiet",
+    "quick",
+    "out",
+    "overwrite",
+    "help",
+]
+flags = st.sampled_from([*COMMON, "payoff", "steep", "lr", "width", "averaged", "note"]).map(
+    "--{}".format
+)
+near = [
+    "0",
+    "1",
+    "2",
+    "-1",
+    "1e3",
+    "nan",
+    "inf",
+    "ring",
+    "hinge",
+    "float32",
+    "vmap",
+    "sequential",
+    "9" * 20,
+    "--",
+]
 values = words | st.sampled_from(near)
 rests = st.lists(flags | st.builds("{}={}".format, flags, values) | values, max_size=6)
 single = ["resume", "sample", "list", "reproduce", "report"]
-commands = st.sampled_from([["run", str(TINY)], ["run", "tniy"], ["data", "show"], *([command] for command in single)])
+commands = st.sampled_from(
+    [["run", str(TINY)], ["run", "tniy"], ["data", "show"], *([command] for command in single)]
+)
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(command=commands | st.lists(words, min_size=1, max_size=2), rest=rests)
-def test_no_request_ends_in_a_traceback(command: list[str], rest: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "carry_on", lambda *_: {"steps": 1, "params": "", "metrics": ""})
+def test_no_request_ends_in_a_traceback(
+    command: list[str], rest: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "carry_on", lambda *_: {"steps": 1, "params": "", "metrics": ""})
     for path in list(Path().iterdir()):
         shutil.rmtree(path)
     before = everything()
@@ -181,7 +228,9 @@ def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None
     Path("experiments/broken.py").write_text("1 / 0")
     status, out, err = call("list")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == [file.name for file in experiment.files() if file.name != "broken"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        file.name for file in experiment.files() if file.name != "broken"
+    ]
     assert "mine         Mine: a game. Data: this or that (default x).\n" in out
     assert err.count("\n") == 1
     assert "broken.py cannot be imported: ZeroDivisionError" in err
@@ -194,7 +243,18 @@ def test_help_lists_every_option_with_its_default() -> None:
         assert "--" + option.name in out
         assert option.default is None or f"(default: {option.default})" in " ".join(out.split())
     assert "100 % ignored" in out
-    assert all(flag in out for flag in ("--seed ", "--seeds ", "--lanes ", "--out ", "--overwrite", "--quick", "--no-averaged"))
+    assert all(
+        flag in out
+        for flag in (
+            "--seed ",
+            "--seeds ",
+            "--lanes ",
+            "--out ",
+            "--overwrite",
+            "--quick",
+            "--no-averaged",
+        )
+    )
     for argv in ([], ["--help"], ["run", "--help"], ["resume", "--help"], ["--version"]):
         status, out, err = call(*argv)
         assert (status, err) == (0, "")
@@ -210,25 +270,39 @@ def asked(argv: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(json.loads((out / "options.json").read_text()))
         return {}
 
-    monkeypatch.setattr(launch, "carry_on", carry_on)
+    monkeypatch.setattr(train, "carry_on", carry_on)
     assert call("run", TINY, "--quiet", "--no-cache", *argv.split()) == (0, "", "")
     return seen
 
 
 def test_options_json_comes_first_and_holds_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = asked("--lr=0.5 --note=7 --averaged --seed=5 --seeds=3 --every=7 --save-every=9 --fast", monkeypatch)
+    written = asked(
+        "--lr=0.5 --note=7 --averaged --seed=5 --seeds=3 --every=7 --save-every=9 --fast",
+        monkeypatch,
+    )
     file = experiment.find(str(TINY))
     own = {"lr": 0.5, "note": "7", "averaged": True}
-    assert written["options"] == {option.name: own.get(option.name, option.default) for option in file.options().values()}
+    assert written["options"] == {
+        option.name: own.get(option.name, option.default) for option in file.options().values()
+    }
     assert (written["experiment"], written["path"], written["sha"]) == ("tiny", str(TINY), file.sha)
     assert written["seeds"] == [5, 6, 7]
     assert (written["steps"], written["every"], written["save_every"]) == (20, 7, 9)
-    assert (written["lanes"], written["precision"], written["deterministic"]) == ("vmap", "float32", False)
+    assert (written["lanes"], written["precision"], written["deterministic"]) == (
+        "vmap",
+        "float32",
+        False,
+    )
     assert set(written["versions"]) == {"python", "jax", "jaxlib", "flax", "optax", "ganjax"}
-    assert (written["device"]["kind"], written["device"]["count"]) == (jax.devices()[0].device_kind, jax.device_count())
+    assert (written["device"]["kind"], written["device"]["count"]) == (
+        jax.devices()[0].device_kind,
+        jax.device_count(),
+    )
 
 
-def test_quick_changes_the_defaults_and_explicit_options_win(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_changes_the_defaults_and_explicit_options_win(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     options = asked("--quick --width 3 --out a", monkeypatch)["options"]
     assert (options["steps"], options["width"], options["lr"]) == (4, 3, 0.1)
     options = asked("--width 4 --out b", monkeypatch)["options"]
@@ -242,7 +316,7 @@ def test_a_run_its_resumption_and_its_samples() -> None:
     assert out.splitlines()[-1].startswith("a: 4 steps, params ")
     made, before = json.loads(Path("a/digest.json").read_text()), everything()
     assert made["steps"] == 4
-    assert made["metrics"] == folder.metrics_digest(folder.read(Path("a/metrics.jsonl")))
+    assert made["metrics"] == storage.metrics_digest(storage.read(Path("a/metrics.jsonl")))
 
     assert call("resume", "a") == (0, out, "")
     assert everything() == before
@@ -261,12 +335,20 @@ def test_a_run_its_resumption_and_its_samples() -> None:
     status, _, err = call("run", TINY, "--quick", "--out", "a")
     assert (status, err.count("\n")) == (2, 1)
     assert {name: text for name, text in everything().items() if name in before} == before
-    assert call("run", TINY, "--quick", "--out", "a", "--overwrite", "--quiet", "--no-cache") == (0, "", "")
+    assert call("run", TINY, "--quick", "--out", "a", "--overwrite", "--quiet", "--no-cache") == (
+        0,
+        "",
+        "",
+    )
     assert "seeds" not in json.loads(Path("a/digest.json").read_text())
 
 
 def test_an_experiment_run_by_python_is_ganjax_run() -> None:
-    made = subprocess.run([sys.executable, TINY, "--quick", "--seed=3", "--quiet", "--out=a"], capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, TINY, "--quick", "--seed=3", "--quiet", "--out=a"],
+        capture_output=True,
+        text=True,
+    )
     assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
     assert call("run", TINY, "--quick", "--seed=3", "--quiet", "--out=b") == (0, "", "")
     assert Path("a/options.json").read_text() == Path("b/options.json").read_text()
@@ -277,7 +359,7 @@ def test_an_interrupt_before_the_run_is_status_130(monkeypatch: pytest.MonkeyPat
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(records, "request", interrupted)
+    monkeypatch.setattr(record, "request", interrupted)
     assert call("run", TINY) == (130, "", "ganjax: interrupted\n")
     assert everything() == {}
 
@@ -286,6 +368,6 @@ def test_a_full_disk_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder, "append", full)
+    monkeypatch.setattr(storage, "append", full)
     status, out, err = call("run", TINY, "--quick", "--quiet", "--no-cache")
     assert (status, out, err) == (1, "", "ganjax: [Errno 28] No space left on device\n")

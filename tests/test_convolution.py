@@ -1,4 +1,6 @@
-"""Convolution, its transpose and its weight gradient: the same numbers in each form, each the gradients of the other two."""
+"""Convolution, its transpose and its weight gradient: the same numbers in each form, each the
+gradients of the other two.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,12 +8,18 @@ import numpy as np
 import pytest
 from jax import random
 
-from ganjax import convolution as c
-from ganjax import layers
+from ganjax.nets import conv as c
+from ganjax.nets import layers
 
 CASES = [
     (k, s, pad, (9,) if k == 4 else (8, 7))
-    for k, s, pads in ((3, 1, ("SAME",)), (3, 2, ((1, 0), "VALID")), (4, 2, ("SAME", 1)), (5, 2, ("SAME", (2, 1), 2)), (4, 4, ("SAME",)))
+    for k, s, pads in (
+        (3, 1, ("SAME",)),
+        (3, 2, ((1, 0), "VALID")),
+        (4, 2, ("SAME", 1)),
+        (5, 2, ("SAME", (2, 1), 2)),
+        (4, 4, ("SAME",)),
+    )
     for pad in pads
 ]
 
@@ -27,7 +35,10 @@ def setting(k, s, padding, space, channels=(3, 5)):
     keys, dims = random.split(random.key(0), 3), len(space)
     pad = c.pads(padding, k, s, dims)
     y = (2, *c.strided(space, (k,) * dims, s, pad), channels[1])
-    x, w, y = (random.normal(key, shape) for key, shape in zip(keys, ((2, *space, channels[0]), (k,) * dims + channels, y)))
+    x, w, y = (
+        random.normal(key, shape)
+        for key, shape in zip(keys, ((2, *space, channels[0]), (k,) * dims + channels, y))
+    )
     return x, w, y, s, pad
 
 
@@ -36,7 +47,11 @@ def test_forms_agree_and_the_three_are_adjoint(k, s, padding, space):
     x, w, y, s, pad = setting(k, s, padding, space)
     with jax.default_matmul_precision("highest"):
         for form in ("conv", "product"):
-            out = c.convolve(x, w, s, pad, form), c.spread(y, w, s, pad, space, form), c.correlate(x, y, s, pad, w.shape[:-2], form)
+            out = (
+                c.convolve(x, w, s, pad, form),
+                c.spread(y, w, s, pad, space, form),
+                c.correlate(x, y, s, pad, w.shape[:-2], form),
+            )
             pull = jax.vjp(lambda x, w: c._conv(x, w, s, pad), x, w)
             assert far(out, (pull[0], *pull[1](y))) < 1e-5
             inner = [jnp.vdot(a, b) for a, b in zip(out, (y, x, w))]
@@ -64,10 +79,15 @@ def test_second_order_in_reverse_is_that_of_the_plain_convolution(form, transpos
         return jax.grad(lambda a, w: (slope(a, w) ** 2).sum(), (0, 1))
 
     with jax.default_matmul_precision("highest"):
-        assert far(penalty(ours)(y if transposed else x, w), penalty(plain)(y if transposed else x, w)) < 1e-5
+        assert (
+            far(penalty(ours)(y if transposed else x, w), penalty(plain)(y if transposed else x, w))
+            < 1e-5
+        )
 
 
-@pytest.mark.parametrize(("k", "s", "padding", "n"), [(4, 2, 1, 8), (5, 2, (2, 1), 8), (4, 1, 0, 5)])
+@pytest.mark.parametrize(
+    ("k", "s", "padding", "n"), [(4, 2, 1, 8), (5, 2, (2, 1), 8), (4, 1, 0, 5)]
+)
 def test_a_weight_gradient_by_rows_is_the_weight_gradient(k, s, padding, n):
     x, _w, y, s, pad = setting(k, s, padding, (n, n))
     assert far(c._by_rows(x, y, s, pad, (k, k)), c.correlate(x, y, s, pad, (k, k))) < 1e-5
@@ -82,7 +102,13 @@ def test_padding_that_cannot_be_is_refused():
 
 def test_a_transposed_layer_undoes_the_sizes_of_a_layer():
     x = jnp.ones((1, 7, 7, 2))
-    for k, s, padding, size in ((4, 2, "SAME", 14), (4, 2, 1, 14), (5, 2, (2, 1), 14), (3, 2, (1, 0), 14), (4, 1, "VALID", 10)):
+    for k, s, padding, size in (
+        (4, 2, "SAME", 14),
+        (4, 2, 1, 14),
+        (5, 2, (2, 1), 14),
+        (3, 2, (1, 0), 14),
+        (4, 1, "VALID", 10),
+    ):
         y, _ = layers.ConvTranspose(3, k, s, padding).init_with_output(random.key(0), x)
         assert y.shape == (1, size, size, 3)
         assert layers.Conv(2, k, s, padding).init_with_output(random.key(0), y)[0].shape == x.shape
@@ -100,7 +126,10 @@ def test_batch_norm_has_the_gradients_of_its_definition_far_from_zero():
         return jax.grad(lambda *args: (jnp.tanh(function(*args, 1e-5)) * weight).sum(), (0, 1, 2))
 
     def second(function):
-        return jax.grad(lambda *args: sum(((i + 1) * g**2).sum() for i, g in enumerate(first(function)(*args))), (0, 1, 2))
+        return jax.grad(
+            lambda *args: sum(((i + 1) * g**2).sum() for i, g in enumerate(first(function)(*args))),
+            (0, 1, 2),
+        )
 
     for order in (first, second):
         assert far(order(layers._batch_norm)(x, scale, bias), order(plain)(x, scale, bias)) < 1e-4
@@ -123,7 +152,9 @@ def test_the_minibatch_sd_is_a_channel_and_nothing_for_equal_images():
 
 
 def test_tied_pieces_of_maxout_pass_the_gradient_once():
-    net = layers.Maxout(2, 3, kernel_init=lambda key, shape, dtype=jnp.float32: jnp.ones(shape, dtype))
+    net = layers.Maxout(
+        2, 3, kernel_init=lambda key, shape, dtype=jnp.float32: jnp.ones(shape, dtype)
+    )
     variables = net.init(random.key(0), jnp.ones((1, 4)))
     slope = jax.grad(lambda x: net.apply(variables, x).sum())(jnp.ones((1, 4)))
     np.testing.assert_array_equal(slope, 2 * np.ones((1, 4)))

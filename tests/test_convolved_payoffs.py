@@ -14,8 +14,9 @@ import pytest
 from ganjax import data, penalties, play
 from ganjax.data import Set
 from ganjax.game import Player
-from ganjax.metrics import by_classifier, imagenet, protocols
+from ganjax.metrics import imagenet
 from ganjax.nets import dcgan as nets
+from ganjax.protocols import by_classifier, standard
 
 SHAPES = {"stacked_mnist": (28, 28, 3), "cifar10": (32, 32, 3), "emoji_styles": (64, 64, 3)}
 
@@ -27,32 +28,57 @@ def _stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
     def found(name: str, data_dir: str | None = None, size: int | None = None, **_: Any) -> Set:
         shape = SHAPES[name] if size is None else (size, size, SHAPES[name][-1])
         x = np.random.default_rng(0).integers(0, 256, (20, *shape), np.uint8)
-        return Set(name, shape, lambda: {"x": x, "label": np.arange(20, dtype=np.int32) % 10}, 10, 20)
+        return Set(
+            name, shape, lambda: {"x": x, "label": np.arange(20, dtype=np.int32) % 10}, 10, 20
+        )
 
     monkeypatch.setattr(data, "points_or_images", found)
 
 
-KINDS = ("hinge", "wasserstein", "relativistic", "non-saturating, R1")  # the other rows differ by the payoff alone
+KINDS = (
+    "hinge",
+    "wasserstein",
+    "relativistic",
+    "non-saturating, R1",
+)  # the other rows differ by the payoff alone
 ROWS = [(payoffs, payoffs.TABLES["stacked"].rows[row]) for row in KINDS]
 ROWS += [(dcgan, dcgan.TABLES[name].rows["DCGAN"]) for name in ("cifar10", "emoji")]
 
 
 @pytest.mark.usefixtures("_stood_in")
-@pytest.mark.parametrize(("file", "row"), ROWS, ids=lambda value: value.get("payoff", value["data"]) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("file", "row"),
+    ROWS,
+    ids=lambda value: value.get("payoff", value["data"]) if isinstance(value, dict) else "",
+)
 def test_a_step_of_a_tables_row_has_the_shapes_of_the_state(file: Any, row: dict[str, Any]) -> None:
     built = file.experiment(**row)
     state = play.template(built.game, jax.random.key(0), built.data)
     after, log = jax.eval_shape(partial(play.step, built.game), state, built.data)
-    assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(lambda leaf: leaf.shape, state)
+    assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(
+        lambda leaf: leaf.shape, state
+    )
     assert all(value.shape == () for value in log.values())
-    made = jax.eval_shape(lambda key, state: built.sample(key, 2, G=play.bound(built.game, state)["G"]), jax.random.key(0), state)
+    made = jax.eval_shape(
+        lambda key, state: built.sample(key, 2, G=play.bound(built.game, state)["G"]),
+        jax.random.key(0),
+        state,
+    )
     assert made.shape == (2, row["size"], row["size"], 3)
 
 
 def test_the_stacked_table_has_every_payoff_at_equal_sizes() -> None:
     rows = payoffs.TABLES["stacked"].rows
     assert {row["payoff"] for row in rows.values()} == set(payoffs.PAYOFFS)
-    assert len({tuple(row[name] for name in ("data", "size", "width", "steps")) for row in rows.values()}) == 1
+    assert (
+        len(
+            {
+                tuple(row[name] for name in ("data", "size", "width", "steps"))
+                for row in rows.values()
+            }
+        )
+        == 1
+    )
 
 
 def critic(norm: bool) -> tuple[Any, jax.Array]:
@@ -80,47 +106,87 @@ def test_a_penalty_through_convolutions_has_the_gradient_of_its_differences() ->
     grads = jax.jit(jax.grad(penalty))(D.params)
     norm = optax.tree.norm(grads)
     assert float(norm) > 0
-    ahead, back = (jax.jit(penalty)(jax.tree.map(lambda p, g, s=s: p + s * 1e-3 * g / norm, D.params, grads)) for s in (1, -1))
+    ahead, back = (
+        jax.jit(penalty)(jax.tree.map(lambda p, g, s=s: p + s * 1e-3 * g / norm, D.params, grads))
+        for s in (1, -1)
+    )
     assert float((ahead - back) / 2e-3) == pytest.approx(float(norm), rel=0.02)
 
 
-def test_images_of_three_digits_are_judged_by_the_classifier_and_others_by_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_three_digits_are_judged_by_the_classifier_and_others_by_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     G = payoffs.game((8, 8, 1), "hinge", 0, 0, 0, 2, 3, 4, 1e-4).players["G"]
     bound = G.bind(G.init(jax.random.key(0))[0], name="G")
     seen = []
-    monkeypatch.setattr(by_classifier, "counted", lambda name, at, images: seen.append((name, at, images["x"].shape)) or {"modes": 1.0})
+    monkeypatch.setattr(
+        by_classifier,
+        "counted",
+        lambda name, at, images: seen.append((name, at, images["x"].shape)) or {"modes": 1.0},
+    )
     monkeypatch.setattr(payoffs.modes, "MADGAN_SAMPLES", 30)
-    monkeypatch.setattr(protocols, "THOUSAND", 10)
-    assert payoffs.judge({}, jax.random.key(0), G=bound, name="stacked_mnist", data_dir="there") == {"modes": 1.0}
+    monkeypatch.setattr(standard, "THOUSAND", 10)
+    assert payoffs.judge(
+        {}, jax.random.key(0), G=bound, name="stacked_mnist", data_dir="there"
+    ) == {"modes": 1.0}
     assert seen == [("stacked_mnist", "there", (30, 8, 8, 1))]
-    real = {"x": np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8), "label": np.arange(20) % 2}
-    assert set(payoffs.judge(real, jax.random.key(0), G=bound, name="digits", data_dir=None)) == {"modes", "quality"}
+    real = {
+        "x": np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8),
+        "label": np.arange(20) % 2,
+    }
+    assert set(payoffs.judge(real, jax.random.key(0), G=bound, name="digits", data_dir=None)) == {
+        "modes",
+        "quality",
+    }
 
 
 def test_sides_that_do_not_halve_to_4_are_refused_in_one_line(tmp_path: Any) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((30, 12, 12, 1), np.uint8))
-    with pytest.raises(ValueError, match=r"\ADCGAN's nets take sides of 8, 16, 32, [^\n]*got \(12, 12\)\Z"):
+    with pytest.raises(
+        ValueError, match=r"\ADCGAN's nets take sides of 8, 16, 32, [^\n]*got \(12, 12\)\Z"
+    ):
         payoffs.experiment(data=str(tmp_path / "x.npz"))
 
 
-def test_the_distance_of_photographs_needs_colour_and_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_distance_of_photographs_needs_colour_and_the_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     real = np.random.default_rng(0).integers(0, 256, (40, 2, 2, 3), np.uint8)
 
     def same(key: jax.Array, n: int) -> jax.Array:
         return jnp.asarray(real[:n] / np.float32(255))
 
-    monkeypatch.setattr(protocols, "THOUSAND", 40)
+    monkeypatch.setattr(standard, "THOUSAND", 40)
     monkeypatch.setattr(imagenet, "PACKAGE", "no_such_package")
-    assert protocols.photographs({"x": real}, same, jax.random.key(0)) == {}
+    assert standard.photographs({"x": real}, same, jax.random.key(0)) == {}
     monkeypatch.setattr(imagenet, "PACKAGE", "json")
     monkeypatch.setattr(imagenet, "load", dict)
-    monkeypatch.setattr(imagenet, "features", lambda params, x: np.asarray(data.scaled(jnp.asarray(x), 0.0)).reshape(len(x), -1))
-    assert protocols.photographs({"x": real}, same, jax.random.key(0)) == {"frechet_imagenet": pytest.approx(0, abs=1e-5)}
-    assert protocols.photographs({"x": real}, lambda key, n: 1 + same(key, n), jax.random.key(0)) == {"frechet_imagenet": pytest.approx(12)}
-    assert protocols.photographs({"x": real[..., :1]}, same, jax.random.key(0)) == {}
+    monkeypatch.setattr(
+        imagenet,
+        "features",
+        lambda params, x: np.asarray(data.scaled(jnp.asarray(x), 0.0)).reshape(len(x), -1),
+    )
+    assert standard.photographs({"x": real}, same, jax.random.key(0)) == {
+        "frechet_imagenet": pytest.approx(0, abs=1e-5)
+    }
+    assert standard.photographs(
+        {"x": real}, lambda key, n: 1 + same(key, n), jax.random.key(0)
+    ) == {"frechet_imagenet": pytest.approx(12)}
+    assert standard.photographs({"x": real[..., :1]}, same, jax.random.key(0)) == {}
 
 
 def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None:
     labels = np.arange(300) % 4
-    part = Set("small", (8, 8, 1), lambda: {"x": np.zeros((300, 8, 8, 1), np.uint8), "label": labels}, 4, 300)
-    assert protocols.few_label_features(jax.random.key(0), part.read(), data.Parts(part, part, part), None) == {}  # type: ignore[arg-type]
+    part = Set(
+        "small",
+        (8, 8, 1),
+        lambda: {"x": np.zeros((300, 8, 8, 1), np.uint8), "label": labels},
+        4,
+        300,
+    )
+    assert (
+        standard.few_label_features(
+            jax.random.key(0), part.read(), data.Parts(part, part, part), None
+        )
+        == {}
+    )  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from jax import random
 from scipy import ndimage
 
 from ganjax import data
-from ganjax.data import derived
+from ganjax.data import transforms
 
 KEY = random.key(7)
 draw = jax.jit(data.draw, static_argnums=2)
@@ -32,7 +32,9 @@ def test_a_batch_has_the_rows_of_the_set() -> None:
 
 def test_every_row_is_drawn_about_equally_often() -> None:
     n, rows = 6000, 12
-    label = data.draw({"x": np.zeros((rows, 1), np.float32), "label": np.arange(rows)}, KEY, n)["label"]
+    label = data.draw({"x": np.zeros((rows, 1), np.float32), "label": np.arange(rows)}, KEY, n)[
+        "label"
+    ]
     counts = np.bincount(label, minlength=rows)
     chi2 = ((counts - n / rows) ** 2 / (n / rows)).sum()
     assert counts.min() > 0
@@ -79,9 +81,9 @@ def test_the_edge_is_the_grey_dilation_minus_the_image(seed: int, shape: tuple[i
     x = images(seed, 2, *shape)
     window = (1,) * (x.ndim - 3) + (3, 3, 1)
     expected = ndimage.grey_dilation(x, size=window) - x
-    np.testing.assert_array_equal(derived.edge(jnp.asarray(x)), expected)
-    np.testing.assert_allclose(derived.edge(jnp.asarray(x) / 255), expected / 255, atol=1e-6)
-    scaled = derived.edge(data.scaled(jnp.asarray(x)), low=-1.0)
+    np.testing.assert_array_equal(transforms.edge(jnp.asarray(x)), expected)
+    np.testing.assert_allclose(transforms.edge(jnp.asarray(x) / 255), expected / 255, atol=1e-6)
+    scaled = transforms.edge(data.scaled(jnp.asarray(x)), low=-1.0)
     np.testing.assert_allclose(scaled, data.scaled(jnp.asarray(expected)), atol=1e-6)
 
 
@@ -90,22 +92,24 @@ def test_the_edge_of_a_dot_is_the_ring_around_it() -> None:
     ring = np.zeros((5, 5, 1))
     ring[1:4, 1:4] = 1
     ring[2, 2] = 0
-    np.testing.assert_array_equal(derived.edge(dot), ring)
+    np.testing.assert_array_equal(transforms.edge(dot), ring)
 
 
 @few
 @given(seeds)
 def test_a_negative_twice_is_the_image(seed: int) -> None:
     x = jnp.asarray(images(seed, 3, 4, 4, 1))
-    np.testing.assert_array_equal(derived.negative(derived.negative(x)), x)
-    np.testing.assert_allclose(derived.negative(x / 255), 1 - x / 255, atol=1e-6)
-    np.testing.assert_allclose(derived.negative(data.scaled(x), -1.0), -data.scaled(x), atol=1e-6)
+    np.testing.assert_array_equal(transforms.negative(transforms.negative(x)), x)
+    np.testing.assert_allclose(transforms.negative(x / 255), 1 - x / 255, atol=1e-6)
+    np.testing.assert_allclose(
+        transforms.negative(data.scaled(x), -1.0), -data.scaled(x), atol=1e-6
+    )
 
 
 @few
 @given(seeds, st.sampled_from([2, 31, 100]))
 def test_halves_are_disjoint_and_lack_nothing(seed: int, n: int) -> None:
-    first, second = derived.halves(random.key(seed), n)
+    first, second = transforms.halves(random.key(seed), n)
     assert (len(first), len(second)) == (n - n // 2, n // 2)
     np.testing.assert_array_equal(np.sort(np.concatenate([first, second])), np.arange(n))
 
@@ -114,8 +118,8 @@ def test_halves_are_disjoint_and_lack_nothing(seed: int, n: int) -> None:
 @given(seeds)
 def test_stacked_digits_carry_their_number(seed: int) -> None:
     x, label = images(seed, 30, 4, 4, 1), np.random.default_rng(seed).integers(0, 10, 30)
-    rows = derived.triples(random.key(seed), 8, 30)
-    batch = derived.stacked(x, label, rows)
+    rows = transforms.triples(random.key(seed), 8, 30)
+    batch = transforms.stacked(x, label, rows)
     for channel, power in enumerate((100, 10, 1)):
         np.testing.assert_array_equal(batch["x"][..., channel], x[rows[:, channel], ..., 0])
         np.testing.assert_array_equal(batch["label"] // power % 10, label[rows[:, channel]])
@@ -125,8 +129,8 @@ def test_stacked_digits_carry_their_number(seed: int) -> None:
 @given(seeds)
 def test_compositional_digits_stand_in_their_cells(seed: int) -> None:
     x, label = images(seed, 30, 4, 5, 1), np.random.default_rng(seed).integers(0, 10, 30)
-    rows = derived.triples(random.key(seed), 8, 30)
-    batch = derived.compositional(x, label, rows)
+    rows = transforms.triples(random.key(seed), 8, 30)
+    batch = transforms.compositional(x, label, rows)
     assert batch["x"].shape == (8, 8, 10, 1)
     for (top, left), k in {(0, 0): 0, (4, 0): 1, (0, 5): 2}.items():
         np.testing.assert_array_equal(batch["x"][:, top : top + 4, left : left + 5], x[rows[:, k]])
@@ -136,7 +140,7 @@ def test_compositional_digits_stand_in_their_cells(seed: int) -> None:
 
 def test_all_thousand_modes_are_in_the_stacked_set() -> None:
     label = np.arange(70_000) % 10
-    rows = derived.triples(KEY, derived.MADGAN_TRIPLES, 70_000)
+    rows = transforms.triples(KEY, transforms.MADGAN_TRIPLES, 70_000)
     assert len(np.unique(label[rows] @ [100, 10, 1])) == 1000
 
 
@@ -145,57 +149,66 @@ def test_all_thousand_modes_are_in_the_stacked_set() -> None:
 def test_a_pyramid_reconstructs_the_image(seed: int, sizes: tuple[int, tuple[int, ...]]) -> None:
     side, sides = sizes
     x = data.scaled(jnp.asarray(images(seed, 2, side, side, 3)))
-    bands = derived.pyramid(x, sides)
+    bands = transforms.pyramid(x, sides)
     assert [band.shape for band in bands] == [(2, s, s, 3) for s in (side, *sides)]
-    np.testing.assert_allclose(derived.reconstruct(bands), x, atol=1e-6)
+    np.testing.assert_allclose(transforms.reconstruct(bands), x, atol=1e-6)
 
 
 def test_a_band_is_the_image_without_its_low_pass() -> None:
     x = data.scaled(jnp.asarray(images(0, 2, 8, 8, 1)))
-    h, low_pass, coarse = derived.band(x, 4)
+    h, low_pass, coarse = transforms.band(x, 4)
     np.testing.assert_allclose(h + low_pass, x, atol=1e-6)
-    np.testing.assert_allclose(low_pass, derived.resize(coarse, 8), atol=1e-6)
-    flat, _, grey = derived.band(jnp.full((1, 8, 8, 1), 0.3), 4)
+    np.testing.assert_allclose(low_pass, transforms.resize(coarse, 8), atol=1e-6)
+    flat, _, grey = transforms.band(jnp.full((1, 8, 8, 1), 0.3), 4)
     np.testing.assert_allclose(flat, 0, atol=1e-6)
     np.testing.assert_allclose(grey, 0.3, atol=1e-6)
 
 
 def test_padding_leaves_the_image_in_the_middle() -> None:
     x = jnp.asarray(images(0, 3, 28, 28, 1))
-    out = derived.pad(x, 32)
+    out = transforms.pad(x, 32)
     np.testing.assert_array_equal(out[:, 2:30, 2:30], x)
     assert out.sum() == x.sum()
-    np.testing.assert_array_equal(derived.pad(jnp.zeros((3, 3, 1)), 4, value=-1.0)[3], -1)
+    np.testing.assert_array_equal(transforms.pad(jnp.zeros((3, 3, 1)), 4, value=-1.0)[3], -1)
     with pytest.raises(ValueError, match="28 x 28 do not fit into 16 x 16"):
-        derived.pad(x, 16)
+        transforms.pad(x, 16)
 
 
 @few
 @given(seeds, st.sampled_from([1, 4]))
 def test_labelled_examples_are_balanced_distinct_and_of_their_class(seed: int, k: int) -> None:
     label = np.random.default_rng(seed).permutation(np.repeat(np.arange(5), [4, 9, 5, 20, 7]))
-    rows = derived.labelled(random.key(seed), label, k, 5)
+    rows = transforms.labelled(random.key(seed), label, k, 5)
     assert len(set(rows.tolist())) == 5 * k
     np.testing.assert_array_equal(label[rows], np.repeat(np.arange(5), k))
-    np.testing.assert_array_equal(rows, derived.labelled(random.key(seed), label, k, 5))
+    np.testing.assert_array_equal(rows, transforms.labelled(random.key(seed), label, k, 5))
 
 
 def test_every_example_can_be_a_labelled_one() -> None:
     label = np.arange(12) % 3
-    seen = {row for seed in range(40) for row in derived.labelled(random.key(seed), label, 1, 3).tolist()}
+    seen = {
+        row
+        for seed in range(40)
+        for row in transforms.labelled(random.key(seed), label, 1, 3).tolist()
+    }
     assert seen == set(range(12))
 
 
 def test_more_labelled_examples_than_there_are_is_an_error() -> None:
-    with pytest.raises(ValueError, match="3 labelled examples of each class are asked for, and the smallest class has 2"):
-        derived.labelled(KEY, np.array([0, 0, 1, 1, 1]), 3, 2)
+    with pytest.raises(
+        ValueError,
+        match="3 labelled examples of each class are asked for, and the smallest class has 2",
+    ):
+        transforms.labelled(KEY, np.array([0, 0, 1, 1, 1]), 3, 2)
     with pytest.raises(ValueError, match="the smallest class has 0"):
-        derived.labelled(KEY, np.array([0, 0]), 1, 2)
+        transforms.labelled(KEY, np.array([0, 0]), 1, 2)
 
 
 def test_two_domains_are_drawn_independently() -> None:
     rows = np.arange(64, dtype=np.float32)[:, None]
-    batch = derived.unpaired({"x": rows}, {"x": rows[:40]}, KEY, 4000)
-    assert abs(np.corrcoef(batch["x"][:, 0], batch["y"][:, 0])[0, 1]) < 0.06  # 4 standard deviations
+    batch = transforms.unpaired({"x": rows}, {"x": rows[:40]}, KEY, 4000)
+    assert (
+        abs(np.corrcoef(batch["x"][:, 0], batch["y"][:, 0])[0, 1]) < 0.06
+    )  # 4 standard deviations
     assert set(np.asarray(batch["x"][:, 0])) == set(range(64))
     assert set(np.asarray(batch["y"][:, 0])) == set(range(40))

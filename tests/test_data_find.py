@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from ganjax import data
-from ganjax.data import kinds, prepared
+from ganjax.data import dataset, tfds
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,12 @@ def refused(*args: Any, **kwargs: Any) -> str:
 
 def test_importing_needs_neither_tfds_nor_grain_nor_sklearn_nor_pillow() -> None:
     code = "import sys, ganjax.data; print({'tensorflow_datasets', 'grain', 'sklearn', 'PIL', 'tensorflow'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "set()"
+    )
 
 
 def test_the_embedded_digits_are_those_of_scikit_learn() -> None:
@@ -69,13 +74,26 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
     assert refused("none.npz") == "there is no file or folder none.npz"
 
 
-def test_an_unprepared_set_is_answered_at_once_with_the_command_that_prepares_it(tmp_path: Path) -> None:
-    assert refused("mnist") == f"mnist is not prepared in {tmp_path / 'tfds'}: run `ganjax data prepare mnist`"
+def test_an_unprepared_set_is_answered_at_once_with_the_command_that_prepares_it(
+    tmp_path: Path,
+) -> None:
+    assert (
+        refused("mnist")
+        == f"mnist is not prepared in {tmp_path / 'tfds'}: run `ganjax data prepare mnist`"
+    )
     assert refused("mnist", "/d").endswith("in /d: run `ganjax data prepare mnist --data-dir /d`")
-    assert refused("emoji_styles:google").endswith("run `ganjax data prepare emoji_styles --manual DIR`")
-    assert refused("emoji_styles:apple") == "emoji_styles has no picture 'apple': its pictures are google, twitter, fluent3d, openmoji"
+    assert refused("emoji_styles:google").endswith(
+        "run `ganjax data prepare emoji_styles --manual DIR`"
+    )
+    assert (
+        refused("emoji_styles:apple")
+        == "emoji_styles has no picture 'apple': its pictures are google, twitter, fluent3d, openmoji"
+    )
     assert refused("stacked_mnist").endswith("run `ganjax data prepare mnist`")
-    assert refused("furniture_voxels/16") == "furniture_voxels has no config '16': its configs are 32, 64"
+    assert (
+        refused("furniture_voxels/16")
+        == "furniture_voxels has no config '16': its configs are 32, 64"
+    )
 
 
 def test_half_prepared_sets_are_no_sets(tmp_path: Path) -> None:
@@ -85,7 +103,7 @@ def test_half_prepared_sets_are_no_sets(tmp_path: Path) -> None:
         (folder / "dataset_info.json").write_text("{}")
     (tmp_path / "tfds" / "mnist" / "3.0.1").mkdir()
     assert "is not prepared" in refused("mnist")
-    assert prepared.folder("mnist") is None
+    assert tfds.folder("mnist") is None
 
 
 def test_the_newest_version_is_taken(tmp_path: Path) -> None:
@@ -93,7 +111,7 @@ def test_the_newest_version_is_taken(tmp_path: Path) -> None:
         folder = tmp_path / "tfds" / "mnist" / name
         folder.mkdir(parents=True)
         (folder / "dataset_info.json").write_text("{}")
-    where = prepared.folder("mnist")
+    where = tfds.folder("mnist")
     assert where is not None
     assert where.name == "3.0.10"
 
@@ -106,7 +124,10 @@ def test_a_foreign_file_in_a_set_is_one_line(tmp_path: Path) -> None:
 
 
 def test_npz_of_images_with_labels(tmp_path: Path) -> None:
-    x, label = np.arange(5 * 4 * 3 * 3, dtype=np.uint8).reshape(5, 4, 3, 3), np.array([0, 2, 1, 2, 0])
+    x, label = (
+        np.arange(5 * 4 * 3 * 3, dtype=np.uint8).reshape(5, 4, 3, 3),
+        np.array([0, 2, 1, 2, 0]),
+    )
     found = data.find(save(tmp_path / "a.npz", x=x, label=label))
     arrays = found.load()
     assert isinstance(arrays, dict)
@@ -134,14 +155,19 @@ def test_npz_of_grey_images_and_of_vectors(tmp_path: Path) -> None:
         ({"x": np.zeros((5, 4, 4))}, r"x is float64 \[5, 4, 4\]; wanted is uint8"),
         ({"x": np.zeros((5, 7), np.uint8)}, r"x is uint8 \[5, 7\]"),
         ({"x": np.zeros((0, 7))}, "x is empty"),
-        ({"x": np.zeros((5, 7)), "label": np.arange(4)}, r"label is int64 \[4\]; wanted is one integer from 0 for each of 5 examples"),
+        (
+            {"x": np.zeros((5, 7)), "label": np.arange(4)},
+            r"label is int64 \[4\]; wanted is one integer from 0 for each of 5 examples",
+        ),
         ({"x": np.zeros((5, 7)), "label": -np.arange(5)}, "label is int64"),
         ({"x": np.zeros((5, 7)), "label": np.zeros(5)}, "label is float64"),
         ({"x": np.array([[1.0, np.nan]])}, "numbers that are not finite"),
         ({"x": np.array([[1, None]], object)}, "x is object"),
     ],
 )
-def test_npz_of_something_else_is_refused(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
+def test_npz_of_something_else_is_refused(
+    tmp_path: Path, arrays: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         data.find(save(tmp_path / "a.npz", **arrays)).load()
 
@@ -163,7 +189,10 @@ def test_foreign_and_truncated_npz_are_refused(tmp_path: Path) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(st.characters(exclude_characters="/~."), max_size=300), st.sampled_from(["train", "", "a[", "train[:5]"]))
+@given(
+    st.text(st.characters(exclude_characters="/~."), max_size=300),
+    st.sampled_from(["train", "", "a[", "train[:5]"]),
+)
 def test_any_other_text_is_answered_in_one_line(name: str, split: str) -> None:
     if name not in data.names():
         with pytest.raises(ValueError, match=r"\A[^\n]+\Z"):
@@ -182,7 +211,9 @@ def test_odd_places_are_one_line(tmp_path: Path) -> None:
 
 def test_one_split_means_one_split(tmp_path: Path) -> None:
     assert refused("digits", split="test") == "digits has one split, train: 'test' is not there"
-    assert "has one split, train" in refused(save(tmp_path / "a.npz", x=np.zeros((2, 2))), split="test")
+    assert "has one split, train" in refused(
+        save(tmp_path / "a.npz", x=np.zeros((2, 2))), split="test"
+    )
 
 
 def test_resizing_is_done_only_where_it_is_asked_for() -> None:
@@ -213,7 +244,10 @@ def test_oblong_images_are_resized_with_a_crop_alone(tmp_path: Path) -> None:
 def test_what_a_game_requires() -> None:
     digits = data.find("digits")
     assert data.require(digits, (8, None, 1), labels=True) is digits
-    with pytest.raises(ValueError, match="digits has examples of 8 x 8 x 1 where 64 x 64 x 3 is wanted: ask for a resize"):
+    with pytest.raises(
+        ValueError,
+        match="digits has examples of 8 x 8 x 1 where 64 x 64 x 3 is wanted: ask for a resize",
+    ):
         data.require(digits, (64, 64, 3))
     with pytest.raises(ValueError, match="ring has examples of 2 where any x any x 1 is wanted"):
         data.require(data.find("ring"), (None, None, 1))
@@ -222,12 +256,14 @@ def test_what_a_game_requires() -> None:
 
 
 def test_sets_over_the_limit_are_not_resident() -> None:
-    at_limit = kinds.Set("a", (1,), dict, bytes=kinds.RESIDENT_BYTES)
+    at_limit = dataset.Set("a", (1,), dict, bytes=dataset.RESIDENT_BYTES)
     assert at_limit.resident
-    assert not kinds.Set("a", (1,), dict, bytes=kinds.RESIDENT_BYTES + 1).resident
+    assert not dataset.Set("a", (1,), dict, bytes=dataset.RESIDENT_BYTES + 1).resident
 
 
-def test_names_come_before_folders_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_come_before_folders_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "photos").mkdir()

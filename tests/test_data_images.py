@@ -63,12 +63,16 @@ def test_subfolders_are_classes(tmp_path: Path) -> None:
 def test_a_folder_named_train_makes_splits(tmp_path: Path) -> None:
     put(tmp_path / "train" / "a.png", noise(4, 4))
     put(tmp_path / "test" / "a.png", noise(4, 4, seed=1))
-    np.testing.assert_array_equal(arrays(tmp_path, split="test")["x"][0, ..., 0], noise(4, 4, seed=1))
+    np.testing.assert_array_equal(
+        arrays(tmp_path, split="test")["x"][0, ..., 0], noise(4, 4, seed=1)
+    )
     np.testing.assert_array_equal(arrays(tmp_path)["x"][0, ..., 0], noise(4, 4))
     assert "has no split 'val'" in refused(tmp_path, split="val")
 
 
-def test_five_hundred_pictures_as_a_user_has_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_five_hundred_pictures_as_a_user_has_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     rng = np.random.default_rng(0)
     for i in range(500):
         height, width = rng.integers(20, 40, 2)
@@ -76,12 +80,16 @@ def test_five_hundred_pictures_as_a_user_has_them(tmp_path: Path, caplog: pytest
     broken = tmp_path / "mine" / "007.png"
     broken.write_bytes(broken.read_bytes()[:600])
     deep = put(tmp_path / "mine" / "100.png", np.full((30, 30), 1000, np.uint16))
-    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in (tmp_path / "mine").iterdir()}
+    before = {
+        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in (tmp_path / "mine").iterdir()
+    }
 
     assert "holds images of" in refused(tmp_path / "mine")
     assert "ask for a size" in refused(tmp_path / "mine")
     assert "not square" in refused(tmp_path / "mine", size=16)
-    assert "holds 1 grey and 499 colour images: ask for channels, 1 or 3" in refused(tmp_path / "mine", size=16, crop=True)
+    assert "holds 1 grey and 499 colour images: ask for channels, 1 or 3" in refused(
+        tmp_path / "mine", size=16, crop=True
+    )
     with caplog.at_level(logging.WARNING):
         x = arrays(tmp_path / "mine", size=16, crop=True, channels=3)["x"]
     assert x.shape == (498, 16, 16, 3)
@@ -90,7 +98,9 @@ def test_five_hundred_pictures_as_a_user_has_them(tmp_path: Path, caplog: pytest
     assert lines[0].startswith(f"left out {broken}: ")
     assert lines[1] == f"left out {deep}: more than 8 bits per channel (I;16)"
     assert lines[2] == f"took 498 of the 500 images in {tmp_path / 'mine'}"
-    assert before == {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in (tmp_path / "mine").iterdir()}
+    assert before == {
+        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in (tmp_path / "mine").iterdir()
+    }
 
 
 def test_the_second_reading_comes_from_the_cache_and_says_the_same(
@@ -103,7 +113,7 @@ def test_the_second_reading_comes_from_the_cache_and_says_the_same(
         said = [record.getMessage() for record in caplog.records]
         caplog.clear()
         with monkeypatch.context() as patch:
-            patch.setattr("ganjax.data.images.fitted", None)
+            patch.setattr("ganjax.data.image_folder.fitted", None)
             second = arrays(tmp_path / "set")
     assert [record.getMessage() for record in caplog.records] == said
     assert len(said) == 2
@@ -129,7 +139,9 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, cache: Path) -> None:
     np.testing.assert_array_equal(arrays(tmp_path / "set")["x"], first["x"])
 
 
-def test_reading_works_where_no_cache_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_works_where_no_cache_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(tmp_path / "set" / "a.png", noise(4, 4))
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -152,7 +164,9 @@ def test_crop_takes_the_middle_square_and_grey_is_luminance(tmp_path: Path) -> N
     image[:, 2:6] = (255, 0, 0)
     put(tmp_path / "set" / "a.png", image)
     np.testing.assert_array_equal(arrays(tmp_path / "set", crop=True)["x"][0], image[:, 2:6])
-    np.testing.assert_array_equal(arrays(tmp_path / "set", crop=True, channels=1)["x"], 76)  # ITU-R 601
+    np.testing.assert_array_equal(
+        arrays(tmp_path / "set", crop=True, channels=1)["x"], 76
+    )  # ITU-R 601
 
 
 def test_sixteen_bits_in_colour_are_noticed_too(tmp_path: Path) -> None:
@@ -160,11 +174,18 @@ def test_sixteen_bits_in_colour_are_noticed_too(tmp_path: Path) -> None:
     import zlib
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     rows = b"".join(b"\0" + bytes(2 * 6) for _ in range(2))  # 2 x 2 pixels of 3 x 16 bits
     header = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
     (tmp_path / "deep.png").write_bytes(png)
     assert "more than 8 bits per channel" in refused(tmp_path)
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from runs import call, outcome, signalled
 
-from ganjax import data, folder, play
-from ganjax.data import kinds
-from ganjax.data.pages import Page, pages, turning
+from ganjax import data, play
+from ganjax.data import dataset
+from ganjax.data.paging import Page, pages, turning
+from ganjax.runs import storage
 
 
 def numbered(place: Path, n: int) -> data.Set:
@@ -24,7 +25,7 @@ def numbered(place: Path, n: int) -> data.Set:
 
 
 def test_a_set_that_needs_pages_needs_grain_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "RESIDENT_BYTES", 1000)
+    monkeypatch.setattr(dataset, "RESIDENT_BYTES", 1000)
     monkeypatch.setitem(__import__("sys").modules, "grain", None)
     with pytest.raises(ValueError, match=r"streaming needs Grain: pip install 'ganjax\[grain\]'"):
         data.find("digits").load()
@@ -41,8 +42,8 @@ def test_data_without_pages_is_never_turned() -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Limits of a few bytes, where Grain is installed."""
     pytest.importorskip("grain", reason="pages need Grain: pip install 'ganjax[grain]'")
-    monkeypatch.setattr(kinds, "RESIDENT_BYTES", 100)
-    monkeypatch.setattr(kinds, "PAGE_BYTES", 60)
+    monkeypatch.setattr(dataset, "RESIDENT_BYTES", 100)
+    monkeypatch.setattr(dataset, "PAGE_BYTES", 60)
     flags, cache = os.environ["XLA_FLAGS"], jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     yield
     os.environ["XLA_FLAGS"] = flags
@@ -75,7 +76,9 @@ def test_a_page_stands_for_the_arrays_of_a_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_page_lies_there_until_its_rows_are_drawn_and_is_a_function_of_the_step(tmp_path: Path) -> None:
+def test_a_page_lies_there_until_its_rows_are_drawn_and_is_a_function_of_the_step(
+    tmp_path: Path,
+) -> None:
     page = numbered(tmp_path / "a.npz", 20).load()
     whole = list(islice(turning(page, 0, 2, jax.device_put), 6))
     assert [end for end, _ in whole] == [2, 4, 6, 8, 10, 12]
@@ -98,15 +101,21 @@ def test_two_sets_turn_their_pages_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_run_by_pages_goes_on_to_its_bits_and_a_lane_is_the_run_of_its_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "PAGE_BYTES", 2**14)  # of digits' 119 KiB: 192 rows, 6 steps a page
-    monkeypatch.setattr(kinds, "RESIDENT_BYTES", 2**14)
+def test_a_run_by_pages_goes_on_to_its_bits_and_a_lane_is_the_run_of_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        dataset, "PAGE_BYTES", 2**14
+    )  # of digits' 119 KiB: 192 rows, 6 steps a page
+    monkeypatch.setattr(dataset, "RESIDENT_BYTES", 2**14)
     options = "--data=digits --k=2 --width=8 --z=4 --batch=32 --steps=16 --every=4 --save-every=5"
     run, seen = ["run", "mad_gan", "--quiet", "--no-cache", *options.split()], {}
     two = [*run, "--seeds=2", "--lanes=sequential"]
 
     def watched(game: Any, state: Any, page: Any, n: int, play_run: Any = play.run) -> Any:
-        seen.update({step: np.asarray(page["x"]) for step in range(int(state.step), int(state.step) + n)})
+        seen.update(
+            {step: np.asarray(page["x"]) for step in range(int(state.step), int(state.step) + n)}
+        )
         return play_run(game, state, page, n)
 
     with monkeypatch.context() as patch:
@@ -117,7 +126,7 @@ def test_a_run_by_pages_goes_on_to_its_bits_and_a_lane_is_the_run_of_its_seed(tm
     digests = [outcome(tmp_path / name)["digest"] for name in ("one", "two")]
     assert digests[1]["seeds"]["0"] == digests[0]["params"]
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "append", signalled(2, signal.SIGTERM))
+        patch.setattr(storage, "append", signalled(2, signal.SIGTERM))
         assert call(*two, "--out", tmp_path / "stopped") == (143, "", "")
     assert call("resume", tmp_path / "stopped", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "two")

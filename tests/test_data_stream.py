@@ -47,12 +47,16 @@ def test_rows_stay_together(rows: data.Set) -> None:
     np.testing.assert_array_equal(batch["x"][:, 0], batch["label"])
 
 
-def test_a_prepared_set_streams_from_its_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prepared_set_streams_from_its_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     data.prepare("optdigits/uci", str(uci_folder(tmp_path / "uci")))
     found = data.find("optdigits/uci")
     batch = next(data.stream(found, 0, 23))
-    assert not list((tmp_path / "tfds").glob("**/ganjax-*"))  # no cache: the set was not read as a whole
+    assert not list(
+        (tmp_path / "tfds").glob("**/ganjax-*")
+    )  # no cache: the set was not read as a whole
     arrays = found.load()
     assert isinstance(arrays, dict)
     order, expected = (np.lexsort(x.reshape(23, 64).T) for x in (batch["x"], arrays["x"]))

@@ -5,16 +5,28 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tensorflow", reason="tfds.testing needs TensorFlow: pip install 'ganjax[tensorflow]'")
+pytest.importorskip(
+    "tensorflow", reason="tfds.testing needs TensorFlow: pip install 'ganjax[tensorflow]'"
+)
 pytest.importorskip("dill", reason="tfds.testing needs dill: pip install dill")
 
 import tensorflow_datasets as tfds
 from data_files import EMOJI, FLAG, bach_file, emoji_folder, furniture_folder, uci_folder
 
-from ganjax.data.builders import bach_chorales, emoji, emoji_styles, furniture_voxels, openmoji_pairs, optdigits
+from ganjax.data.builders import (
+    bach_chorales,
+    emoji,
+    emoji_styles,
+    furniture_voxels,
+    openmoji_pairs,
+    optdigits,
+)
 
 FILES = Path(tempfile.mkdtemp())
-SPLITS = {split: sum(emoji.split(emoji.code(name)) == split for name in EMOJI) for split in ("train", "test")}
+SPLITS = {
+    split: sum(emoji.split(emoji.code(name)) == split for name in EMOJI)
+    for split in ("train", "test")
+}
 FLAG_SPLIT = emoji.split(emoji.code(FLAG))
 
 

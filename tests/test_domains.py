@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import random
 
-from ganjax import pools
-from ganjax.data import derived
+from ganjax import image_pool
+from ganjax.data import transforms
 from ganjax.data.domains import alike, chosen, domains, unpaired
 from ganjax.figures import strips
-from ganjax.flagged import Flagged, both
 from ganjax.game import Player
-from ganjax.metrics import coupled, pyramids, translations
+from ganjax.metrics import coupled
 from ganjax.metrics.parzen import log_density
 from ganjax.nets import MLP
+from ganjax.nets.flagged import Flagged, both
+from ganjax.protocols import laplacian, translation
 
 
 def images(n: int, side: int = 12, seed: int = 0, channels: int = 1) -> np.ndarray:
@@ -58,11 +59,18 @@ def test_domains_are_drawn_apart_and_labels_stay_with_x():
 
 def test_edges_are_those_of_the_other_half():
     found, plain = domains("digits", "edge"), domains("digits", "negative")
-    np.testing.assert_array_equal(found.train["y"], derived.edge(jnp.asarray(255 - plain.train["y"])))
+    np.testing.assert_array_equal(
+        found.train["y"], transforms.edge(jnp.asarray(255 - plain.train["y"]))
+    )
 
 
 def test_two_sets_of_ones_own_need_one_size_and_share_their_channels(tmp_path):
-    for name, x in (("grey", images(14)), ("colour", images(20, channels=3)), ("small", images(14, 8)), ("few", images(5))):
+    for name, x in (
+        ("grey", images(14)),
+        ("colour", images(20, channels=3)),
+        ("small", images(14, 8)),
+        ("few", images(5)),
+    ):
         np.savez(tmp_path / f"{name}.npz", x=x)
     path = {name: str(tmp_path / f"{name}.npz") for name in ("grey", "colour", "small", "few")}
     found = chosen("", None, path["grey"], path["colour"])
@@ -85,7 +93,10 @@ def test_two_sets_of_ones_own_need_one_size_and_share_their_channels(tmp_path):
 
 
 def test_unpaired_draws_are_independent_rows_of_each_domain():
-    data = alike(np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1), 100 + np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1))
+    data = alike(
+        np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1),
+        100 + np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1),
+    )
     batch = jax.jit(partial(unpaired, n=4000, low=0.0, high=255.0))(data, random.key(0))
     x, y = (np.rint(batch[name].ravel()) for name in ("x", "y"))
     assert set(x) == set(range(30))
@@ -98,14 +109,16 @@ def test_unpaired_draws_are_independent_rows_of_each_domain():
 def test_a_pool_loses_and_doubles_nothing(n, B, seed):
     if n < B:
         with pytest.raises(ValueError, match="does not fit"):
-            pools.exchange(pools.empty(n, (), ("x",)), {"x": jnp.zeros(B)}, random.key(0))
+            image_pool.exchange(image_pool.empty(n, (), ("x",)), {"x": jnp.zeros(B)}, random.key(0))
         return
-    pool, came, went = pools.empty(n, (), ("x",)), 0, []
+    pool, came, went = image_pool.empty(n, (), ("x",)), 0, []
     for step in range(8):
         fake = 1.0 + came + np.arange(B)
         before = np.asarray(pool["x"][0])
         full = int(pool["x"][1]) == n
-        seen, pool = pools.exchange(pool, {"x": jnp.asarray(fake, jnp.float32)}, random.key(seed + step))
+        seen, pool = image_pool.exchange(
+            pool, {"x": jnp.asarray(fake, jnp.float32)}, random.key(seed + step)
+        )
         came += B
         seen, after = np.asarray(seen["x"]), np.asarray(pool["x"][0])
         if full:  # what was there or came is now seen or kept, once
@@ -120,32 +133,38 @@ def test_a_pool_loses_and_doubles_nothing(n, B, seed):
 
 def test_a_full_pool_keeps_half_of_what_comes():
     pool = {"x": (jnp.zeros(400), jnp.int32(400))}
-    seen, _ = pools.exchange(pool, {"x": jnp.ones(400)}, random.key(0))
+    seen, _ = image_pool.exchange(pool, {"x": jnp.ones(400)}, random.key(0))
     assert 150 < float(seen["x"].sum()) < 250  # five SDs
 
 
 def test_perfect_and_empty_pairs():
     x = (np.random.default_rng(0).random((6, 12, 12, 1)) > 0.7).astype(np.float32)
     pairs = jnp.asarray(np.stack([x, 1 - x], 1))
-    found = coupled.agreement(pairs, derived.negative, background=1.0)
+    found = coupled.agreement(pairs, transforms.negative, background=1.0)
     assert all(float(found[name]) == 1 for name in ("par", "par_foreground", "par_tolerance"))
     np.testing.assert_allclose(float(found["ink_1"] + found["ink_2"]), 1, rtol=1e-6)
     wrong = coupled.agreement(pairs, lambda x: x, background=0.0)
     assert float(wrong["par"]) == float(wrong["par_foreground"]) == 0
-    blank = coupled.agreement(jnp.zeros((2, 2, 8, 8, 1)), derived.edge)
+    blank = coupled.agreement(jnp.zeros((2, 2, 8, 8, 1)), transforms.edge)
     assert float(blank["par"]) == 1
     assert float(blank["ink_1"]) == 0
 
 
 def test_translations_of_known_quality():
     x, y = images(20, 16), images(20, 16, seed=1)
-    perfect = translations.both_ways(y, x, x, y)
+    perfect = translation.both_ways(y, x, x, y)
     assert perfect["l1_y"] == perfect["l1_inside_x"] == 0
     assert perfect["top1_y"] == perfect["rank_x"] == 1
     assert perfect["ssim_x"] == pytest.approx(1, abs=1e-5)
-    identity = translations.baselines(x, y)["identity"]
-    assert identity["l1_x"] == identity["l1_y"] == pytest.approx(np.abs(x / 255 - y / 255).mean(), rel=1e-5)
-    assert translations.judge(lambda v: v, lambda v: -v, x, 255 - x) == pytest.approx(translations.both_ways(x, x, x, 255 - x), abs=1e-4)
+    identity = translation.baselines(x, y)["identity"]
+    assert (
+        identity["l1_x"]
+        == identity["l1_y"]
+        == pytest.approx(np.abs(x / 255 - y / 255).mean(), rel=1e-5)
+    )
+    assert translation.judge(lambda v: v, lambda v: -v, x, 255 - x) == pytest.approx(
+        translation.both_ways(x, x, x, 255 - x), abs=1e-4
+    )
 
 
 def test_only_the_inside_counts_on_white_and_on_black():
@@ -153,8 +172,12 @@ def test_only_the_inside_counts_on_white_and_on_black():
     true[:, 2:4, 2:4] = 0
     made = true.copy()
     made[:, 0] = 0  # all of it outside
-    assert translations.scores(made, true)["l1_inside"] == translations.scores(255 - made, 255 - true)["l1_inside"] == 0
-    assert translations.scores(made, true)["l1"] == pytest.approx(8 / 64)
+    assert (
+        translation.scores(made, true)["l1_inside"]
+        == translation.scores(255 - made, 255 - true)["l1_inside"]
+        == 0
+    )
+    assert translation.scores(made, true)["l1"] == pytest.approx(8 / 64)
 
 
 def test_a_flagged_player_is_told_the_domain_in_one_batch():
@@ -164,7 +187,9 @@ def test_a_flagged_player_is_told_the_domain_in_one_batch():
     x, y = random.normal(random.key(1), (2, 5, 3))
     got = both(bound, x, y)  # [B, 2]
     flags = jnp.broadcast_to(jnp.eye(2)[:, None], (2, 5, 2))
-    np.testing.assert_allclose(got, jnp.stack([bound(x, flags[0]), bound(y, flags[1])], 1), rtol=1e-5)
+    np.testing.assert_allclose(
+        got, jnp.stack([bound(x, flags[0]), bound(y, flags[1])], 1), rtol=1e-5
+    )
     team = Player(MLP((8,), ()), None, (3,), n=2)
     pair = team.bind(team.init(random.key(0))[0])
     np.testing.assert_allclose(both(pair, x, y)[:, 1], pair(y)[:, 1], rtol=1e-5)
@@ -172,20 +197,32 @@ def test_a_flagged_player_is_told_the_domain_in_one_batch():
 
 def test_the_levels_of_a_pyramid_add_up():
     rng = np.random.default_rng(0)
-    a, b = ([rng.random((m, *rest, 4)) for m, rest in ((3, ()), (3, (7,)), (5, ()), (5, (7,)))] for _ in range(2))
-    one, other = pyramids.Level(*a), pyramids.Level(*b)
-    together = pyramids.log_likelihood([one, other], [0.3])["parzen_levels"]
-    alone = sum(log_density(lv.test[i : i + 1], lv.of_test[i], [0.3]).item() for lv in (one, other) for i in range(5)) / 5
+    a, b = (
+        [rng.random((m, *rest, 4)) for m, rest in ((3, ()), (3, (7,)), (5, ()), (5, (7,)))]
+        for _ in range(2)
+    )
+    one, other = laplacian.Level(*a), laplacian.Level(*b)
+    together = laplacian.log_likelihood([one, other], [0.3])["parzen_levels"]
+    alone = (
+        sum(
+            log_density(lv.test[i : i + 1], lv.of_test[i], [0.3]).item()
+            for lv in (one, other)
+            for i in range(5)
+        )
+        / 5
+    )
     assert together == pytest.approx(alone)
-    assert pyramids.log_likelihood([one], [0.01, 0.3, 1.0])["parzen_levels"] <= max(
-        pyramids.log_likelihood([one], [s])["parzen_levels"] for s in (0.01, 0.3, 1.0)
+    assert laplacian.log_likelihood([one], [0.01, 0.3, 1.0])["parzen_levels"] <= max(
+        laplacian.log_likelihood([one], [s])["parzen_levels"] for s in (0.01, 0.3, 1.0)
     )
 
 
 def test_the_nearest_sample():
     real = jnp.asarray(images(4)) / 255
-    assert float(pyramids.nearest(real, real[::-1])) == pytest.approx(0, abs=1e-2)
-    assert float(pyramids.nearest(jnp.zeros((3, 4)), jnp.array([[3.0, 4, 0, 0], [10.0, 0, 0, 0]]))) == pytest.approx(5)
+    assert float(laplacian.nearest(real, real[::-1])) == pytest.approx(0, abs=1e-2)
+    assert float(
+        laplacian.nearest(jnp.zeros((3, 4)), jnp.array([[3.0, 4, 0, 0], [10.0, 0, 0, 0]]))
+    ) == pytest.approx(5)
 
 
 def test_strips_have_a_row_for_each_name():
@@ -197,6 +234,8 @@ def test_strips_have_a_row_for_each_name():
     sheet = np.asarray(chain.axes[0].images[0].get_array())
     height, scale = len(sheet) // 5, 960 // 40
     at = [sheet[i * height + 1, 1, 0] for i in range(5)]
-    np.testing.assert_allclose(at[1], np.clip(0.5 + x[0, 1, 0, 0, 0] - x[0, 0, 0, 0, 0], 0, 1), rtol=1e-5)
+    np.testing.assert_allclose(
+        at[1], np.clip(0.5 + x[0, 1, 0, 0, 0] - x[0, 0, 0, 0, 0], 0, 1), rtol=1e-5
+    )
     np.testing.assert_allclose([at[0], at[4]], x[0, [0, 2], 0, 0, 0], rtol=1e-5)
     assert height == 8 * scale + 2

@@ -1,4 +1,6 @@
-"""How far a game is from its end: the value and accuracy of D, and of the best D, in closed form; what is drawn of it."""
+"""How far a game is from its end: the value and accuracy of D, and of the best D, in closed form;
+what is drawn of it.
+"""
 
 import math
 from functools import partial
@@ -17,7 +19,8 @@ from scipy.special import rel_entr
 from ganjax import data, play
 from ganjax.data.mixtures import hills, mixture, ring
 from ganjax.figures import drawings
-from ganjax.metrics import equilibrium, protocols
+from ganjax.metrics import equilibrium
+from ganjax.protocols import standard
 
 LOG4 = math.log(4)
 best = jax.jit(equilibrium.best)
@@ -30,12 +33,18 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_judge_who_cannot_tell_has_minus_log_4_and_one_half():
     found = equilibrium.value(jnp.zeros(7), jnp.zeros((3, 2)))
-    assert {name: float(number) for name, number in found.items()} == pytest.approx(equilibrium.LIMITS)
+    assert {name: float(number) for name, number in found.items()} == pytest.approx(
+        equilibrium.LIMITS
+    )
 
 
 def test_value_and_accuracy_by_hand():
-    found = equilibrium.value(jnp.array([math.log(3), -math.log(3)]), jnp.array([-math.log(3)] * 4))  # D of 3/4, 1/4; 1/4
-    assert found == pytest.approx({"value": (math.log(3 / 4) + math.log(1 / 4)) / 2 + math.log(3 / 4), "accuracy": 0.75})
+    found = equilibrium.value(
+        jnp.array([math.log(3), -math.log(3)]), jnp.array([-math.log(3)] * 4)
+    )  # D of 3/4, 1/4; 1/4
+    assert found == pytest.approx(
+        {"value": (math.log(3 / 4) + math.log(1 / 4)) / 2 + math.log(3 / 4), "accuracy": 0.75}
+    )
 
 
 def normals(shift, sd):
@@ -43,7 +52,9 @@ def normals(shift, sd):
     x = np.linspace(-12, 12 + shift, 20_001)
     p, q = stats.norm(0, sd).pdf(x), stats.norm(shift, sd).pdf(x)
     m = (p + q) / 2
-    return -LOG4 + integrate.trapezoid(rel_entr(p, m) + rel_entr(q, m), x), stats.norm.cdf(shift / (2 * sd))
+    return -LOG4 + integrate.trapezoid(rel_entr(p, m) + rel_entr(q, m), x), stats.norm.cdf(
+        shift / (2 * sd)
+    )
 
 
 @settings(max_examples=8, deadline=None)
@@ -68,7 +79,9 @@ def test_a_lost_mode_and_samples_elsewhere_are_told_by_the_best_judge():
     toy, one = mixture([[0.0, 0.0], [10.0, 0.0]], 1), mixture([[0.0, 0.0]], 1)
     found = best(toy, one.draw(random.key(1), 2**11), random.key(0))
     # D* is 1/3 where p is half of q, and 1 on the lost mode.
-    assert float(found["value_best"]) == pytest.approx(0.5 * math.log(1 / 3) + math.log(2 / 3), abs=0.05)
+    assert float(found["value_best"]) == pytest.approx(
+        0.5 * math.log(1 / 3) + math.log(2 / 3), abs=0.05
+    )
     assert float(found["accuracy_best"]) == pytest.approx(0.75, abs=0.03)
     far = best(toy, 100 + one.draw(random.key(1), 2**11), random.key(0))
     assert float(far["value_best"]) == pytest.approx(0, abs=1e-5)
@@ -77,13 +90,18 @@ def test_a_lost_mode_and_samples_elsewhere_are_told_by_the_best_judge():
 
 def test_a_run_on_a_mixture_measures_both_and_a_run_on_images_neither():
     x = hills().draw(random.key(0), 64)
-    found = jax.jit(lambda x: protocols.equilibrium(hills(), x, random.key(1), lambda x: jnp.zeros(len(x))))(x)
+    found = jax.jit(
+        lambda x: standard.equilibrium(hills(), x, random.key(1), lambda x: jnp.zeros(len(x)))
+    )(x)
     assert set(found) == {"value", "accuracy", "value_best", "accuracy_best"}
     assert float(found["value"]) == pytest.approx(-LOG4)
-    assert protocols.equilibrium({"x": np.zeros((4, 8, 8, 1))}, x, random.key(1), None) == {}
+    assert standard.equilibrium({"x": np.zeros((4, 8, 8, 1))}, x, random.key(1), None) == {}
 
 
-@pytest.mark.parametrize(("name", "turns"), [("hills", [("D",), ("D",), ("D",), ("G",)]), ("digits", [("D",), ("D",), ("D", "G")])])
+@pytest.mark.parametrize(
+    ("name", "turns"),
+    [("hills", [("D",), ("D",), ("D",), ("G",)]), ("digits", [("D",), ("D",), ("D", "G")])],
+)
 def test_k_turns_of_the_discriminator_come_before_each_of_the_generator(name, turns):
     game = gan.experiment(data=name, k=3, width=8, ema=0.5).game
     assert [turn.movers for turn in game.turns] == turns
@@ -97,14 +115,23 @@ def test_the_table_plays_on_a_known_density_and_prints_the_limits():
     for row in table.rows.values():
         assert isinstance(data.find(row["data"]).load(), data.Mixture)
         game = gan.experiment(**row).game
-        jax.eval_shape(partial(play.step, game), play.template(game, random.key(0), hills()), hills())
+        jax.eval_shape(
+            partial(play.step, game), play.template(game, random.key(0), hills()), hills()
+        )
     assert table.anchors(None)["equilibrium"] == pytest.approx({"value": -LOG4, "accuracy": 0.5})
     assert set(table.anchors(None)["equilibrium"]) < set(table.columns)
 
 
 def test_the_way_is_drawn_beside_that_of_the_best_judge_and_to_the_limits():
     rows = [
-        {"step": s, "seed": q, "value": -1.0 - s / 100 - q / 10, "value_best": -0.5, "accuracy": 0.7, "accuracy_best": 0.9}
+        {
+            "step": s,
+            "seed": q,
+            "value": -1.0 - s / 100 - q / 10,
+            "value_best": -0.5,
+            "accuracy": 0.7,
+            "accuracy_best": 0.9,
+        }
         for s in (0, 10, 20)
         for q in (0, 1)
     ]

@@ -1,4 +1,6 @@
-"""The classifier that is trained here: deterministic, kept, honest about its error; and what it says of sets of images."""
+"""The classifier that is trained here: deterministic, kept, honest about its error; and what it
+says of sets of images.
+"""
 
 import os
 from functools import partial
@@ -10,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from ganjax import data
 from ganjax.metrics import features as ft
-from ganjax.metrics import modes
+from ganjax.metrics import stacked_mnist
 
 STEPS = 100
 
@@ -49,7 +51,9 @@ def test_it_is_kept_under_all_that_it_is_a_function_of(tmp_path, monkeypatch):
         jax.tree.map(np.testing.assert_array_equal, one.params, first.params)
         assert one.error == first.error
     other = ft.train(learnt, test, "digits", seed=1, steps=3)
-    assert not np.array_equal(other.params["params"]["dense"]["kernel"], first.params["params"]["dense"]["kernel"])
+    assert not np.array_equal(
+        other.params["params"]["dense"]["kernel"], first.params["params"]["dense"]["kernel"]
+    )
     ft.train(learnt, test, "digits", steps=2)
     ft.train({**learnt, "label": 9 - learnt["label"]}, test, "digits", steps=3)
     ft.train(learnt, {**test, "label": 9 - test["label"]}, "digits", steps=3)
@@ -78,7 +82,9 @@ def test_a_broken_image_has_no_class(classifier):
 def test_the_record_says_how_it_was_measured_and_orders_fresh_images_before_noisy_ones(classifier):
     real, fresh = (each["x"][:250] for each in sets())
     noisy = np.clip(fresh / 255 + np.random.default_rng(0).normal(0, 0.5, fresh.shape), 0, 1)
-    measured = partial(ft.compare, partial(ft.features, classifier), classifier.name, real, key=jax.random.key(0))
+    measured = partial(
+        ft.compare, partial(ft.features, classifier), classifier.name, real, key=jax.random.key(0)
+    )
     good, worse = measured(fresh), measured(noisy)
     for name in ("frechet", "kernel"):
         assert good[name] < worse[name]
@@ -87,7 +93,14 @@ def test_the_record_says_how_it_was_measured_and_orders_fresh_images_before_nois
     same = measured(real)
     assert same["frechet"] == pytest.approx(0, abs=1e-6)
     assert same["precision"] == same["recall"] == same["coverage"] == 1
-    kept = {"extractor": classifier.name, "features": 128, "dtype": "float32", "resize": "none", "real": 250, "fake": 250}
+    kept = {
+        "extractor": classifier.name,
+        "features": 128,
+        "dtype": "float32",
+        "resize": "none",
+        "real": 250,
+        "fake": 250,
+    }
     assert {name: good[name] for name in kept} == kept
     assert not any("fid" in name.lower() for name in good)
 
@@ -116,18 +129,23 @@ def test_training_wants_labelled_images():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("GANJAX_TEST_DATA"), reason="set GANJAX_TEST_DATA to a folder that holds the real sets")
+@pytest.mark.skipif(
+    not os.environ.get("GANJAX_TEST_DATA"),
+    reason="set GANJAX_TEST_DATA to a folder that holds the real sets",
+)
 def test_mnist_is_learnt_well_enough_to_count_the_modes_of_stacked_digits(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     where = os.path.join(os.environ["GANJAX_TEST_DATA"], "tfds")
     classifier = ft.of("mnist", where)
     assert classifier.error < 0.015
     stacked = data.find("stacked_mnist", where).load()
-    label = modes.stacked(partial(ft.predict, classifier), stacked["x"])
+    label = stacked_mnist.stacked(partial(ft.predict, classifier), stacked["x"])
     assert (label == stacked["label"]).mean() > 0.98
-    found = modes.coverage(label)
+    found = stacked_mnist.coverage(label)
     assert found["modes"] == 1000
-    assert found["kl"] == pytest.approx(float(modes.coverage(stacked["label"])["kl"]), rel=0.05)
-    dropped = modes.coverage(label[stacked["label"] // 100 != 7])
+    assert found["kl"] == pytest.approx(
+        float(stacked_mnist.coverage(stacked["label"])["kl"]), rel=0.05
+    )
+    dropped = stacked_mnist.coverage(label[stacked["label"] // 100 != 7])
     assert 900 <= dropped["modes"] <= 1000  # beyond 900 are errors of the classifier
     assert dropped["kl"] == pytest.approx(np.log(10 / 9) + found["kl"], abs=0.02)

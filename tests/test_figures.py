@@ -11,7 +11,11 @@ from PIL import Image
 from ganjax import figures
 from ganjax.data.mixtures import mixture1d, ring
 
-ROWS = [{"step": s, "seed": q, "time": 1.0, "kl": s + q, "modes": 8} for s in (0, 10, 20) for q in (1, 2, 3)]
+ROWS = [
+    {"step": s, "seed": q, "time": 1.0, "kl": s + q, "modes": 8}
+    for s in (0, 10, 20)
+    for q in (1, 2, 3)
+]
 
 
 def drawn(name: str) -> Figure:
@@ -39,7 +43,12 @@ def test_the_same_arrays_give_the_same_bytes(name, tmp_path):
 
 def test_pyplot_is_never_imported(tmp_path):
     code = "import sys, ganjax.figures as f; f.save(f.grid([[[0.0]]]), sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.png")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.png")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "False\n"
 
 
@@ -58,8 +67,12 @@ def test_a_contact_sheet_holds_every_pixel(n, shape, tmp_path):
     cell = scale * shape[0] + 2, scale * shape[1] + 2
     for i in range(n):
         top, left = i // columns * cell[0] + 2, i % columns * cell[1] + 2
-        tile = picture[top : top + cell[0] - 2, left : left + cell[1] - 2][scale // 2 :: scale, scale // 2 :: scale]
-        np.testing.assert_allclose(tile, np.broadcast_to(levels[i].reshape(*shape[:2], -1), tile.shape), atol=1)
+        tile = picture[top : top + cell[0] - 2, left : left + cell[1] - 2][
+            scale // 2 :: scale, scale // 2 :: scale
+        ]
+        np.testing.assert_allclose(
+            tile, np.broadcast_to(levels[i].reshape(*shape[:2], -1), tile.shape), atol=1
+        )
 
 
 def test_generators_have_a_row_each(tmp_path):
@@ -73,9 +86,15 @@ def test_generators_have_a_row_each(tmp_path):
 def test_low_and_high_are_black_and_white_and_what_lies_beyond_is_clipped(tmp_path):
     images = np.array([-5, 0, 0.5, 1, 5, np.nan])[:, None, None] * np.ones((6, 4, 4))
     picture = sheet(figures.grid(images), tmp_path / "x.png")
-    np.testing.assert_array_equal(sheet(figures.grid(2 * images - 1, -1.0, 1.0), tmp_path / "x.png"), picture)
+    np.testing.assert_array_equal(
+        sheet(figures.grid(2 * images - 1, -1.0, 1.0), tmp_path / "x.png"), picture
+    )
     height, width = picture.shape[:2]
-    levels = [int(picture[height * (2 * r + 1) // 4, width * (2 * c + 1) // 6, 0]) for r in range(2) for c in range(3)]
+    levels = [
+        int(picture[height * (2 * r + 1) // 4, width * (2 * c + 1) // 6, 0])
+        for r in range(2)
+        for c in range(3)
+    ]
     assert levels == [0, 0, pytest.approx(128, abs=1), 255, 255, 0]
 
 
@@ -88,7 +107,11 @@ def test_curves_are_means_with_a_band_of_one_sd():
 
 
 def test_curves_leave_out_what_is_not_finite_and_take_a_single_step():
-    rows = [{"step": 0, "seed": 0, "G": float("inf"), "D": 1.0}, {"step": 0, "seed": 1, "G": 2.0}, {"step": 5, "seed": 0, "G": None}]
+    rows = [
+        {"step": 0, "seed": 0, "G": float("inf"), "D": 1.0},
+        {"step": 0, "seed": 1, "G": 2.0},
+        {"step": 5, "seed": 0, "G": None},
+    ]
     g, d = figures.curves(rows, ["G", "D"]).axes
     np.testing.assert_allclose(g.lines[0].get_xydata(), [[0, 2]])
     np.testing.assert_allclose(d.lines[0].get_xydata(), [[0, 1]])
@@ -97,9 +120,14 @@ def test_curves_leave_out_what_is_not_finite_and_take_a_single_step():
     assert [axes.get_title(loc="left") for axes in figures.curves(rows[:1]).axes] == ["G", "D"]
 
 
-@pytest.mark.parametrize(("rows", "names"), [([], None), (ROWS, ["k"]), ([{"step": 1, "seed": 0}], None)])
+@pytest.mark.parametrize(
+    ("rows", "names"), [([], None), (ROWS, ["k"]), ([{"step": 1, "seed": 0}], None)]
+)
 def test_curves_of_nothing_are_refused(rows, names):
-    with pytest.raises(ValueError, match=r"^(no measure named k; known are kl, modes|there are no measures to draw)$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^(no measure named k; known are kl, modes|there are no measures to draw)$",
+    ):
         figures.curves(rows, names)
 
 
@@ -111,7 +139,9 @@ def test_bars_have_the_mass_inside_and_the_rest_is_counted():
 
 
 def test_the_scatters_frame_does_not_move_with_the_samples(tmp_path):
-    near, far = (figures.scatter(ring(), np.full((10, 2), value)).axes[0] for value in (0.0, np.nan))
+    near, far = (
+        figures.scatter(ring(), np.full((10, 2), value)).axes[0] for value in (0.0, np.nan)
+    )
     assert near.get_xlim() == far.get_xlim()
     assert near.get_ylim() == far.get_ylim()
     assert [text.get_text() for text in far.texts] == ["100.0% outside"]
@@ -138,15 +168,27 @@ def test_samples_choose_the_figure_by_the_data(data, shape, panels, tmp_path):
 
 
 def test_of_many_images_the_first_are_shown(tmp_path):
-    data, images = {"x": np.zeros((5, 8, 8, 1), np.uint8)}, np.random.default_rng(0).random((500, 3, 8, 8, 1))
+    data, images = (
+        {"x": np.zeros((5, 8, 8, 1), np.uint8)},
+        np.random.default_rng(0).random((500, 3, 8, 8, 1)),
+    )
     for part, first in ((images, images[:32]), (images[:, 0], images[:64, 0])):
-        shown, expected = (sheet(figure, tmp_path / "x.png") for figure in (figures.samples(data, part), figures.grid(first)))
+        shown, expected = (
+            sheet(figure, tmp_path / "x.png")
+            for figure in (figures.samples(data, part), figures.grid(first))
+        )
         np.testing.assert_array_equal(shown, expected)
 
 
 @pytest.mark.parametrize(
     ("data", "shape"),
-    [(ring(), (9, 3)), (ring(), (2,)), (ring(), (9, 2, 2, 2)), ({"x": np.zeros((5, 7))}, (9, 7)), ({"x": np.zeros((5, 8, 8))}, (9, 8))],
+    [
+        (ring(), (9, 3)),
+        (ring(), (2,)),
+        (ring(), (9, 2, 2, 2)),
+        ({"x": np.zeros((5, 7))}, (9, 7)),
+        ({"x": np.zeros((5, 8, 8))}, (9, 8)),
+    ],
 )
 def test_samples_without_a_figure_are_refused_in_one_line(data, shape):
     with pytest.raises(ValueError, match=r"^[^\n]*are wanted[^\n]*$"):

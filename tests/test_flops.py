@@ -14,14 +14,16 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import cases
 import flops
 
-from ganjax import convolution, play
-from ganjax.layers import Conv, ConvTranspose, SpectralNorm
-from ganjax.nets import MLP, dcgan
+from ganjax import play
+from ganjax.nets import MLP, conv, dcgan
+from ganjax.nets.layers import Conv, ConvTranspose, SpectralNorm
 
 
 def compiled(function, *shapes):
     """Operations of the compiled function of arrays of these shapes."""
-    return flops.computed(jax.jit(function).lower(*(jnp.zeros(shape) for shape in shapes)).compile().as_text())
+    return flops.computed(
+        jax.jit(function).lower(*(jnp.zeros(shape) for shape in shapes)).compile().as_text()
+    )
 
 
 def test_a_net_needs_two_operations_for_each_weight_at_each_place():
@@ -32,21 +34,35 @@ def test_a_net_needs_two_operations_for_each_weight_at_each_place():
     assert flops.needed(SpectralNorm(nn.Dense(3)), (4,)) == [2 * 4 * 3]
 
 
-@pytest.mark.parametrize(("kernel", "stride", "pad"), [(4, 2, (1, 1)), (5, 2, (2, 1)), (3, 1, (0, 0)), (3, 2, (1, 0))])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad"), [(4, 2, (1, 1)), (5, 2, (2, 1)), (3, 1, (0, 0)), (3, 2, (1, 0))]
+)
 def test_a_program_does_what_its_convolutions_need(kernel, stride, pad):
     rest = (stride, (pad, pad), "conv")
     x, w = (4, 12, 12, 3), (kernel, kernel, 3, 5)
-    y = jax.eval_shape(lambda x, w: convolution.convolve(x, w, *rest), jnp.zeros(x), jnp.zeros(w)).shape
-    need, wide = (2 * 4 * side**2 * kernel**2 * 3 * 5 for side in (y[1], 12 // stride))  # without padding the transpose has more places
-    assert compiled(lambda x, w: convolution.convolve(x, w, *rest), x, w) == need
-    assert compiled(lambda y, w: convolution.spread(y, w, stride, (pad, pad), x[1:3], "conv"), y, w) == wide
-    assert compiled(lambda x, y: convolution.correlate(x, y, stride, (pad, pad), w[:2], "conv"), x, y) == need
+    y = jax.eval_shape(lambda x, w: conv.convolve(x, w, *rest), jnp.zeros(x), jnp.zeros(w)).shape
+    need, wide = (
+        2 * 4 * side**2 * kernel**2 * 3 * 5 for side in (y[1], 12 // stride)
+    )  # without padding the transpose has more places
+    assert compiled(lambda x, w: conv.convolve(x, w, *rest), x, w) == need
+    assert (
+        compiled(lambda y, w: conv.spread(y, w, stride, (pad, pad), x[1:3], "conv"), y, w) == wide
+    )
+    assert (
+        compiled(lambda x, y: conv.correlate(x, y, stride, (pad, pad), w[:2], "conv"), x, y) == need
+    )
 
 
 def test_a_program_does_what_its_products_need():
     assert compiled(jnp.matmul, (4, 5), (5, 6)) == 2 * 4 * 5 * 6
-    assert compiled(lambda x, y: jnp.einsum("bik,bkj->bij", x, y), (3, 4, 5), (3, 5, 6)) == 2 * 3 * 4 * 5 * 6
-    assert compiled(lambda x: jax.lax.fori_loop(0, 9, lambda _, x: jnp.tanh(x @ x), x), (8, 8)) == 2 * 8**3  # a body counts once
+    assert (
+        compiled(lambda x, y: jnp.einsum("bik,bkj->bij", x, y), (3, 4, 5), (3, 5, 6))
+        == 2 * 3 * 4 * 5 * 6
+    )
+    assert (
+        compiled(lambda x: jax.lax.fori_loop(0, 9, lambda _, x: jnp.tanh(x @ x), x), (8, 8))
+        == 2 * 8**3
+    )  # a body counts once
 
 
 GPU = """
@@ -67,7 +83,10 @@ def test_library_calls_on_a_gpu_count_too():
     text = text.replace("INPUT", 'custom_call_target="__cudnn$convBackwardInput"')
     text = text.replace("FILTER", 'custom_call_target="__cudnn$convBackwardFilter"')
     dims = '{"lhs_contracting_dimensions":["1"],"rhs_contracting_dimensions":["0"],"lhs_batch_dimensions":[]}'
-    text = text.replace("GEMM", f'backend_config={{"gemm_backend_config":{{"alpha_real":1,"dot_dimension_numbers":{dims}}}}}')
+    text = text.replace(
+        "GEMM",
+        f'backend_config={{"gemm_backend_config":{{"alpha_real":1,"dot_dimension_numbers":{dims}}}}}',
+    )
     assert flops.computed(text) == 3 * (2 * 4 * 16 * 16 * 3 * 8) + 2 * 7 * 5 * 6
 
 
@@ -104,5 +123,6 @@ def test_fresh_noise_costs_another_pass_of_the_generator():
 
 
 def test_four_movers_at_once_share_their_passes():
-    # At fewer pixels what hangs over the reflected edges, counted in the gradients alone, is more than 3 %.
+    # At fewer pixels what hangs over the reflected edges, counted in the gradients alone, is more
+    # than 3 %.
     assert share(cases.cyclegan(256, blocks=1, batch=1, width=4)) == pytest.approx(1, rel=0.03)

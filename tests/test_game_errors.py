@@ -36,7 +36,13 @@ def losses(batch, key, *, G, D):
 
 
 def game(losses=losses, turns=(("G", "D"),), **rest):
-    return Game({"G": Player(NET, SGD, (2,)), "D": Player(NET, SGD, (2,))}, losses, turns, lambda data, key: data, **rest)
+    return Game(
+        {"G": Player(NET, SGD, (2,)), "D": Player(NET, SGD, (2,))},
+        losses,
+        turns,
+        lambda data, key: data,
+        **rest,
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,9 @@ def test_inputs_whose_leading_axes_differ():
         bound(sees=((2,), (3,)))(jnp.zeros((4, 5, 2)), jnp.zeros((4, 3)))
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (4, 2, 2), (3, 2)], ids=["no team axis", "another team", "no batch axis"])
+@pytest.mark.parametrize(
+    "shape", [(4, 2), (4, 2, 2), (3, 2)], ids=["no team axis", "another team", "no batch axis"]
+)
 def test_each_with_an_input_that_is_not_one_for_each_member(shape):
     with refused("D sees ((2,),)", "[B, ..., 3, *shape]", f"got ({shape},)"):
         bound(n=3).each(jnp.zeros(shape))
@@ -130,21 +138,35 @@ def test_other_fields_of_a_game():
     with refused("fresh", "'step' or 'turn'", "'epoch'"):
         game(fresh="epoch")
     with refused("a player cannot be called 'step'"):
-        Game({"step": Player(NET, SGD, (2,))}, lambda batch, key, *, step: {}, [["step"]], lambda data, key: data)
+        Game(
+            {"step": Player(NET, SGD, (2,))},
+            lambda batch, key, *, step: {},
+            [["step"]],
+            lambda data, key: data,
+        )
 
 
-@pytest.mark.parametrize("key", [jax.random.key, lambda seed: jax.random.split(jax.random.key(seed), 2)], ids=["one", "population"])
+@pytest.mark.parametrize(
+    "key",
+    [jax.random.key, lambda seed: jax.random.split(jax.random.key(seed), 2)],
+    ids=["one", "population"],
+)
 def test_losses_that_return_something_else(key):
     zero = jnp.float32(0)
     memory = lambda: jnp.zeros(3)  # noqa: E731
     wrong = {
         ("no loss of D", "G, value"): game(lambda batch, key, *, G, D: {"G": zero, "value": zero}),
         ("scalars", "D", "(4,)"): game(lambda batch, key, *, G, D: {"G": zero, "D": jnp.zeros(4)}),
-        ("scalars", "value", "(2,)"): game(lambda batch, key, *, G, D: {"G": zero, "D": zero, "value": jnp.zeros(2)}),
-        ("memory like the first one", "(3,)", "(4,)"): game(
-            lambda batch, key, *, G, D, memory: {"G": zero, "D": zero, "memory": jnp.zeros(4)}, memory=memory
+        ("scalars", "value", "(2,)"): game(
+            lambda batch, key, *, G, D: {"G": zero, "D": zero, "value": jnp.zeros(2)}
         ),
-        ("memory like the first one", "(3,)", "None"): game(lambda batch, key, *, G, D, memory: {"G": zero, "D": zero}, memory=memory),
+        ("memory like the first one", "(3,)", "(4,)"): game(
+            lambda batch, key, *, G, D, memory: {"G": zero, "D": zero, "memory": jnp.zeros(4)},
+            memory=memory,
+        ),
+        ("memory like the first one", "(3,)", "None"): game(
+            lambda batch, key, *, G, D, memory: {"G": zero, "D": zero}, memory=memory
+        ),
     }
     for words, bad in wrong.items():
         with refused(*words):
@@ -157,7 +179,9 @@ def test_data_that_a_player_cannot_see():
         play.init(cgan, jax.random.key(0), data | {"x": data["x"][:, :6]})
     flat = dataclasses.replace(cgan.players["G"], net=games.dense((64,)))
     with refused("D sees", "(8, 8, 1)", "(4, 64)"):
-        play.init(dataclasses.replace(cgan, players=cgan.players | {"G": flat}), jax.random.key(0), data)
+        play.init(
+            dataclasses.replace(cgan, players=cgan.players | {"G": flat}), jax.random.key(0), data
+        )
 
 
 def test_a_relativistic_payoff_without_real_scores():
@@ -168,9 +192,15 @@ def test_a_relativistic_payoff_without_real_scores():
 def test_losses_that_cannot_be_differentiated_or_kept():
     zero = jnp.float32(0)
     with refused("loss of D", "float", "int32"):
-        play.init(game(lambda batch, key, *, G, D: {"G": zero, "D": jnp.int32(1)}), jax.random.key(0), {})
+        play.init(
+            game(lambda batch, key, *, G, D: {"G": zero, "D": jnp.int32(1)}), jax.random.key(0), {}
+        )
     with refused("losses returns a memory", "no first memory"):
-        play.init(game(lambda batch, key, *, G, D: {"G": zero, "D": zero, "memory": zero}), jax.random.key(0), {})
+        play.init(
+            game(lambda batch, key, *, G, D: {"G": zero, "D": zero, "memory": zero}),
+            jax.random.key(0),
+            {},
+        )
 
 
 def test_a_key_of_the_old_kind():

@@ -20,7 +20,7 @@ from jax.nn import log_sigmoid, sigmoid
 from scipy.spatial.distance import jensenshannon
 from scipy.special import logsumexp
 
-from ganjax import play, teams
+from ganjax import aggregates, play
 from ganjax.game import Game, Player
 from ganjax.losses import minimax, non_saturating, relativistic, wasserstein
 
@@ -46,7 +46,9 @@ def xy(batch, key, *, X, Y):
 
 @pytest.mark.parametrize(("turns", "radius"), [([["X", "Y"]], 17.0160), ([["X"], ["Y"]], 1.4103)])
 def test_the_bilinear_game(turns, radius):
-    """At once each step multiplies the radius by sqrt(1 + 0.1²), so it ends at sqrt(2) 1.01^250; in turn it circles."""
+    """At once each step multiplies the radius by sqrt(1 + 0.1²), so it ends at sqrt(2) 1.01^250; in
+    turn it circles.
+    """
     players = {"X": Player(Number(1.0), SGD, None), "Y": Player(Number(1.0), SGD, None)}
     game = Game(players, xy, turns, NOTHING)
     state, _ = play.run(game, play.init(game, random.key(0), {}), {}, 500)
@@ -55,7 +57,7 @@ def test_the_bilinear_game(turns, radius):
 
 # Teams.
 VALUES = arrays(np.float32, 4, elements=st.floats(-5, -0.125, width=32))
-MEANS = [teams.arithmetic, teams.geometric, teams.harmonic]
+MEANS = [aggregates.arithmetic, aggregates.geometric, aggregates.harmonic]
 softness = st.floats(0, 10)
 
 
@@ -68,7 +70,7 @@ def means(V, lam):
 @jax.jit
 def slope(V, lam):
     """d/dλ of the arithmetic one, and the weights."""
-    return jax.grad(teams.arithmetic, 1)(V, lam), teams.weights(V, lam)
+    return jax.grad(aggregates.arithmetic, 1)(V, lam), aggregates.weights(V, lam)
 
 
 @settings(max_examples=50, deadline=None)
@@ -82,7 +84,7 @@ def test_softness_zero_is_the_plain_mean(V):
 def test_a_large_softness_is_the_largest_value(mean):
     V = np.array([[-3.0, -1.0, -2.0], [-0.5, -0.75, -4.0]], np.float32)
     np.testing.assert_allclose(mean(V, 1e3), [-1, -0.5], rtol=1e-5)
-    np.testing.assert_array_equal(teams.largest(V), [-1, -0.5])
+    np.testing.assert_array_equal(aggregates.largest(V), [-1, -0.5])
 
 
 @settings(max_examples=50, deadline=None)
@@ -125,9 +127,15 @@ def test_equal_critics_are_one_critic(mean):
     for D, point in ((one, params), (many, copies)):
         game = Game({"G": G, "D": D}, losses, [["G", "D"]], NOTHING)
         fields.append(field(game, point, x, random.key(3), ("G", "D"))[0])
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), fields[0]["G"], fields[1]["G"])
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), fields[0]["G"], fields[1]["G"]
+    )
     for i in range(3):
-        jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a, b[i], rtol=1e-4, atol=1e-6), fields[0]["D"], fields[1]["D"])
+        jax.tree.map(
+            lambda a, b, i=i: np.testing.assert_allclose(a, b[i], rtol=1e-4, atol=1e-6),
+            fields[0]["D"],
+            fields[1]["D"],
+        )
 
 
 # Optimal discriminators, on densities known exactly: those of samples in M cells.
@@ -143,7 +151,12 @@ class Table(nn.Module):
 
 
 M = 8
-REAL, FAKE = (np.clip(np.random.default_rng(i).normal(3 + i, 1 + i, 1000), 0, M - 1).astype(np.float32).round() for i in (0, 1))
+REAL, FAKE = (
+    np.clip(np.random.default_rng(i).normal(3 + i, 1 + i, 1000), 0, M - 1)
+    .astype(np.float32)
+    .round()
+    for i in (0, 1)
+)
 P, Q = (np.bincount(cells.astype(int), minlength=M) / 1000 for cells in (REAL, FAKE))
 
 
@@ -156,7 +169,9 @@ BOTH = {"real": REAL, "fake": FAKE}
 
 
 def test_the_optimal_discriminator_and_its_value():
-    """D = p / (p + q), and V there is -log 4 + 2 JSD (Goodfellow et al. 2014, proposition 1 and theorem 1)."""
+    """D = p / (p + q), and V there is -log 4 + 2 JSD (Goodfellow et al. 2014, proposition 1 and
+    theorem 1).
+    """
     params = {"D": {"rows": jnp.log(P) - jnp.log(Q)}}
     grads, out = field(CELLS, params, BOTH, random.key(0), ("D",))
     np.testing.assert_allclose(grads["D"]["rows"], 0, atol=1e-6)
@@ -166,7 +181,9 @@ def test_the_optimal_discriminator_and_its_value():
 def test_a_discriminator_that_plays_alone_becomes_optimal():
     state, log = play.run(CELLS, play.init(CELLS, random.key(0), BOTH), BOTH, 1000)
     seen = P + Q > 0.02
-    np.testing.assert_allclose(sigmoid(state.params["D"]["rows"])[seen], (P / (P + Q))[seen], atol=0.01)
+    np.testing.assert_allclose(
+        sigmoid(state.params["D"]["rows"])[seen], (P / (P + Q))[seen], atol=0.01
+    )
     np.testing.assert_allclose(-log["D"][0], -np.log(4), rtol=1e-5)  # D = 1/2
     np.testing.assert_allclose(-log["D"][-1], -np.log(4) + 2 * jensenshannon(P, Q) ** 2, atol=1e-3)
 
@@ -186,7 +203,11 @@ def mad(k, cells=3):
         "D": Player(Table(cells * k, (k + 1,)), SGD, ()),
     }
     game = Game(players, mad_gan.losses, [["D"], ["G"]], NOTHING)
-    return game, {"x": jnp.arange(cells * k, dtype=jnp.float32)}, {"by": cells * jnp.arange(k, dtype=jnp.float32)}
+    return (
+        game,
+        {"x": jnp.arange(cells * k, dtype=jnp.float32)},
+        {"by": cells * jnp.arange(k, dtype=jnp.float32)},
+    )
 
 
 @pytest.mark.parametrize("k", [1, 4])
@@ -194,7 +215,13 @@ def test_the_equilibrium_of_mad_gan(k):
     """Ghosh et al. 2018: D_j = p_j / Σ p there, and the value is -(k+1) log(k+1) + k log k."""
     game, batch, G = mad(k)
     mine = jnp.arange(3 * k) // 3  # the generator of each cell
-    odds = jnp.full((3 * k, k + 1), -1e4).at[jnp.arange(3 * k), mine].set(jnp.log(float(k))).at[:, k].set(0.0)
+    odds = (
+        jnp.full((3 * k, k + 1), -1e4)
+        .at[jnp.arange(3 * k), mine]
+        .set(jnp.log(float(k)))
+        .at[:, k]
+        .set(0.0)
+    )
     grads, out = field(game, {"G": G, "D": {"rows": odds}}, batch, random.key(0), ("D",))
     np.testing.assert_allclose(grads["D"]["rows"], 0, atol=1e-6)
     value = -(k + 1) * np.log(k + 1) + k * np.log(k)
@@ -214,7 +241,9 @@ def test_any_generators_of_mad_gan():
 
 @pytest.mark.parametrize("payoff", [minimax, non_saturating, wasserstein, relativistic])
 def test_the_field_vanishes_at_the_equilibrium_of_the_dirac_gan(payoff):
-    """Mescheder et al. 2018, section 2: real data at 0, a generator at θ, D(x) = ψx; it stands still at θ = ψ = 0 alone."""
+    """Mescheder et al. 2018, section 2: real data at 0, a generator at θ, D(x) = ψx; it stands
+    still at θ = ψ = 0 alone.
+    """
 
     class Line(nn.Module):
         @nn.compact
@@ -225,7 +254,12 @@ def test_the_field_vanishes_at_the_equilibrium_of_the_dirac_gan(payoff):
         real, fake = D(jnp.zeros(1)), D(G()[None])
         return {"D": payoff.d(real, fake).mean(), "G": payoff.g(fake, real).mean()}
 
-    game = Game({"G": Player(Number(0.0), SGD, None), "D": Player(Line(), SGD, ())}, losses, [["G", "D"]], NOTHING)
+    game = Game(
+        {"G": Player(Number(0.0), SGD, None), "D": Player(Line(), SGD, ())},
+        losses,
+        [["G", "D"]],
+        NOTHING,
+    )
 
     def at(theta, psi):
         params = {"G": {"value": jnp.float32(theta)}, "D": {"slope": jnp.float32(psi)}}

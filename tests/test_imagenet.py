@@ -1,4 +1,6 @@
-"""The ImageNet extractor: its file is read without running it, its net has the published size, and it sees what is in a photograph."""
+"""The ImageNet extractor: its file is read without running it, its net has the published size, and
+it sees what is in a photograph.
+"""
 
 import importlib.util
 import pickle
@@ -20,17 +22,44 @@ def name(module, word):
 
 
 def saved(path, storage, tensor):
-    """A file as PyTorch saved them, with one tensor "w": (offset, size, stride) of a float storage, pickled by hand."""
+    """A file as PyTorch saved them, with one tensor "w": (offset, size, stride) of a float storage,
+    pickled by hand.
+    """
 
     def plain(value):
         return pickle.dumps(value, protocol=2)[2:-1]
 
-    pid = b"(" + plain("storage") + name("torch", "FloatStorage") + plain("0") + plain("cpu") + plain(len(storage)) + b"NtQ"
+    pid = (
+        b"("
+        + plain("storage")
+        + name("torch", "FloatStorage")
+        + plain("0")
+        + plain("cpu")
+        + plain(len(storage))
+        + b"NtQ"
+    )
     offset, size, stride = tensor
-    rebuilt = name("torch._utils", "_rebuild_tensor_v2") + b"(" + pid + plain(offset) + plain(size) + plain(stride) + b"\x89}tR"
+    rebuilt = (
+        name("torch._utils", "_rebuild_tensor_v2")
+        + b"("
+        + pid
+        + plain(offset)
+        + plain(size)
+        + plain(stride)
+        + b"\x89}tR"
+    )
     state = b"\x80\x02" + name("collections", "OrderedDict") + b")R" + plain("w") + rebuilt + b"s."
-    head = b"".join(pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
-    path.write_bytes(head + state + pickle.dumps(["0"], protocol=2) + len(storage).to_bytes(8, "little") + storage.tobytes())
+    head = b"".join(
+        pickle.dumps(part, protocol=2)
+        for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+    )
+    path.write_bytes(
+        head
+        + state
+        + pickle.dumps(["0"], protocol=2)
+        + len(storage).to_bytes(8, "little")
+        + storage.tobytes()
+    )
     return path
 
 
@@ -93,7 +122,9 @@ def test_it_sees_what_is_in_photographs():
     from sklearn.datasets import load_sample_image
 
     params = imagenet.load()
-    square = [load_sample_image(f"{photograph}.jpg")[:420, 110:530] for photograph in ("china", "flower")]
+    square = [
+        load_sample_image(f"{photograph}.jpg")[:420, 110:530] for photograph in ("china", "flower")
+    ]
     found = imagenet.features(params, np.stack(square))
     assert found.shape == (2, 1280)
     likeliest = (found @ params["_fc.weight"].T + params["_fc.bias"]).argmax(-1)

@@ -20,9 +20,12 @@ from jax import random
 from ganjax import keys, play
 from ganjax.experiment import File
 from ganjax.game import Game, Player, Turn
-from ganjax.layers import SpectralNorm
+from ganjax.nets.layers import SpectralNorm
 
-FILES = {path.name: File(path) for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))}
+FILES = {
+    path.name: File(path)
+    for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))
+}
 BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which take long to compile
 
 
@@ -36,9 +39,18 @@ def setting(name: str) -> tuple[Game, Any]:
 
 
 def over(names: list[str], default: tuple[str, ...] | None = None) -> Any:
-    """Once for each game: by default the dense ones and two with convolutions, or those that are named; the others are slow."""
-    at_once = {name for name in names if name in BY_DEFAULT or not setting(name)[0].convolves} if default is None else {*default}
-    return pytest.mark.parametrize("name", [name if name in at_once else pytest.param(name, marks=pytest.mark.slow) for name in names])
+    """Once for each game: by default the dense ones and two with convolutions, or those that are
+    named; the others are slow.
+    """
+    at_once = (
+        {name for name in names if name in BY_DEFAULT or not setting(name)[0].convolves}
+        if default is None
+        else {*default}
+    )
+    return pytest.mark.parametrize(
+        "name",
+        [name if name in at_once else pytest.param(name, marks=pytest.mark.slow) for name in names],
+    )
 
 
 ALL = [*games.DENSE, *games.CONVOLUTIONAL, *FILES]
@@ -49,18 +61,25 @@ TEAMS = [name for name in ALL if any(player.n for player in setting(name)[0].pla
 def numbers(tree: Any) -> dict[str, np.ndarray]:
     """Every leaf by its path, on the host."""
     plain = lambda x: random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
-    return {jax.tree_util.keystr(path): np.asarray(plain(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return {
+        jax.tree_util.keystr(path): np.asarray(plain(leaf))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 @functools.cache
-def after(name: str, parts: tuple[int, ...] = (1,), seed: int = 0) -> tuple[play.State, dict[str, np.ndarray]]:
+def after(
+    name: str, parts: tuple[int, ...] = (1,), seed: int = 0
+) -> tuple[play.State, dict[str, np.ndarray]]:
     """The state after so many steps in so many runs, and the log of all."""
     game, data = setting(name)
     state, logs = play.init(game, random.key(seed), data), []
     for steps in parts:
         state, log = play.run(game, state, data, steps)
         logs.append(log)
-    return jax.tree.map(np.asarray, state.replace(key=random.key_data(state.key))), jax.tree.map(lambda *log: np.concatenate(log), *logs)
+    return jax.tree.map(np.asarray, state.replace(key=random.key_data(state.key))), jax.tree.map(
+        lambda *log: np.concatenate(log), *logs
+    )
 
 
 def same_bits(a: Any, b: Any) -> bool:
@@ -83,12 +102,21 @@ def test_a_step_is_finite_and_moves_every_member_of_every_mover(name):
     first, (state, log) = play.init(game, random.key(0), data), after(name)
     movers = {mover for turn in game.turns for mover in turn.movers}
     assert state.step == 1
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, state.opt, state.ema, state.aux, log)))
+    assert all(
+        np.isfinite(leaf).all()
+        for leaf in jax.tree.leaves((state.params, state.opt, state.ema, state.aux, log))
+    )
     for player in game.players:
         shared, n = game.players[player].shared, game.players[player].n
-        pairs = [(top, *pair) for top in first.params[player] for pair in leaves(first.params[player][top], state.params[player][top])]
+        pairs = [
+            (top, *pair)
+            for top in first.params[player]
+            for pair in leaves(first.params[player][top], state.params[player][top])
+        ]
         for i in range(n or 1):
-            own = [(a, b) if n is None else (a[i], b[i]) for top, a, b in pairs if top not in shared]
+            own = [
+                (a, b) if n is None else (a[i], b[i]) for top, a, b in pairs if top not in shared
+            ]
             assert any((a != b).any() for a, b in own) == (player in movers)
         if shared:
             assert any((a != b).any() for top, a, b in pairs if top in shared) == (player in movers)
@@ -113,7 +141,11 @@ def test_what_a_team_shares_has_no_team_axis(name):
     state = play.template(game, random.key(0), data)
     for player, params in state.params.items():
         net = game.players[player]
-        alone = jax.eval_shape(lambda net=net: dataclasses.replace(net, n=None, shared=(), per=first_of(net)).init(random.key(0))[0])
+        alone = jax.eval_shape(
+            lambda net=net: dataclasses.replace(net, n=None, shared=(), per=first_of(net)).init(
+                random.key(0)
+            )[0]
+        )
         for top, tree in params.items():
             axes = () if net.n is None or top in net.shared else (net.n,)
             for one, leaf in zip(jax.tree.leaves(alone[top]), jax.tree.leaves(tree), strict=True):
@@ -131,7 +163,9 @@ def test_the_lanes_of_a_population_are_single_runs(name):
     population = play.init(game, jax.vmap(random.key)(jnp.arange(2)), data)
     singles = [play.init(game, random.key(seed), data).params for seed in (0, 1)]
     for seed, single in enumerate(singles):
-        assert same_bits(jax.tree.map(lambda leaf, seed=seed: leaf[seed], population.params), single)
+        assert same_bits(
+            jax.tree.map(lambda leaf, seed=seed: leaf[seed], population.params), single
+        )
     state, log = play.run(game, population, data, 1)
     for seed in (0, 1):
         alone, alone_log = after(name, (1,), seed)
@@ -142,7 +176,10 @@ def test_the_lanes_of_a_population_are_single_runs(name):
 @over(TEAMS, default=("cogan", "bn_team"))
 def test_the_forms_of_a_team_play_the_same(name):
     game, data = setting(name)
-    other = {p: dataclasses.replace(net, form="vmap" if net.unrolled else "unroll") for p, net in game.players.items()}
+    other = {
+        p: dataclasses.replace(net, form="vmap" if net.unrolled else "unroll")
+        for p, net in game.players.items()
+    }
     changed = dataclasses.replace(game, players=other)
     state, _ = play.run(changed, play.init(changed, random.key(0), data), data, 1)
     close(state.params, after(name)[0].params)
@@ -157,11 +194,18 @@ def test_the_forms_of_a_run_play_the_same(name):
 
 
 @pytest.mark.parametrize("n", [None, 2])
-@pytest.mark.parametrize("net", [games.Critic((3,), norm=True), games.Critic(spectral=True), games.dense((2,))], ids=["BN", "SN", "dense"])
+@pytest.mark.parametrize(
+    "net",
+    [games.Critic((3,), norm=True), games.Critic(spectral=True), games.dense((2,))],
+    ids=["BN", "SN", "dense"],
+)
 def test_inputs_stacked_behind_the_batch_axis_are_seen_apart(net, n):
     player = Player(net, games.ADAM, games.SHAPE, n=n)
     D = player.bind(*player.init(random.key(0)))
-    fake = random.normal(random.key(1), (4, 3, *games.SHAPE)) * jnp.array([1.0, 2.0, 3.0])[:, None, None, None]  # [B, K, H, W, 1]
+    fake = (
+        random.normal(random.key(1), (4, 3, *games.SHAPE))
+        * jnp.array([1.0, 2.0, 3.0])[:, None, None, None]
+    )  # [B, K, H, W, 1]
     call = jax.jit(lambda x: D(x))
     together = call(fake)
     for k in range(3):
@@ -190,7 +234,9 @@ def one_of(name: str) -> tuple[Game, jax.Array, Any]:
 
 
 def test_memory_is_committed_once_a_step():
-    """CycleGAN has two turns a step; the pool takes the last turn's fakes, so those of the moved generators."""
+    """CycleGAN has two turns a step; the pool takes the last turn's fakes, so those of the moved
+    generators.
+    """
     game, data = setting("cyclegan")
     states = [after("cyclegan", (1,) * steps)[0] for steps in (1, 2, 3)]
     assert [int(state.memory["y"][1]) for state in states] == [games.B, 2 * games.B, 3 * games.B]
@@ -212,7 +258,8 @@ def test_the_log_holds_a_movers_loss_before_its_own_turn():
     assert abs(first["G"] - second["G"]) > 1e-4
 
 
-# A gate that the losses hold shut at even steps, before a critic with auxiliary state; nothing else can move it.
+# A gate that the losses hold shut at even steps, before a critic with auxiliary state; nothing else
+# can move it.
 class Norm(nn.Module):
     """[B, 2] -> [B, 2]."""
 
@@ -228,20 +275,30 @@ def gated_losses(batch, key, *, G, D, step):
 
 def moved(before: play.State, later: play.State, name: str) -> set[str]:
     """The parts of the state in which a player is not what it was."""
-    parts = {part: (getattr(before, part), getattr(later, part)) for part in ("params", "opt", "ema", "aux")}
+    parts = {
+        part: (getattr(before, part), getattr(later, part))
+        for part in ("params", "opt", "ema", "aux")
+    }
     return {part for part, (a, b) in parts.items() if name in a and not same_bits(a[name], b[name])}
 
 
 def test_behind_a_shut_gate_a_player_stays_as_it_was():
     gate = Turn(("D",), when=lambda step, log: log["open"] > 0.5)
-    players = {"G": Player(games.Logits(2), games.ADAM, None), "D": Player(Norm(), games.ADAM, (2,), ema=0.5)}
+    players = {
+        "G": Player(games.Logits(2), games.ADAM, None),
+        "D": Player(Norm(), games.ADAM, (2,), ema=0.5),
+    }
     game = Game(players, gated_losses, [gate, ["G"]], lambda data, key: data)
     states = [play.init(game, random.key(0), {})]
     for _ in range(3):
         states.append(play.run(game, jax.tree.map(jnp.copy, states[-1]), {}, 1)[0])
     turns = [(moved(a, b, "G"), moved(a, b, "D")) for a, b in pairwise(states)]
     everything = {"params", "opt", "ema", "aux"}
-    assert turns == [({"params", "opt"}, set()), ({"params", "opt"}, everything), ({"params", "opt"}, set())]
+    assert turns == [
+        ({"params", "opt"}, set()),
+        ({"params", "opt"}, everything),
+        ({"params", "opt"}, set()),
+    ]
 
 
 def blown_up_losses(batch, key, *, U, V, step):
@@ -264,6 +321,8 @@ def test_a_game_that_is_lost_stays_where_it_was():
         longer, own = play.run(game, play.init(game, seeds[seed], {}), {}, 5)
         assert longer.alive == (not lost[seed])
         assert same_bits(alone.replace(alive=longer.alive), longer)
-        assert same_bits(alone.params, jax.tree.map(lambda leaf, seed=seed: leaf[seed], state.params))
+        assert same_bits(
+            alone.params, jax.tree.map(lambda leaf, seed=seed: leaf[seed], state.params)
+        )
         assert np.isinf(own["U"]).any() == lost[seed]
     np.testing.assert_array_equal(np.isinf(log["U"]), np.arange(5)[:, None] >= np.where(lost, 2, 5))

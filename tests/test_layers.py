@@ -15,8 +15,8 @@ from jax import random
 
 from ganjax import play
 from ganjax.game import Player
-from ganjax.layers import BatchNorm, Dropout, Maxout, SpectralNorm, max_pool
 from ganjax.nets import MLP
+from ganjax.nets.layers import BatchNorm, Dropout, Maxout, SpectralNorm, max_pool
 
 SGD = optax.sgd(0.1)
 
@@ -47,7 +47,9 @@ def kernel_of(variables):
 
 
 def with_kernel(variables, W):
-    return variables | {"params": jax.tree.map(lambda leaf: W if leaf.ndim > 1 else leaf, variables["params"])}
+    return variables | {
+        "params": jax.tree.map(lambda leaf: W if leaf.ndim > 1 else leaf, variables["params"])
+    }
 
 
 def test_the_norm_may_be_the_whole_net():
@@ -69,7 +71,9 @@ def test_the_kernel_in_use_has_the_spectral_norm_one(layer, shape):
     W = np.asarray(kernel_of(variables))
     sigma = np.linalg.svd(W.reshape(-1, W.shape[-1]), compute_uv=False)[0]
     used = {"params": {"kernel": W / sigma, "bias": np.zeros(W.shape[-1])}}
-    np.testing.assert_allclose(net.apply(variables, x), layer().apply(used, x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        net.apply(variables, x), layer().apply(used, x), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_vector_moves_only_where_it_may():
@@ -83,8 +87,13 @@ def test_the_vector_moves_only_where_it_may():
 
 
 def test_the_gradient_flows_through_sigma():
-    """Miyato et al. 2018, equations 10 to 12: dL/dW = (dL/dW̄ - <dL/dW̄, W̄> v u') / σ; so it is orthogonal to W."""
-    net, (x, y) = Inside(partial(nn.Dense, 4, use_bias=False)), random.normal(random.key(0), (2, 5, 6))
+    """Miyato et al. 2018, equations 10 to 12: dL/dW = (dL/dW̄ - <dL/dW̄, W̄> v u') / σ; so it is
+    orthogonal to W.
+    """
+    net, (x, y) = (
+        Inside(partial(nn.Dense, 4, use_bias=False)),
+        random.normal(random.key(0), (2, 5, 6)),
+    )
     variables = settled(net, net.init(random.key(1), x), x)
     W = kernel_of(variables)
     grads = jax.grad(lambda W: (net.apply(with_kernel(variables, W), x) * y[:, :4]).sum())(W)
@@ -108,8 +117,12 @@ def test_a_normalised_batch_has_mean_zero_and_variance_one():
 def test_batch_normalisation_is_that_of_flax():
     params = {"scale": jnp.array([1.0, 2.0, -1.0]), "bias": jnp.array([0.0, 1.0, 5.0])}
     flax, _ = nn.BatchNorm(use_running_average=False).init_with_output(random.key(0), X)
-    np.testing.assert_allclose(BatchNorm().init_with_output(random.key(0), X)[0], flax, rtol=1e-4, atol=1e-5)
-    flax, _ = nn.BatchNorm(use_running_average=False).apply({"params": params, "batch_stats": {}}, X, mutable=["batch_stats"])
+    np.testing.assert_allclose(
+        BatchNorm().init_with_output(random.key(0), X)[0], flax, rtol=1e-4, atol=1e-5
+    )
+    flax, _ = nn.BatchNorm(use_running_average=False).apply(
+        {"params": params, "batch_stats": {}}, X, mutable=["batch_stats"]
+    )
     np.testing.assert_allclose(BatchNorm().apply({"params": params}, X), flax, rtol=1e-4, atol=1e-5)
 
 
@@ -169,7 +182,9 @@ class Dropped(nn.Module):
 def test_each_member_drops_out_at_its_own_rate_and_apart():
     rates = np.array([0.1, 0.6, 0.6])
     D = Player(Dropped(), SGD, (1000,), n=3, per={"rate": rates}).bind({}, name="D")
-    y = np.asarray(jax.jit(lambda key: D(jnp.ones((8, 1000)), key=key))(random.key(0)))  # [B, n, 1000]
+    y = np.asarray(
+        jax.jit(lambda key: D(jnp.ones((8, 1000)), key=key))(random.key(0))
+    )  # [B, n, 1000]
     np.testing.assert_allclose((y == 0).mean((0, 2)), rates, atol=0.03)
     assert (y[:, 1] != y[:, 2]).any()
     np.testing.assert_array_equal(D(jnp.ones((2, 1000))), 1)
@@ -198,7 +213,9 @@ class Everything(nn.Module):
 def test_half_precision_is_near_and_comes_back_in_float32(dtype):
     whole, half = (Player(Everything(), SGD, X.shape[1:], dtype=d) for d in (None, dtype))
     params, aux = whole.init(random.key(0))
-    exact, near = (jax.jit(lambda params, p=p: p.bind(params, aux)(X))(params) for p in (whole, half))
+    exact, near = (
+        jax.jit(lambda params, p=p: p.bind(params, aux)(X))(params) for p in (whole, half)
+    )
     assert near.dtype == exact.dtype == jnp.float32
     error = np.linalg.norm(near - exact) / np.linalg.norm(exact)
     assert 0 < error < 0.05
@@ -217,14 +234,18 @@ def test_standing_statistics_of_a_shared_layer_are_each_members_own():
     class Critic(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return nn.Dense(1, name="last")(BatchNorm(name="norm")(nn.Dense(3, name="own")(x)))[..., 0]
+            return nn.Dense(1, name="last")(BatchNorm(name="norm")(nn.Dense(3, name="own")(x)))[
+                ..., 0
+            ]
 
     team = Player(Critic(), optax.sgd(0.1), (2,), n=2, shared=("norm", "last"))
     params, aux = team.init(random.key(0))
     x = random.normal(random.key(1), (64, 2))
     stats = play.standing(team, params, aux, x[None])
     assert stats["norm"]["mean"].shape == (2, 3)
-    np.testing.assert_allclose(team.bind(params, aux, stats)(x), team.bind(params, aux)(x), atol=1e-5)
+    np.testing.assert_allclose(
+        team.bind(params, aux, stats)(x), team.bind(params, aux)(x), atol=1e-5
+    )
 
 
 def test_dropping_everything_has_a_finite_gradient():
@@ -236,7 +257,9 @@ def test_dropping_everything_has_a_finite_gradient():
 
 @pytest.mark.parametrize("shape", [(2, 6, 4, 3), (1, 5, 7, 2)])
 def test_max_pool_and_its_gradient_are_those_of_a_window_reduction_ties_and_all(shape):
-    x = random.randint(random.key(0), shape, 0, 4).astype(jnp.float32)  # so few values that most windows have ties
+    x = random.randint(random.key(0), shape, 0, 4).astype(
+        jnp.float32
+    )  # so few values that most windows have ties
 
     def reduced(x):
         return nn.max_pool(x, (2, 2), (2, 2))

@@ -38,8 +38,12 @@ FORMULAS = {
 def test_a_payoff_is_its_formula(name):
     r, f = np.random.default_rng(0).normal(0, 3, (2, 50))
     payoff, (of_d, of_g) = PAYOFFS[name], FORMULAS[name]
-    np.testing.assert_allclose(payoff.d(jnp.float32(r), jnp.float32(f)), of_d(r, f), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(payoff.g(jnp.float32(f), jnp.float32(r)), of_g(f, r), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        payoff.d(jnp.float32(r), jnp.float32(f)), of_d(r, f), rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        payoff.g(jnp.float32(f), jnp.float32(r)), of_g(f, r), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", PAYOFFS)
@@ -52,14 +56,19 @@ def test_scores_broadcast_and_are_not_reduced(name):
 def test_gradients_are_finite_at_large_logits(name):
     far = jnp.float32([-1e4, -100.0, 100.0, 1e4])
     r, f = (a.ravel() for a in jnp.meshgrid(far, far))
-    for loss in (lambda r, f: PAYOFFS[name].d(r, f).sum(), lambda r, f: PAYOFFS[name].g(f, r).sum()):
+    for loss in (
+        lambda r, f: PAYOFFS[name].d(r, f).sum(),
+        lambda r, f: PAYOFFS[name].g(f, r).sum(),
+    ):
         value, grads = jax.value_and_grad(loss, (0, 1))(r, f)
         assert np.isfinite(value)
         assert np.isfinite(grads).all()
 
 
 def test_where_the_saturating_game_saturates():
-    """Goodfellow et al. 2014, section 3: where D rejects a sample, G's own gradient is D, so 0, and the other one's is 1."""
+    """Goodfellow et al. 2014, section 3: where D rejects a sample, G's own gradient is D, so 0, and
+    the other one's is 1.
+    """
     s = jnp.float32(-20)
     np.testing.assert_allclose(jax.grad(PAYOFFS["minimax"].g)(s), -D(-20.0), rtol=1e-5)
     np.testing.assert_allclose(jax.grad(PAYOFFS["non-saturating"].g)(s), -1, rtol=1e-5)
@@ -77,7 +86,12 @@ def test_cross_entropy_is_minus_the_log_probability_of_the_label():
 @pytest.mark.parametrize("squash", [0.0, 0.01, 0.2])
 def test_a_squashed_probability(squash):
     s = np.linspace(-8, 8, 33)
-    np.testing.assert_allclose(log_sigmoid(jnp.float32(s), squash), np.log(squash + (1 - 2 * squash) * D(s)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        log_sigmoid(jnp.float32(s), squash),
+        np.log(squash + (1 - 2 * squash) * D(s)),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def test_a_squashed_log_has_a_floor():
@@ -96,7 +110,9 @@ def critic(net: nn.Module, sees, n=None, key=1) -> Bound:
 
 
 def member(D: Bound, i: int) -> Bound:
-    return Player(D.player.net, SGD, D.player.sees).bind(jax.tree.map(lambda leaf: leaf[i], D.params))
+    return Player(D.player.net, SGD, D.player.sees).bind(
+        jax.tree.map(lambda leaf: leaf[i], D.params)
+    )
 
 
 class Smooth(nn.Module):
@@ -111,14 +127,18 @@ class Smooth(nn.Module):
 def test_of_a_linear_critic_every_slope_is_its_weights():
     D, (x, y) = critic(MLP(()), (5,)), random.normal(random.key(0), (2, 7, 5))
     w = D.params["out"]["kernel"][:, 0]
-    slope, r1, gp = jax.jit(lambda D: (gradient(D, x), squared_norm(D, x), wgan_gp(D, x, y, random.key(2))))(D)
+    slope, r1, gp = jax.jit(
+        lambda D: (gradient(D, x), squared_norm(D, x), wgan_gp(D, x, y, random.key(2)))
+    )(D)
     np.testing.assert_allclose(slope, np.broadcast_to(w, (7, 5)), rtol=1e-5)
     np.testing.assert_allclose(r1, [(w**2).sum()] * 7, rtol=1e-5)
     np.testing.assert_allclose(gp, [(np.linalg.norm(w) - 1) ** 2] * 7, rtol=1e-4)
 
 
 def test_the_point_between_is_drawn_for_each_pair():
-    """D(x) = x²/2 has the slope x, so the penalty names the point: between the pair, and not at one share for all."""
+    """D(x) = x²/2 has the slope x, so the penalty names the point: between the pair, and not at one
+    share for all.
+    """
 
     class Half(nn.Module):
         @nn.compact
@@ -155,7 +175,9 @@ def test_a_team_is_penalised_member_by_member():
     D = critic(Smooth(), (4, 4, 1), 3)
     x, y = random.normal(random.key(0), (2, 5, 4, 4, 1))
     alone = [member(D, i) for i in range(3)]
-    penalties = jax.jit(lambda D: (squared_norm(D, x), wgan_gp(D, x, y, random.key(2))))  # [B, n] each, or [B]
+    penalties = jax.jit(
+        lambda D: (squared_norm(D, x), wgan_gp(D, x, y, random.key(2)))
+    )  # [B, n] each, or [B]
     for team, single in zip(penalties(D), zip(*map(penalties, alone))):
         np.testing.assert_allclose(team, np.stack(single, 1), rtol=1e-4, atol=1e-6)
 
@@ -181,7 +203,12 @@ def test_the_gradient_of_a_penalty_through_a_convolution_is_that_of_differences(
 
     grads, h = jax.jit(jax.grad(loss))(D), 1e-2
     leaves, tree = jax.tree.flatten(D)
-    way = tree.unflatten([random.normal(random.fold_in(random.key(3), i), leaf.shape) for i, leaf in enumerate(leaves)])
+    way = tree.unflatten(
+        [
+            random.normal(random.fold_in(random.key(3), i), leaf.shape)
+            for i, leaf in enumerate(leaves)
+        ]
+    )
     ahead, behind = (loss(jax.tree.map(lambda p, w, s=s: p + s * w, D, way)) for s in (h, -h))
     along = sum(jnp.vdot(g, w) for g, w in zip(jax.tree.leaves(grads), jax.tree.leaves(way)))
     np.testing.assert_allclose(along, (ahead - behind) / (2 * h), rtol=1e-2)

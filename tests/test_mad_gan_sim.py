@@ -1,4 +1,6 @@
-"""MAD-GAN-Sim: the similarity, what a generator falls short of its rivals, and the losses made of both."""
+"""MAD-GAN-Sim: the similarity, what a generator falls short of its rivals, and the losses made of
+both.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_a_rival_is_a_constant():
     slope = jax.grad(lambda f: mad_gan_sim.similarity(f)[0, 0].sum())(f)
     assert np.abs(slope[0, 0]).max() > 0.01
     np.testing.assert_array_equal(slope[0, 1:], 0)
-    slope = jax.grad(lambda p: mad_gan_sim.shortfall(p, jnp.ones((1, 3, 3)))[0, 0])(jnp.array([[0.5, 0.4, 0.3]]))
+    slope = jax.grad(lambda p: mad_gan_sim.shortfall(p, jnp.ones((1, 3, 3)))[0, 0])(
+        jnp.array([[0.5, 0.4, 0.3]])
+    )
     np.testing.assert_allclose(slope, [[-1, 0, 0]])
 
 
@@ -67,24 +71,32 @@ def test_alike_generators_with_equal_scores_fall_short_by_one_and_apart_by_nothi
 @pytest.mark.parametrize("lam", [0.0, 3.0])
 def test_the_losses_by_hand(lam):
     """A binary GAN against k generators (at lam 0 MA-GAN), and what each lacks."""
-    experiment = mad_gan_sim.experiment(**{**mad_gan_sim.QUICK, "k": 3, "lam": lam, "width": 8, "batch": 4})
+    experiment = mad_gan_sim.experiment(
+        **{**mad_gan_sim.QUICK, "k": 3, "lam": lam, "width": 8, "batch": 4}
+    )
     state = play.init(experiment.game, random.key(0), experiment.data)
     batch = experiment.game.draw(experiment.data, random.key(1))
     losses = jax.jit(partial(experiment.game.evaluate, aux={}))(state.params, batch, random.key(2))
     G, D = (experiment.game.players[name].bind(state.params[name], name=name) for name in "GD")
     fake = G(G.noise(random.key(2), 4, each=False))
     real, p, f = expit(D(batch["x"])), expit(D(fake)), np.asarray(D(fake, method="features")[-1])
-    np.testing.assert_allclose(losses["D"], -np.log(real).mean() - np.log(1 - p).mean(0).sum(), rtol=1e-5)
+    np.testing.assert_allclose(
+        losses["D"], -np.log(real).mean() - np.log(1 - p).mean(0).sum(), rtol=1e-5
+    )
     lacks = np.zeros((4, 3))
     for b, i in np.ndindex(4, 3):
-        cosine = [f[b, i] @ f[b, j] / np.linalg.norm(f[b, i]) / np.linalg.norm(f[b, j]) for j in range(3)]
+        cosine = [
+            f[b, i] @ f[b, j] / np.linalg.norm(f[b, i]) / np.linalg.norm(f[b, j]) for j in range(3)
+        ]
         lacks[b, i] = max(0, np.mean([p[b, j] + cosine[j] - p[b, i] for j in range(3) if j != i]))
     assert lacks.max() > 0
     np.testing.assert_allclose(losses["G"], (-np.log(p) + lam * lacks).mean(0).sum(), rtol=1e-4)
     np.testing.assert_allclose(losses["short"], lacks.mean(), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("shape", "features"), [((2,), [(8,)]), ((32, 32, 3), [(16, 16, 8), (8, 8, 16), (4, 4, 32)])])
+@pytest.mark.parametrize(
+    ("shape", "features"), [((2,), [(8,)]), ((32, 32, 3), [(16, 16, 8), (8, 8, 16), (4, 4, 32)])]
+)
 def test_the_critic_scores_and_shows_its_features(shape, features):
     net, x = mad_gan.critic(shape, 8), jnp.zeros((5, *shape))
     variables = jax.eval_shape(net.init, random.key(0), x)
@@ -99,7 +111,9 @@ def test_images_are_played():
     state = play.template(game, random.key(0), data)
     batch = jax.eval_shape(lambda key: game.draw(data, key), random.key(0))
     losses = jax.eval_shape(partial(game.evaluate, aux={}), state.params, batch, random.key(0))
-    assert {name: loss.shape for name, loss in losses.items()} == dict.fromkeys(("D", "G", "similarity", "short"), ())
+    assert {name: loss.shape for name, loss in losses.items()} == dict.fromkeys(
+        ("D", "G", "similarity", "short"), ()
+    )
 
 
 def test_one_generator_has_no_rival():

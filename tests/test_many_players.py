@@ -1,4 +1,6 @@
-"""Triple-GAN, GMAN and the grid of teams: identities of their losses, and the pieces that they are played and judged with."""
+"""Triple-GAN, GMAN and the grid of teams: identities of their losses, and the pieces that they are
+played and judged with.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +16,33 @@ import pytest
 import triple_gan
 from jax import random
 
-from ganjax import data, few_labels, play
+from ganjax import data, play
 from ganjax.figures import heat
 from ganjax.game import Player
-from ganjax.layers import BatchNorm
-from ganjax.metrics import steady
+from ganjax.metrics import convergence
+from ganjax.nets.layers import BatchNorm
+from ganjax.protocols import semi_supervised
 
 
 def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
     """A random walk of falling steps, against NumPy on the whole sequence."""
     rng = np.random.default_rng(0)
-    values = np.cumsum(rng.normal(size=1200) * 0.05 * np.exp(-np.arange(1200) / 200)).astype(np.float32)
-    log = jax.jit(partial(jax.lax.scan, lambda memory, at: steady.follow(memory, *at)))
-    _, found = log(steady.blank(), (jnp.asarray(values), jnp.arange(len(values))))
+    values = np.cumsum(rng.normal(size=1200) * 0.05 * np.exp(-np.arange(1200) / 200)).astype(
+        np.float32
+    )
+    log = jax.jit(partial(jax.lax.scan, lambda memory, at: convergence.follow(memory, *at)))
+    _, found = log(convergence.blank(), (jnp.asarray(values), jnp.arange(len(values))))
     padded = np.concatenate([np.full(500, values[0]), values[1:]])
     sd = np.array([padded[i : i + 500].reshape(10, 50).mean(1).std() for i in range(len(values))])
     np.testing.assert_allclose(found["sd"], sd, rtol=1e-3, atol=1e-6)
-    first = next(i for i in range(499, len(values)) if sd[i] < steady.LIMIT)
+    first = next(i for i in range(499, len(values)) if sd[i] < convergence.LIMIT)
     assert 499 < first < 1199
     np.testing.assert_array_equal(found["steady"], np.minimum(np.arange(len(values)), first))
 
 
 def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     label = np.random.default_rng(0).integers(0, 4, 200)
-    L = few_labels.known(label, 5, 4)
+    L = semi_supervised.known(label, 5, 4)
     drawn = [np.asarray(L.bind(*L.init(random.key(seed)))()) for seed in (0, 0, 1)]
     for rows in drawn:
         assert len(set(rows)) == 20
@@ -45,12 +50,16 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert set(drawn[0]) != set(drawn[2])
     with pytest.raises(ValueError, match="the smallest class has"):
-        few_labels.known(label, 100, 4)
+        semi_supervised.known(label, 100, 4)
 
 
 def test_digits_are_held_out_by_a_fixed_permutation():
     found = data.find("digits")
-    one, again, all_of_it = few_labels.held_out(found), few_labels.held_out(found), found.read()
+    one, again, all_of_it = (
+        semi_supervised.held_out(found),
+        semi_supervised.held_out(found),
+        found.read(),
+    )
     assert (len(one["x"]), len(one["test_x"])) == (1498, 299)
     assert all(np.array_equal(one[name], again[name]) for name in one)
     both = np.concatenate([one["x"], one["test_x"]]).reshape(1797, -1)
@@ -67,11 +76,22 @@ class Brightness(nn.Module):
 
 
 def test_the_test_error_is_of_the_training_images_statistics():
-    """Training images are half black, half white; all test images are white: their own statistics would tell nothing."""
-    x = np.repeat(np.array([0, 255], np.uint8), 50)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
-    arrays = {"x": x, "label": None, "test_x": x[50:], "test_label": np.r_[np.ones(40, np.int32), np.zeros(10, np.int32)]}
-    C = Player(Brightness(), few_labels.optax.identity(), (4, 4, 1))
-    error = jax.jit(few_labels.error, static_argnums=3)(arrays, random.key(0), C.bind(*C.init(random.key(0))), 400)
+    """Training images are half black, half white; all test images are white: their own statistics
+    would tell nothing.
+    """
+    x = np.repeat(np.array([0, 255], np.uint8), 50)[:, None, None, None] * np.ones(
+        (1, 4, 4, 1), np.uint8
+    )
+    arrays = {
+        "x": x,
+        "label": None,
+        "test_x": x[50:],
+        "test_label": np.r_[np.ones(40, np.int32), np.zeros(10, np.int32)],
+    }
+    C = Player(Brightness(), semi_supervised.optax.identity(), (4, 4, 1))
+    error = jax.jit(semi_supervised.error, static_argnums=3)(
+        arrays, random.key(0), C.bind(*C.init(random.key(0))), 400
+    )
     assert error == pytest.approx(0.2)
 
 
@@ -81,7 +101,9 @@ def state_of(experiment):
 
 
 def test_before_anything_comes_late_c_learns_as_if_alone():
-    """Until C's adversarial and pseudo-discriminative losses come in, its loss is the lone classifier's; then it is another."""
+    """Until C's adversarial and pseudo-discriminative losses come in, its loss is the lone
+    classifier's; then it is another.
+    """
     losses = []
     for alone in (True, False):
         experiment = triple_gan.experiment(**{**triple_gan.QUICK, "alone": alone})
@@ -117,14 +139,31 @@ def label_of(x):
 
 
 def of_pixels(D, C=BY_PIXEL, seed=0, **how):
-    """Triple-GAN's losses where an image of class k is one pixel k / (K - 1), and G makes any class for any label."""
+    """Triple-GAN's losses where an image of class k is one pixel k / (K - 1), and G makes any class
+    for any label.
+    """
     label = np.arange(40) % K
     x = (label[:, None, None, None] * (255 // (K - 1))).astype(np.uint8)
-    u, d = (random.permutation(random.key(seed + i), jnp.asarray(x / 255, jnp.float32))[:n] for i, n in enumerate((B, 3 * B)))
+    u, d = (
+        random.permutation(random.key(seed + i), jnp.asarray(x / 255, jnp.float32))[:n]
+        for i, n in enumerate((B, 3 * B))
+    )
     batch = {"x_u": u, "x_d": d, "all": {"x": jnp.asarray(x), "label": jnp.asarray(label)}}
-    G, L = Stub(lambda z, y: jnp.round((K - 1) * z)[..., None, None] / (K - 1)), Stub(lambda: jnp.arange(2 * B))
-    how = {"alone": False, "supervised": False, "centred": False, "mismatched": False, "step": 10, **how}
-    return triple_gan.losses(batch, random.key(1), G=G, D=D, C=C, L=L, B=B, K=K, pre=5, late=20, **how)
+    G, L = (
+        Stub(lambda z, y: jnp.round((K - 1) * z)[..., None, None] / (K - 1)),
+        Stub(lambda: jnp.arange(2 * B)),
+    )
+    how = {
+        "alone": False,
+        "supervised": False,
+        "centred": False,
+        "mismatched": False,
+        "step": 10,
+        **how,
+    }
+    return triple_gan.losses(
+        batch, random.key(1), G=G, D=D, C=C, L=L, B=B, K=K, pre=5, late=20, **how
+    )
 
 
 @pytest.mark.parametrize("centred", [False, True])
@@ -136,7 +175,9 @@ def test_a_d_that_says_the_same_of_all_pairs_moves_a_centred_c_nowhere(centred):
 
 
 def test_mismatched_pairs_are_real_images_whose_label_is_never_right():
-    """They cost a D that knows the labels nothing, and one that takes all for real half of softplus of its logit."""
+    """They cost a D that knows the labels nothing, and one that takes all for real half of softplus
+    of its logit.
+    """
     knows = Stub(lambda x, y: jnp.where(y.argmax(-1) == label_of(x), 50.0, -50.0))
     assert of_pixels(knows, mismatched=True)["D"] == of_pixels(knows)["D"]
     fooled = Stub(lambda x, y: jnp.full(len(x), 1.5))
@@ -145,10 +186,18 @@ def test_mismatched_pairs_are_real_images_whose_label_is_never_right():
 
 
 def test_a_supervised_c_learns_nothing_of_unlabelled_images():
-    """Where C names images by chance, its own losses differ between two draws of them; a supervised C's does not."""
-    names = Stub(lambda x: jnp.stack([x.reshape(-1), 3 * x.reshape(-1) ** 2, 0 * x.reshape(-1), x.reshape(-1) - 1], -1))
+    """Where C names images by chance, its own losses differ between two draws of them; a supervised
+    C's does not.
+    """
+    names = Stub(
+        lambda x: jnp.stack(
+            [x.reshape(-1), 3 * x.reshape(-1) ** 2, 0 * x.reshape(-1), x.reshape(-1) - 1], -1
+        )
+    )
     for supervised in (False, True):
-        one, other = (of_pixels(None, names, seed, alone=True, supervised=supervised)["C"] for seed in (0, 5))
+        one, other = (
+            of_pixels(None, names, seed, alone=True, supervised=supervised)["C"] for seed in (0, 5)
+        )
         assert (one == other) == supervised
 
 
@@ -160,7 +209,9 @@ def test_what_is_about_d_is_refused_where_d_does_not_play(without, how):
 
 
 def test_a_grid_of_equals_is_one_pair():
-    """K equal generators with the same noise and N equal discriminators: whatever the weights, every loss is that of one pair."""
+    """K equal generators with the same noise and N equal discriminators: whatever the weights,
+    every loss is that of one pair.
+    """
     experiment = grid.experiment(k=2, n=3, width=8, batch=16)
     game, params = state_of(experiment)
     params = {**params, "G": one_for_all(params["G"]), "D": one_for_all(params["D"])}
@@ -171,7 +222,10 @@ def test_a_grid_of_equals_is_one_pair():
     same = {**bound, "G": Same(bound["G"], z)}
     out = grid.losses(batch, random.key(3), **same, payoff=payoff, lam=0.0)
     real, fake = bound["D"](batch["x"])[:, 0], bound["D"](bound["G"](z))[:, 0, 0]
-    for names, value in ((("D", "W"), payoff.d(real, fake).mean()), (("G", "U"), payoff.g(fake).mean())):
+    for names, value in (
+        (("D", "W"), payoff.d(real, fake).mean()),
+        (("G", "U"), payoff.g(fake).mean()),
+    ):
         for name in names:
             assert out[name] == pytest.approx(float(value), rel=1e-5)
 

@@ -1,4 +1,6 @@
-"""Four devices play the game of one: the same numbers, a quarter of the work each, and nobody gathers the images."""
+"""Four devices play the game of one: the same numbers, a quarter of the work each, and nobody
+gathers the images.
+"""
 
 import math
 import os
@@ -21,14 +23,22 @@ import pytest
 from runs import TINY, call, outcome, signalled
 
 from ganjax import data as sets
-from ganjax import folder, mesh, play
+from ganjax import play, sharding
 from ganjax.game import Game
+from ganjax.runs import storage
 
 N, BATCH = 4, 64
 GAMES = {**games.DENSE, **games.CONVOLUTIONAL}
-on_four = pytest.mark.skipif(jax.device_count() < N, reason="the test below plays these in a process that has the devices")
+on_four = pytest.mark.skipif(
+    jax.device_count() < N, reason="the test below plays these in a process that has the devices"
+)
 several = pytest.mark.parametrize(
-    "name", ["mad_gan", "bn_team", *(pytest.param(name, marks=pytest.mark.slow) for name in GAMES if name != "bn_team")]
+    "name",
+    [
+        "mad_gan",
+        "bn_team",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in GAMES if name != "bn_team"),
+    ],
 )
 
 
@@ -37,7 +47,12 @@ several = pytest.mark.parametrize(
 def test_on_four_virtual_devices(which: str) -> None:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N}"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", which, __file__]
-    done = subprocess.run(command, env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
@@ -61,23 +76,36 @@ def setting(name: str) -> tuple[Game, Any]:
 
 def compiled(game: Game, data: Any, n: int) -> tuple[Any, play.State]:
     """One step for n devices, compiled, and the state after it."""
-    with mesh.over(n):
-        state, data = mesh.placed((play.init(game, jax.random.key(0), data), data))
+    with sharding.over(n):
+        state, data = sharding.placed((play.init(game, jax.random.key(0), data), data))
         step = jax.jit(partial(play.step, game)).lower(state, data).compile()
         return step, step(state, data)[0]
 
 
 def close(together: Any, alone: Any) -> None:
-    """Asserts that each leaf differs by at most 1e-5 of its norm; what an optimiser keeps, by 2e-5, as a square doubles an error."""
-    for (path, x), y in zip(jax.tree.leaves_with_path(together), jax.tree.leaves(alone), strict=True):
+    """Asserts that each leaf differs by at most 1e-5 of its norm; what an optimiser keeps, by 2e-5,
+    as a square doubles an error.
+    """
+    for (path, x), y in zip(
+        jax.tree.leaves_with_path(together), jax.tree.leaves(alone), strict=True
+    ):
         if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-            name, a, b = jax.tree_util.keystr(path), np.asarray(x, np.float64), np.asarray(y, np.float64)
-            assert np.linalg.norm(a - b) <= (2e-5 if ".opt" in name else 1e-5) * np.linalg.norm(b), name
+            name, a, b = (
+                jax.tree_util.keystr(path),
+                np.asarray(x, np.float64),
+                np.asarray(y, np.float64),
+            )
+            assert np.linalg.norm(a - b) <= (2e-5 if ".opt" in name else 1e-5) * np.linalg.norm(
+                b
+            ), name
 
 
 def gathered(text: str) -> list[int]:
     """How many numbers each all-gather of a compiled program makes."""
-    return [math.prod(map(int, filter(None, dims.split(",")))) for dims in re.findall(r"\[([\d,]*)\]\S* all-gather", text)]
+    return [
+        math.prod(map(int, filter(None, dims.split(","))))
+        for dims in re.findall(r"\[([\d,]*)\]\S* all-gather", text)
+    ]
 
 
 @on_four
@@ -85,7 +113,10 @@ def gathered(text: str) -> list[int]:
 def test_four_devices_and_one_make_the_same_step_with_a_quarter_of_the_work_each(name: str) -> None:
     game, data = setting(name)
     (one, alone), (four, together) = (compiled(game, data, n) for n in (1, N))
-    assert all(leaf.is_fully_replicated and len(leaf.sharding.device_set) == N for leaf in jax.tree.leaves(together))
+    assert all(
+        leaf.is_fully_replicated and len(leaf.sharding.device_set) == N
+        for leaf in jax.tree.leaves(together)
+    )
     close(together, alone)
     assert "all-reduce" in four.as_text()
     if name not in ("cyclegan", "triple_gan"):  # a pool of images is whole on each device
@@ -99,18 +130,23 @@ def test_a_population_lies_on_several_devices_too_and_the_mesh_ends_with_its_con
     (game, data), keys = setting("mad_gan"), jax.vmap(jax.random.key)(jnp.arange(3))
     made = {}
     for n in (1, N, 1):
-        with mesh.over(n):
-            assert mesh.devices() == n
+        with sharding.over(n):
+            assert sharding.devices() == n
             made[n] = play.run(game, play.init(game, keys, data), data, 1)
         assert all(len(leaf.sharding.device_set) == n for leaf in jax.tree.leaves(made[n]))
-    assert mesh.devices() == 1
+    assert sharding.devices() == 1
     close(made[N], made[1])
 
 
 @on_four
 def test_a_batch_that_cannot_be_cut_is_refused() -> None:
     game, data = setting("mad_gan")
-    with mesh.over(3), pytest.raises(ValueError, match="a batch of 64 cannot be cut into 3 equal parts, one for each device"):
+    with (
+        sharding.over(3),
+        pytest.raises(
+            ValueError, match="a batch of 64 cannot be cut into 3 equal parts, one for each device"
+        ),
+    ):
         play.template(game, jax.random.key(0), data)
 
 
@@ -118,30 +154,50 @@ def test_a_batch_that_cannot_be_cut_is_refused() -> None:
 def test_a_run_on_four_devices_goes_on_to_its_bits_and_another_number_of_devices_may_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = ["run", TINY, "--quiet", "--no-cache", "--steps=10", "--every=2", "--save-every=5", f"--devices={N}"]
+    run = [
+        "run",
+        TINY,
+        "--quiet",
+        "--no-cache",
+        "--steps=10",
+        "--every=2",
+        "--save-every=5",
+        f"--devices={N}",
+    ]
     assert call(*run, "--out", tmp_path / "whole") == (0, "", "")
     assert outcome(tmp_path / "whole")["options"]["device"]["count"] == N
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "append", signalled(3, signal.SIGTERM))
+        patch.setattr(storage, "append", signalled(3, signal.SIGTERM))
         assert call(*run, "--out", tmp_path / "stopped") == (143, "", "")
     shutil.copytree(tmp_path / "stopped", tmp_path / "moved")
     assert call("resume", tmp_path / "stopped", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")
     assert call("resume", tmp_path / "moved", "--quiet", "--devices=1") == (0, "", "")
-    rows = [folder.read(tmp_path / name / "metrics.jsonl") for name in ("moved", "whole")]
+    rows = [storage.read(tmp_path / name / "metrics.jsonl") for name in ("moved", "whole")]
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
     np.testing.assert_allclose(rows[0][-1]["slope"], rows[1][-1]["slope"], rtol=1e-4)
 
 
 @on_four
 def test_a_batch_that_cannot_be_cut_is_one_line(tmp_path: Path) -> None:
-    status, out, err = call("run", TINY, "--quiet", "--no-cache", "--devices", 3, "--out", tmp_path / "run")
-    assert (status, out, err) == (2, "", "ganjax: a batch of 8 cannot be cut into 3 equal parts, one for each device\n")
+    status, out, err = call(
+        "run", TINY, "--quiet", "--no-cache", "--devices", 3, "--out", tmp_path / "run"
+    )
+    assert (status, out, err) == (
+        2,
+        "",
+        "ganjax: a batch of 8 cannot be cut into 3 equal parts, one for each device\n",
+    )
     assert not (tmp_path / "run").exists()
 
 
 def test_more_devices_than_there_are_is_one_line(tmp_path: Path) -> None:
-    status, out, err = call("run", TINY, "--quiet", "--no-cache", "--devices", 1000, "--out", tmp_path / "run")
+    status, out, err = call(
+        "run", TINY, "--quiet", "--no-cache", "--devices", 1000, "--out", tmp_path / "run"
+    )
     assert (status, out) == (2, "")
-    assert err == f"ganjax: 1000 devices are asked for, and there are {jax.device_count()} ({jax.devices()[0].device_kind})\n"
+    assert (
+        err
+        == f"ganjax: 1000 devices are asked for, and there are {jax.device_count()} ({jax.devices()[0].device_kind})\n"
+    )
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,6 @@
-"""Distances between sets of features: closed forms of Gaussians, what the definitions say, invariance to order and to batches."""
+"""Distances between sets of features: closed forms of Gaussians, what the definitions say,
+invariance to order and to batches.
+"""
 
 import jax
 import numpy as np
@@ -20,13 +22,19 @@ def exact(mean, cov, n=10**6):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 6), st.sampled_from([0.0, 1e3]))
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    st.integers(1, 6),
+    st.sampled_from([0.0, 1e3]),
+)
 def test_moments_are_numpys_however_the_rows_are_cut(sizes, d, origin):
     x = normal(sum(sizes), sum(sizes), d, origin)
     found = fr.moments(np.split(x, np.cumsum(sizes)[:-1]))
     assert found.n == len(x)
     np.testing.assert_allclose(found.mean, x.mean(0), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(found.scatter, (x - x.mean(0)).T @ (x - x.mean(0)), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        found.scatter, (x - x.mean(0)).T @ (x - x.mean(0)), rtol=1e-8, atol=1e-8
+    )
 
 
 def test_frechet_does_not_depend_on_batches_or_order():
@@ -34,7 +42,9 @@ def test_frechet_does_not_depend_on_batches_or_order():
     whole = fr.frechet(fr.moments([x]), fr.moments([y]))
     for n in (1, 7, 128):
         batches = [x[i : i + n] for i in range(0, len(x), n)]
-        assert fr.frechet(fr.moments(batches), fr.moments([y[::-1]])) == pytest.approx(whole, rel=1e-9)
+        assert fr.frechet(fr.moments(batches), fr.moments([y[::-1]])) == pytest.approx(
+            whole, rel=1e-9
+        )
 
 
 def test_frechet_of_gaussians_with_common_axes_is_the_closed_form():
@@ -48,7 +58,9 @@ def test_frechet_is_its_definition_with_a_matrix_root(n, d):
     x, y = normal(0, n, d) @ normal(1, d, d), normal(2, n, d, 0.3) @ normal(3, d, d)
     C_x, C_y = np.cov(x.T), np.cov(y.T)
     ridge = 0 if n > d else 1e-9 * np.eye(d)  # SciPy's root wants full rank
-    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(C_x + C_y - 2 * sqrtm((C_x + ridge) @ (C_y + ridge)).real)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(
+        C_x + C_y - 2 * sqrtm((C_x + ridge) @ (C_y + ridge)).real
+    )
     found = fr.frechet(fr.moments([x]), fr.moments([y]))
     assert found == pytest.approx(expected, rel=1e-8 if n > d else 1e-3)
     assert fr.frechet(fr.moments([y]), fr.moments([x])) == pytest.approx(found)
@@ -71,9 +83,18 @@ def test_mmd_is_its_definition_and_has_no_bias():
         return (a @ b / 3 + 1) ** 3
 
     def mean(a, b, same):
-        return np.mean([kernel(p, q) for i, p in enumerate(a) for j, q in enumerate(b) if not (same and i == j)])
+        return np.mean(
+            [
+                kernel(p, q)
+                for i, p in enumerate(a)
+                for j, q in enumerate(b)
+                if not (same and i == j)
+            ]
+        )
 
-    assert fr.mmd(x, y) == pytest.approx(mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False))
+    assert fr.mmd(x, y) == pytest.approx(
+        mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
+    )
     draws = [fr.mmd(normal(i, 30, 3), normal(1000 + i, 30, 3)) for i in range(400)]
     assert abs(np.mean(draws)) < 4 * np.std(draws) / 20
     assert fr.mmd(normal(0, 500, 3), normal(1, 500, 3, 1)) > 10 * np.std(draws)
@@ -81,18 +102,26 @@ def test_mmd_is_its_definition_and_has_no_bias():
 
 def test_kernel_distance_is_a_function_of_the_key_and_takes_small_sets_whole():
     x, y = normal(0, 200, 4), normal(1, 150, 4, 1)
-    found, same, other = (fr.kernel_distance(x, y, jax.random.key(s), subsets=5, size=50) for s in (0, 0, 1))
+    found, same, other = (
+        fr.kernel_distance(x, y, jax.random.key(s), subsets=5, size=50) for s in (0, 0, 1)
+    )
     assert found == same
     assert found != other
     whole = fr.kernel_distance(x[:150], y, jax.random.key(0), subsets=3)
-    assert whole == {"kernel": pytest.approx(fr.mmd(x[:150], y)), "kernel_spread": pytest.approx(0, abs=1e-12)}
+    assert whole == {
+        "kernel": pytest.approx(fr.mmd(x[:150], y)),
+        "kernel_spread": pytest.approx(0, abs=1e-12),
+    }
 
 
 def test_precision_and_recall_by_hand():
     real = np.array([[0.0], [1], [2], [10]])  # balls to the nearest other: radii 1, 1, 1, 8
     fake = np.array([[0.5], [2.5], [20], [21], [3]])  # radii 2, .5, 1, 1, .5
     found = fr.precision_recall(real, fake, k=1)
-    assert found == {"precision": 3 / 5, "recall": 3 / 4}  # of the real ones fake balls hold 0, 1 and 2, not 10
+    assert found == {
+        "precision": 3 / 5,
+        "recall": 3 / 4,
+    }  # of the real ones fake balls hold 0, 1 and 2, not 10
     assert fr.precision_recall(fake, real, k=1) == {"precision": 3 / 4, "recall": 3 / 5}
 
 
@@ -115,7 +144,9 @@ def test_a_set_is_in_its_own_manifold():
     assert fr.precision_recall(x, x) == {"precision": 1, "recall": 1}
     found = fr.density_coverage(x, x)
     assert found["coverage"] == 1
-    assert found["density"] == pytest.approx(1, abs=0.2)  # itself and k - 1 others; a border counts where rounding says so
+    assert found["density"] == pytest.approx(
+        1, abs=0.2
+    )  # itself and k - 1 others; a border counts where rounding says so
 
 
 def test_two_draws_of_one_distribution_have_density_one_and_the_coverage_of_the_lemma():
@@ -130,23 +161,32 @@ def test_two_draws_of_one_distribution_have_density_one_and_the_coverage_of_the_
 def test_a_dropped_mode_is_lost_in_recall_and_coverage_and_noise_in_precision_and_density():
     modes = np.random.default_rng(0).integers(0, 2, 400)[:, None] * 20.0
     real = normal(1, 400, 2) + modes
-    dropped, noisy = normal(2, 400, 2), np.concatenate([normal(3, 200, 2) + modes[:200], normal(4, 200, 2, 10, 60)])
+    dropped, noisy = (
+        normal(2, 400, 2),
+        np.concatenate([normal(3, 200, 2) + modes[:200], normal(4, 200, 2, 10, 60)]),
+    )
     one, noise = fr.precision_recall(real, dropped), fr.precision_recall(real, noisy)
     assert one["precision"] > 0.9
     assert one["recall"] == pytest.approx((modes == 0).mean(), abs=0.05)
     assert noise["precision"] == pytest.approx(0.5, abs=0.05)
-    assert fr.density_coverage(real, dropped)["coverage"] == pytest.approx((modes == 0).mean(), abs=0.08)
+    assert fr.density_coverage(real, dropped)["coverage"] == pytest.approx(
+        (modes == 0).mean(), abs=0.08
+    )
     assert fr.density_coverage(real, noisy)["density"] == pytest.approx(0.5, abs=0.1)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 5))
-def test_no_measure_depends_on_the_order_of_rows_and_a_turn_of_the_features_changes_no_neighbour(seed, k):
+def test_no_measure_depends_on_the_order_of_rows_and_a_turn_of_the_features_changes_no_neighbour(
+    seed, k
+):
     x, y = normal(seed, 40, 4), normal(seed + 1, 30, 4, 0.5)
     turn = np.linalg.qr(normal(seed + 2, 4, 4))[0]
     order = np.random.default_rng(seed).permutation
     for measure in (fr.precision_recall, fr.density_coverage):
-        assert measure(order(x) @ turn, order(y) @ turn, k) == {n: pytest.approx(v) for n, v in measure(x, y, k).items()}
+        assert measure(order(x) @ turn, order(y) @ turn, k) == {
+            n: pytest.approx(v) for n, v in measure(x, y, k).items()
+        }
 
 
 def test_what_cannot_be_measured_is_refused():

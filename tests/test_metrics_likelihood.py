@@ -1,4 +1,6 @@
-"""Parzen windows, nearest neighbours and linear SVMs: closed forms, agreement with scikit-learn, and what a failed generator gets."""
+"""Parzen windows, nearest neighbours and linear SVMs: closed forms, agreement with scikit-learn,
+and what a failed generator gets.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KernelDensity
 
-from ganjax.metrics import classify, parzen
+from ganjax.metrics import classifiers, parzen
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,20 @@ def kde(sigma, samples):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 20), st.floats(0.05, 3), st.sampled_from([0.0, 1e4]))
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.integers(1, 20),
+    st.floats(0.05, 3),
+    st.sampled_from([0.0, 1e4]),
+)
 def test_density_is_that_of_scikit_learn_wherever_the_origin_is(n, m, d, sigma, origin):
     rng = np.random.default_rng(n + 1000 * m)
     samples, x = rng.normal(size=(n, d)), rng.normal(size=(m, d))
     expected = kde(sigma, samples).score_samples(x)
-    np.testing.assert_allclose(parzen.log_density(x + origin, samples + origin, [sigma])[0], expected, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(
+        parzen.log_density(x + origin, samples + origin, [sigma])[0], expected, rtol=1e-7, atol=1e-7
+    )
 
 
 def test_one_sample_is_a_gaussian():
@@ -43,7 +53,11 @@ def test_one_sample_is_a_gaussian():
 
 def test_the_window_that_validation_prefers_is_taken_and_the_error_is_the_means():
     rng = np.random.default_rng(0)
-    samples, valid, test = rng.normal(0, 0.3, (400, 3)), rng.normal(0, 0.3, (200, 3)), rng.normal(0, 0.3, (300, 3))
+    samples, valid, test = (
+        rng.normal(0, 0.3, (400, 3)),
+        rng.normal(0, 0.3, (200, 3)),
+        rng.normal(0, 0.3, (300, 3)),
+    )
     found = parzen.log_likelihood(samples, valid, test)
     means = [kde(s, samples).score(valid) for s in parzen.SIGMAS]
     assert found["parzen_sigma"] == parzen.SIGMAS[int(np.argmax(means))]
@@ -64,7 +78,9 @@ def test_parzen_does_not_depend_on_order_or_on_the_dtype_of_pixels(digits):
 def test_broken_samples_add_nothing_to_the_density_but_count():
     samples = np.zeros((4, 2))
     samples[1:] = [[np.nan, 0], [np.inf, 0], [1e9, 0]]
-    np.testing.assert_allclose(parzen.log_density(np.zeros((1, 2)), samples, [1.0]), np.log(1 / 4) - np.log(2 * np.pi))
+    np.testing.assert_allclose(
+        parzen.log_density(np.zeros((1, 2)), samples, [1.0]), np.log(1 / 4) - np.log(2 * np.pi)
+    )
     with pytest.raises(ValueError, match="not one of the samples is finite"):
         parzen.log_density(np.zeros((1, 2)), samples[1:3], [1.0])
 
@@ -86,9 +102,9 @@ def test_parzen_refuses_what_it_cannot_measure(x, samples, sigmas, said):
 
 def test_a_set_is_its_own_nearest_neighbour_and_labels_are_what_is_judged(digits):
     (x, y), (t, t_y), _ = digits
-    assert classify.one_nn(x, y, x, y) == 0
-    assert classify.one_nn(x, (y + 1) % 10, x, y) == 1
-    error = classify.one_nn(x, y, t, t_y)
+    assert classifiers.one_nn(x, y, x, y) == 0
+    assert classifiers.one_nn(x, (y + 1) % 10, x, y) == 1
+    error = classifiers.one_nn(x, y, t, t_y)
     by_hand = y[((t[:, None] - x[None]) ** 2).sum((2, 3)).argmin(1)]
     assert error == pytest.approx((by_hand != t_y).mean(), abs=1e-12)
     assert error < 0.05
@@ -97,25 +113,36 @@ def test_a_set_is_its_own_nearest_neighbour_and_labels_are_what_is_judged(digits
 def test_broken_samples_are_no_neighbours(digits):
     (x, y), (t, t_y), _ = digits
     more = np.concatenate([x, np.full((2, 8, 8), np.nan)])
-    assert classify.one_nn(more, np.append(y, [0, 0]), t, t_y) == classify.one_nn(x, y, t, t_y)
+    assert classifiers.one_nn(more, np.append(y, [0, 0]), t, t_y) == classifiers.one_nn(
+        x, y, t, t_y
+    )
     with pytest.raises(ValueError, match="599 examples have a label each"):
-        classify.one_nn(x, y[1:], t, t_y)
+        classifiers.one_nn(x, y[1:], t, t_y)
 
 
 def test_the_svm_takes_the_c_that_is_best_on_validation(digits):
     grid = (1e-5, 1e-1)
-    found = classify.linear_svm(*digits, grid=grid)
-    errors = [classify.svm_error(digits[0], digits[1], C) for C in grid]
+    found = classifiers.linear_svm(*digits, grid=grid)
+    errors = [classifiers.svm_error(digits[0], digits[1], C) for C in grid]
     assert errors[0] > errors[1] + 0.02
-    assert found == {"svm": classify.svm_error(digits[0], digits[2], 0.1), "svm_valid": errors[1], "svm_c": 0.1}
+    assert found == {
+        "svm": classifiers.svm_error(digits[0], digits[2], 0.1),
+        "svm_valid": errors[1],
+        "svm_c": 0.1,
+    }
     assert found["svm"] < 0.1
 
 
 def test_few_labels_are_balanced_draws_by_key_and_more_of_them_help(digits):
-    train, valid, test = ((PCA(10, random_state=0).fit(digits[0][0].reshape(-1, 64)).transform(x.reshape(-1, 64)), y) for x, y in digits)
+    train, valid, test = (
+        (PCA(10, random_state=0).fit(digits[0][0].reshape(-1, 64)).transform(x.reshape(-1, 64)), y)
+        for x, y in digits
+    )
 
     def judged(seed, per_class):
-        return classify.few_label_svm(jax.random.key(seed), train, valid, test, per_class, grid=(0.01, 1.0), tries=2, draws=4)
+        return classifiers.few_label_svm(
+            jax.random.key(seed), train, valid, test, per_class, grid=(0.01, 1.0), tries=2, draws=4
+        )
 
     few, same, other, many = judged(0, 2), judged(0, 2), judged(1, 2), judged(0, 40)
     assert few == same
@@ -132,13 +159,15 @@ def test_pooling_is_the_max_of_blocks(shape):
     n, *space, C = shape
     blocks = x.reshape(n, *(size for axis in space for size in (4, axis // 4)), C)
     expected = blocks.max(tuple(range(2, 2 + 2 * len(space), 2))).reshape(n, -1)
-    np.testing.assert_array_equal(classify.pooled([x]), expected)
-    both = classify.pooled([x, x])
+    np.testing.assert_array_equal(classifiers.pooled([x]), expected)
+    both = classifiers.pooled([x, x])
     assert both.shape == (n, 2 * 4 ** len(space) * C)
 
 
 def test_pooling_covers_a_space_that_is_no_multiple():
     x = jnp.arange(7.0)[None, :, None] * jnp.ones((1, 7, 7))
-    np.testing.assert_array_equal(classify.pooled([x[..., None]])[0].reshape(4, 4)[:, 0], [1, 3, 5, 6])
+    np.testing.assert_array_equal(
+        classifiers.pooled([x[..., None]])[0].reshape(4, 4)[:, 0], [1, 3, 5, 6]
+    )
     with pytest.raises(ValueError, match="pooled to 4"):
-        classify.pooled([jnp.zeros((1, 3, 4, 1))])
+        classifiers.pooled([jnp.zeros((1, 3, 4, 1))])

@@ -1,4 +1,6 @@
-"""Modes by labels, tournaments, and images against the images that they should be: closed forms and symmetries."""
+"""Modes by labels, tournaments, and images against the images that they should be: closed forms and
+symmetries.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 from jax import random
 from scipy.ndimage import gaussian_filter
 
-from ganjax.data import derived
-from ganjax.metrics import gmam, modes, pairs
+from ganjax.data import transforms
+from ganjax.metrics import gmam, pairs, stacked_mnist
 
 ssim = jax.jit(pairs.ssim)
 
@@ -21,21 +23,21 @@ def images(seed, n=4, side=20, channels=1):
 
 @pytest.mark.parametrize("hit", [1, 250, 1000])
 def test_equal_shares_of_some_modes_have_the_kl_of_their_number(hit):
-    found = modes.coverage(jnp.tile(jnp.arange(hit), 3))
+    found = stacked_mnist.coverage(jnp.tile(jnp.arange(hit), 3))
     assert found["modes"] == hit
     np.testing.assert_allclose(found["kl"], np.log(1000 / hit), atol=1e-5)
 
 
 def test_kl_by_hand_and_labels_of_no_mode():
-    found = modes.coverage(jnp.array([0, 0, 0, 2, -1, 4]), classes=4)
+    found = stacked_mnist.coverage(jnp.array([0, 0, 0, 2, -1, 4]), classes=4)
     assert found["modes"] == 2
     np.testing.assert_allclose(found["kl"], 0.75 * np.log(3) + 0.25 * np.log(1), rtol=1e-6)
-    assert float(modes.coverage(jnp.array([-1]))["kl"]) == pytest.approx(np.log(1000))
+    assert float(stacked_mnist.coverage(jnp.array([-1]))["kl"]) == pytest.approx(np.log(1000))
 
 
-@pytest.mark.parametrize("n", [modes.MADGAN_SAMPLES, modes.PACGAN_SAMPLES])
+@pytest.mark.parametrize("n", [stacked_mnist.MADGAN_SAMPLES, stacked_mnist.PACGAN_SAMPLES])
 def test_a_perfect_sampler_hits_all_modes_at_the_floor_of_its_kl(n):
-    found = modes.coverage(random.randint(random.key(0), (n,), 0, 1000))
+    found = stacked_mnist.coverage(random.randint(random.key(0), (n,), 0, 1000))
     assert found["modes"] == 1000
     np.testing.assert_allclose(found["kl"], 999 / (2 * n), rtol=0.15)
 
@@ -45,10 +47,16 @@ def brightest(x):
     return x[:, 0, :, 0].argmax(-1) % 10
 
 
-@pytest.mark.parametrize(("compose", "read"), [(derived.stacked, modes.stacked), (derived.compositional, modes.compositional)])
+@pytest.mark.parametrize(
+    ("compose", "read"),
+    [
+        (transforms.stacked, stacked_mnist.stacked),
+        (transforms.compositional, stacked_mnist.compositional),
+    ],
+)
 def test_the_labels_of_composed_images_are_read_back(compose, read):
     x = jnp.zeros((30, 28, 28, 1)).at[jnp.arange(30), 0, jnp.arange(30) % 10].set(1)
-    rows = derived.triples(random.key(0), 200, 30)
+    rows = transforms.triples(random.key(0), 200, 30)
     made = compose(x, jnp.arange(30) % 10, rows)
     np.testing.assert_array_equal(jax.jit(lambda x: read(brightest, x))(made["x"]), made["label"])
 
@@ -58,13 +66,17 @@ def test_gmam_is_the_papers_formula_and_antisymmetric():
     found = gmam.gmam(value)
     F = np.asarray(value)
     for a, b in np.ndindex(3, 3):
-        np.testing.assert_allclose(found[a, b], np.log((F[a, b] / F[a, a]) / (F[b, a] / F[b, b])), atol=1e-5)
+        np.testing.assert_allclose(
+            found[a, b], np.log((F[a, b] / F[a, a]) / (F[b, a] / F[b, b])), atol=1e-5
+        )
     np.testing.assert_allclose(found, -jnp.swapaxes(found, 0, 1), atol=1e-6)
     np.testing.assert_allclose(jnp.diagonal(found), 0, atol=1e-6)
 
 
 def test_the_system_whose_generator_hurts_every_critic_wins_the_tournament():
-    strength = np.array([1.0, 1.5, 3.0])  # of each generator: it multiplies the value, which is below 0, of every critic
+    strength = np.array(
+        [1.0, 1.5, 3.0]
+    )  # of each generator: it multiplies the value, which is below 0, of every critic
     noise = np.random.default_rng(0).uniform(0.99, 1.01, (3, 3, 2, 5))
     value = -strength[None, :, None, None] * np.array([1, 2, 5])[:, None, None, None] * noise
     value[0, 2, 1] = np.nan  # the third's generator is gone in the second seed
@@ -81,7 +93,15 @@ def test_the_system_whose_generator_hurts_every_critic_wins_the_tournament():
     assert sorted("abc", key=lambda b: found[b]["score"][0]) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("value", [np.full((2, 3, 1, 5), -1), np.full((2, 2), -1), np.full((2, 2, 0, 5), -1), np.zeros((2, 2, 1, 2))])
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.full((2, 3, 1, 5), -1),
+        np.full((2, 2), -1),
+        np.full((2, 2, 0, 5), -1),
+        np.zeros((2, 2, 1, 2)),
+    ],
+)
 def test_a_tournament_of_other_values_is_refused(value):
     with pytest.raises(ValueError, match=r"wanted as|below 0"):
         gmam.table(jnp.asarray(value), "ab")
@@ -105,12 +125,16 @@ def test_an_image_without_counted_pixels_agrees_and_masks_are_broadcast():
     np.testing.assert_array_equal(pairs.agreement(x, 1 - x, none), 1)
     np.testing.assert_array_equal(pairs.l1(x, 1 - x, none), 0)
     left = jnp.zeros((1, 20, 20, 1), bool).at[:, :, :10].set(True)
-    np.testing.assert_allclose(pairs.l1(x, 0 * x, left), np.asarray(x)[:, :, :10].mean((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(
+        pairs.l1(x, 0 * x, left), np.asarray(x)[:, :, :10].mean((1, 2, 3)), rtol=1e-5
+    )
 
 
 def test_the_foreground_of_a_negative_is_that_of_the_image():
     x, y = jnp.asarray(images(0)), jnp.asarray(images(1))
-    np.testing.assert_array_equal(pairs.foreground(x, y), pairs.foreground(1 - x, 1 - y, background=1.0))
+    np.testing.assert_array_equal(
+        pairs.foreground(x, y), pairs.foreground(1 - x, 1 - y, background=1.0)
+    )
 
 
 def reference(x, y):
@@ -122,7 +146,9 @@ def reference(x, y):
     x, y = x.astype(float), y.astype(float)
     xm, ym = blur(x), blur(y)
     xv, yv, cov = blur(x * x) - xm**2, blur(y * y) - ym**2, blur(x * y) - xm * ym
-    return (((2 * xm * ym + 1e-4) * (2 * cov + 9e-4)) / ((xm**2 + ym**2 + 1e-4) * (xv + yv + 9e-4))).mean()
+    return (
+        ((2 * xm * ym + 1e-4) * (2 * cov + 9e-4)) / ((xm**2 + ym**2 + 1e-4) * (xv + yv + 9e-4))
+    ).mean()
 
 
 def test_ssim_is_scipys_filter_put_into_the_formula():
@@ -170,4 +196,6 @@ def test_ranks_of_images_that_know_nothing_are_uniform():
     assert found.mean() == pytest.approx(1000, rel=0.05)
     shuffled = rng.permutation(2000)  # the answers move with the questions, or not at all
     x, gallery = rng.normal(size=(2, 2000, 3))
-    np.testing.assert_array_equal(pairs.ranks(x[shuffled], gallery[shuffled]), pairs.ranks(x, gallery)[shuffled])
+    np.testing.assert_array_equal(
+        pairs.ranks(x[shuffled], gallery[shuffled]), pairs.ranks(x, gallery)[shuffled]
+    )

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from jax import random
 from scipy import stats
 
-from ganjax.data.mixtures import MIXTURES, Mixture, grid, imbalanced, mixture, mixture1d, mixture1d_20, ring, spiral
+from ganjax.data.mixtures import (
+    MIXTURES,
+    Mixture,
+    grid,
+    imbalanced,
+    mixture,
+    mixture1d,
+    mixture1d_20,
+    ring,
+    spiral,
+)
 
 draw = jax.jit(Mixture.draw, static_argnums=2)
 log_prob = jax.jit(Mixture.log_prob)
@@ -28,7 +38,9 @@ def test_weights_sum_to_one_and_fields_are_host_arrays(name):
 def test_log_prob_is_the_sum_of_scipys_normals(name):
     toy = MIXTURES[name]()
     rng = np.random.default_rng(0)
-    x = (toy.mean[rng.integers(toy.modes, size=50)] + 2 * toy.sd[0] * rng.normal(size=(50, toy.dim))).astype(np.float32)
+    x = (
+        toy.mean[rng.integers(toy.modes, size=50)] + 2 * toy.sd[0] * rng.normal(size=(50, toy.dim))
+    ).astype(np.float32)
     normals = [stats.multivariate_normal(m, s.astype(float) ** 2) for m, s in zip(toy.mean, toy.sd)]
     density = sum(w * normal.pdf(x) for w, normal in zip(toy.weight, normals))
     np.testing.assert_allclose(log_prob(toy, x), np.log(density), rtol=1e-3, atol=1e-3)
@@ -45,7 +57,9 @@ def test_log_prob_takes_any_leading_axes_under_jit():
 @pytest.mark.parametrize("toy", [mixture1d(), mixture1d_20()])
 def test_density_in_one_dimension_has_mass_one(toy):
     x = np.linspace(-50, 500, 110_001, dtype=np.float32)
-    mass = np.trapezoid(np.exp(np.asarray(log_prob(toy, x[:, None]), np.float64)), x.astype(np.float64))
+    mass = np.trapezoid(
+        np.exp(np.asarray(log_prob(toy, x[:, None]), np.float64)), x.astype(np.float64)
+    )
     assert abs(mass - 1) < 1e-4
 
 
@@ -65,7 +79,9 @@ def test_draws_have_the_moments_of_the_ring():
     x = np.asarray(draw(toy, random.key(1), 50_000), np.float64)
     np.testing.assert_allclose(x.mean(0), 0, atol=0.02)
     # By symmetry the covariance is (radius² / 2 + sd²) I.
-    np.testing.assert_allclose(np.cov(x.T), ((2 / 1.414) ** 2 / 2 + (0.02 / 1.414) ** 2) * np.eye(2), atol=0.02)
+    np.testing.assert_allclose(
+        np.cov(x.T), ((2 / 1.414) ** 2 / 2 + (0.02 / 1.414) ** 2) * np.eye(2), atol=0.02
+    )
 
 
 def test_the_key_decides_the_draw():
@@ -86,7 +102,9 @@ def test_the_papers_numbers():
     np.testing.assert_array_equal(mixture1d().sd, [3, 3, 2, 2, 1])
     np.testing.assert_array_equal(mixture1d_20().mean[:, 0], 20 * np.arange(1, 21))
     np.testing.assert_allclose(np.linalg.norm(ring().mean, axis=1), 2 / 1.414, rtol=1e-6)
-    assert {tuple(row) for row in np.rint(grid().mean * 2.828).astype(int)} == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}
+    assert {tuple(row) for row in np.rint(grid().mean * 2.828).astype(int)} == {
+        (i, j) for i in range(-2, 3) for j in range(-2, 3)
+    }
 
 
 def test_the_spiral_is_archimedean_with_about_equal_steps():

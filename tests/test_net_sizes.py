@@ -12,13 +12,26 @@ import pytest
 from jax import random
 
 from ganjax.game import Player
-from ganjax.nets import classify, cogan, conditional, dcgan, gman, lapgan, sequences, translate, triple_gan, voxels
+from ganjax.nets import (
+    cgan,
+    classifiers,
+    cogan,
+    cyclegan,
+    dcgan,
+    gman,
+    lapgan,
+    sequences,
+    triple_gan,
+    voxels,
+)
 
 SGD = optax.sgd(0.1)
 
 
 def conv(kernel, i, o, bias=0, axes=2):
-    """Parameters of a convolution, or of its transpose; bias=2 for a normalisation's scale and shift, with no bias beside them."""
+    """Parameters of a convolution, or of its transpose; bias=2 for a normalisation's scale and
+    shift, with no bias beside them.
+    """
     return kernel**axes * i * o + bias * o
 
 
@@ -80,13 +93,13 @@ NETS = {
         conv(5, 1 + 10, 64) + conv(5, 64 + 10, 128) + (7 * 7 * 128 + 10) * 1024 + 1024 + 10,
     ),
     "cgan G": (
-        conditional.Generator(),
+        cgan.Generator(),
         [(100,), (10,)],
         (28, 28, 1),
         dense(100, 200) + dense(10, 1000) + dense(200 + 1000, 1200) + dense(1200, 784),
     ),
     "cgan D": (
-        conditional.Discriminator(),
+        cgan.Discriminator(),
         [(28, 28, 1), (10,)],
         (),
         dense(784, 5 * 240) + dense(10, 5 * 50) + dense(240 + 50, 4 * 240) + dense(240, 1),
@@ -125,19 +138,19 @@ NETS = {
     ),
     # The authors' net has 11 378 179: also a bias before each instance norm.
     "cyclegan 9 blocks": (
-        translate.ResNet(),
+        cyclegan.ResNet(),
         [(256, 256, 3)],
         (256, 256, 3),
         11_378_179 - (64 + 128 + 256 + 9 * 2 * 256 + 128 + 64),
     ),
     "cyclegan 6 blocks": (
-        translate.ResNet(blocks=6),
+        cyclegan.ResNet(blocks=6),
         [(64, 64, 3)],
         (64, 64, 3),
         conv(7, 3, 64) + 2 * (conv(3, 64, 128) + conv(3, 128, 256)) + 6 * 2 * conv(3, 256, 256) + conv(7, 64, 3, 1),
     ),
     "pix2pix G": (
-        translate.UNet(),
+        cyclegan.UNet(),
         [(256, 256, 3)],
         (256, 256, 3),
         conv(4, 3, 64, 1) + conv(4, 64, 128, 2) + conv(4, 128, 256, 2) + conv(4, 256, 512, 2) + 3 * conv(4, 512, 512, 2)
@@ -145,13 +158,13 @@ NETS = {
         + conv(4, 256, 64, 2) + conv(4, 128, 3, 1),
     ),
     "patch 70": (
-        translate.PatchGAN(),
+        cyclegan.PatchGAN(),
         [(256, 256, 3)],
         (30, 30),
         conv(4, 3, 64, 1) + conv(4, 64, 128) + conv(4, 128, 256) + conv(4, 256, 512) + conv(4, 512, 1, 1),
     ),
     "patch 34, paired": (
-        translate.PatchGAN(depth=2),
+        cyclegan.PatchGAN(depth=2),
         [(64, 64, 3), (64, 64, 1)],
         (14, 14),
         conv(4, 4, 64, 1) + conv(4, 64, 128) + conv(4, 128, 256) + conv(4, 256, 1, 1),
@@ -187,19 +200,19 @@ NETS = {
         conv(4, 1, 64, axes=3) + up_3d(64, 128, 256, 512) + conv(4, 512, 1, axes=3),
     ),
     "lenet": (
-        classify.lenet(),
+        classifiers.lenet(),
         [(28, 28, 1)],
         (10,),
         conv(5, 1, 20, 1) + conv(5, 20, 50, 1) + dense(4 * 4 * 50, 500) + dense(500, 10),
     ),
     "tanh lenet": (
-        classify.tanh_lenet(),
+        classifiers.tanh_lenet(),
         [(32, 32, 1)],
         (10,),
         conv(5, 1, 32, 1) + conv(5, 32, 64, 1) + dense(3 * 3 * 64, 200) + dense(200, 10),
     ),
     "alexnet": (
-        classify.alexnet(),
+        classifiers.alexnet(),
         [(32, 32, 3)],
         (10,),
         conv(5, 3, 64, 1) + conv(5, 64, 64, 1) + dense(8 * 8 * 64, 384) + dense(384, 192) + dense(192, 10),
@@ -273,13 +286,23 @@ def test_a_net_has_the_shape_and_the_parameters_of_its_paper(name):
     assert jax.eval_shape(net.apply, variables, *blank(*sees)).shape == (3, *out)
 
 
-HALVED = ["dcgan G 32", "cdcgan D", "patch 34, paired", "triple-gan C, whitened", "triple-gan D, colour", "c-rnn-gan G", "c-rnn-gan D"]
+HALVED = [
+    "dcgan G 32",
+    "cdcgan D",
+    "patch 34, paired",
+    "triple-gan C, whitened",
+    "triple-gan D, colour",
+    "c-rnn-gan G",
+    "c-rnn-gan D",
+]
 
 
 @pytest.mark.parametrize("name", HALVED)
 def test_a_net_computes_in_half_precision(name):
     net, sees, out, _ = NETS[name]
     player = Player(net, SGD, tuple(sees), dtype=jnp.bfloat16)
-    score = jax.eval_shape(lambda key, *xs: player.bind(*player.init(key))(*xs, key=key), random.key(0), *blank(*sees))
+    score = jax.eval_shape(
+        lambda key, *xs: player.bind(*player.init(key))(*xs, key=key), random.key(0), *blank(*sees)
+    )
     assert score.shape == (3, *out)
     assert score.dtype == jnp.float32

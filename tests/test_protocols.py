@@ -12,14 +12,15 @@ from data_files import loaded, uci_folder
 
 from ganjax import data
 from ganjax.data import Parts, Set
-from ganjax.metrics import classify, parzen, protocols
+from ganjax.metrics import classifiers, parzen
+from ganjax.protocols import standard
 
 
 @pytest.fixture(autouse=True)
 def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(protocols, "THOUSAND", 40)
+    monkeypatch.setattr(standard, "THOUSAND", 40)
 
 
 def digits() -> Parts:
@@ -27,7 +28,13 @@ def digits() -> Parts:
     whole = loaded("digits")
 
     def third(i: int) -> Set:
-        return Set(f"digits {i}", (8, 8, 1), lambda: {name: values[i::3] for name, values in whole.items()}, 10, 599)
+        return Set(
+            f"digits {i}",
+            (8, 8, 1),
+            lambda: {name: values[i::3] for name, values in whole.items()},
+            10,
+            599,
+        )
 
     return Parts(third(0), third(1), third(2))
 
@@ -58,11 +65,17 @@ def test_a_prepared_set_with_a_test_split_comes_in_three_disjoint_parts(tmp_path
     data.prepare("optdigits/uci", str(uci_folder(tmp_path / "uci")))
     found = data.parts("optdigits/uci")
     train, valid, test = map(read, found)
-    assert [part.examples for part in found if part] == [len(train["x"]), len(valid["x"]), len(test["x"])] == [20, 3, 11]
+    assert (
+        [part.examples for part in found if part]
+        == [len(train["x"]), len(valid["x"]), len(test["x"])]
+        == [20, 3, 11]
+    )
     whole = loaded("optdigits/uci")
     for name in ("x", "label"):
         joined = np.concatenate([train[name], valid[name]])
-        np.testing.assert_array_equal(joined, whole[name] / np.float32(255) if name == "x" else whole[name])
+        np.testing.assert_array_equal(
+            joined, whole[name] / np.float32(255) if name == "x" else whole[name]
+        )
     np.testing.assert_array_equal(test["label"], loaded("optdigits/uci", "test")["label"])
     resized = data.parts("optdigits/uci", size=4)
     assert [part.shape for part in resized if part] == [(4, 4, 1)] * 3
@@ -72,57 +85,78 @@ def test_a_set_without_held_out_examples_is_one_part(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((30, 4, 4, 1), np.uint8))
     for name in ("digits", "ring", str(tmp_path / "x.npz")):
         found, whole = data.parts(name), data.find(name)
-        assert (found.train.name, found.train.examples, found.valid, found.test) == (whole.name, whole.examples, None, None)
-        assert protocols.likelihood(noise, jax.random.key(0), found) == {}
-        assert protocols.conditional(noise, jax.random.key(0), found, 10) == {}
-        assert protocols.parzen_anchors(found) == {}
+        assert (found.train.name, found.train.examples, found.valid, found.test) == (
+            whole.name,
+            whole.examples,
+            None,
+            None,
+        )
+        assert standard.likelihood(noise, jax.random.key(0), found) == {}
+        assert standard.conditional(noise, jax.random.key(0), found, 10) == {}
+        assert standard.parzen_anchors(found) == {}
 
 
-def test_what_is_not_there_or_does_not_fit_is_refused_as_it_is_of_a_whole_set(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"\Amnist is not prepared in [^\n]+: run `ganjax data prepare mnist`\Z"):
+def test_what_is_not_there_or_does_not_fit_is_refused_as_it_is_of_a_whole_set(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(
+        ValueError, match=r"\Amnist is not prepared in [^\n]+: run `ganjax data prepare mnist`\Z"
+    ):
         data.parts("mnist")
     np.savez(tmp_path / "x.npz", x=np.zeros((30, 4, 4, 4), np.uint8))
-    with pytest.raises(ValueError, match=r"this game plays on points, or images of 1 or 3 channels"):
+    with pytest.raises(
+        ValueError, match=r"this game plays on points, or images of 1 or 3 channels"
+    ):
         data.parts(str(tmp_path / "x.npz"))
 
 
 def test_fewer_samples_are_the_first_of_more_and_none_comes_twice() -> None:
     key = jax.random.key(0)
-    more = protocols.drawn(noise, key, 100)
-    np.testing.assert_array_equal(more[:50], protocols.drawn(noise, key, 50))
+    more = standard.drawn(noise, key, 100)
+    np.testing.assert_array_equal(more[:50], standard.drawn(noise, key, 50))
     assert more.dtype == np.float32
     assert more.shape == (100, 8, 8, 1)
     assert len(np.unique(more.reshape(100, -1), axis=0)) == 100
-    assert not np.isin(protocols.drawn(noise, jax.random.key(1), 100)[:, 0, 0], more[:, 0, 0]).any()
+    assert not np.isin(standard.drawn(noise, jax.random.key(1), 100)[:, 0, 0], more[:, 0, 0]).any()
 
 
 def test_the_likelihood_is_parzens_of_400_samples_on_pixels_in_0_to_1() -> None:
     parts, key = digits(), jax.random.key(0)
     train, valid, test = map(read, parts)
     sample = replayed(train["x"], train["label"])
-    found = protocols.likelihood(sample, key, parts)
-    assert found == parzen.log_likelihood(protocols.drawn(sample, key, 400), valid["x"][:40], test["x"])
-    assert found["parzen"] > protocols.likelihood(noise, key, parts)["parzen"] + 10
+    found = standard.likelihood(sample, key, parts)
+    assert found == parzen.log_likelihood(
+        standard.drawn(sample, key, 400), valid["x"][:40], test["x"]
+    )
+    assert found["parzen"] > standard.likelihood(noise, key, parts)["parzen"] + 10
 
 
-def test_a_generator_that_returns_real_images_serves_a_nearest_neighbour_as_real_images_do() -> None:
+def test_a_generator_that_returns_real_images_serves_a_nearest_neighbour_as_real_images_do() -> (
+    None
+):
     parts, key = digits(), jax.random.key(0)
     train, _, test = map(read, parts)
     sample = replayed(train["x"], train["label"])
-    found = protocols.conditional(sample, key, parts, 10)
-    real = classify.one_nn(train["x"], train["label"], test["x"], test["label"])
+    found = standard.conditional(sample, key, parts, 10)
+    real = classifiers.one_nn(train["x"], train["label"], test["x"], test["label"])
     assert found["one_nn_50k"] == pytest.approx(real, abs=0.01)
     assert found["one_nn_50k"] <= found["one_nn_10k"] < found["one_nn_1k"] < 0.5
-    assert {name: value for name, value in found.items() if name.startswith("parzen")} == protocols.likelihood(sample, key, parts)
-    lied = protocols.conditional(replayed(train["x"], train["label"], lie=1), key, parts, 10)
+    assert {
+        name: value for name, value in found.items() if name.startswith("parzen")
+    } == standard.likelihood(sample, key, parts)
+    lied = standard.conditional(replayed(train["x"], train["label"], lie=1), key, parts, 10)
     assert lied["one_nn_50k"] > 0.9
 
 
 def test_parzen_anchors_are_training_images_and_the_centroids_that_beat_them() -> None:
     parts = digits()
     train, valid, test = map(read, parts)
-    found = protocols.parzen_anchors(parts)
+    found = standard.parzen_anchors(parts)
     assert list(found) == ["training images", "k-means centroids"]
-    assert found["training images"] == pytest.approx(parzen.log_likelihood(train["x"][:400], valid["x"][:40], test["x"]))
-    assert found["k-means centroids"]["parzen"] > found["training images"]["parzen"]  # Theis et al. 2016, table 1
-    assert found == protocols.parzen_anchors(parts)
+    assert found["training images"] == pytest.approx(
+        parzen.log_likelihood(train["x"][:400], valid["x"][:40], test["x"])
+    )
+    assert (
+        found["k-means centroids"]["parzen"] > found["training images"]["parzen"]
+    )  # Theis et al. 2016, table 1
+    assert found == standard.parzen_anchors(parts)

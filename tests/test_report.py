@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import TINY, call, everything
 
-from ganjax import folder, report
 from ganjax.experiment import files
-from ganjax.tables import folder_of, together
+from ganjax.runs import report, storage
+from ganjax.runs.table import folder_of, together
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RECORD = report.Record(
@@ -28,7 +28,10 @@ RECORD = report.Record(
     minutes=1.26,
     device={"kind": "cpu", "count": 1, "cores": 2},
     versions={"python": "3.11.7", "jax": "0.10.2"},
-    rows={"GAN": {"kl": [1.0, 2.0, 3.0], "error": [0.5, None, 0.25]}, "a|b": {"kl": [None, None, None]}},
+    rows={
+        "GAN": {"kl": [1.0, 2.0, 3.0], "error": [0.5, None, 0.25]},
+        "a|b": {"kl": [None, None, None]},
+    },
     anchors={"training images": {"error": 0.125}},
     paper={"GAN": {"kl": 2.5}, "training images": {"error": 0.1}, "WGAN": {"kl": 7.0}},
     note="the paper's numbers are recalled",
@@ -45,10 +48,14 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def write(table: str) -> None:
-    """An experiment tiny with one table, called pair, of this text; its anchors leave a trace each time they are computed."""
+    """An experiment tiny with one table, called pair, of this text; its anchors leave a trace each
+    time they are computed.
+    """
     trace = '\n\ndef anchors(data_dir):\n    open("trace", "a").write(f"{data_dir} ")\n    return {"real": {"slope": 0.5, "other": 1.0}}\n'
     Path("experiments").mkdir()
-    Path("experiments/tiny.py").write_text(TINY.read_text() + trace + f'\n\nTABLES = {{"pair": Table({table})}}\n')
+    Path("experiments/tiny.py").write_text(
+        TINY.read_text() + trace + f'\n\nTABLES = {{"pair": Table({table})}}\n'
+    )
 
 
 def reproduce(*argv: object) -> tuple[int, str, str]:
@@ -58,7 +65,9 @@ def reproduce(*argv: object) -> tuple[int, str, str]:
 def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     rows = '{"narrow": {"width": 2, "steps": 4}, "wide": {"steps": 4}}'
     paper = '{"wide": {"slope": 2.0}}'
-    write(f'rows={rows}, columns=("slope", "mean", "absent"), seeds=2, paper={paper}, anchors=anchors, note="read"')
+    write(
+        f'rows={rows}, columns=("slope", "mean", "absent"), seeds=2, paper={paper}, anchors=anchors, note="read"'
+    )
     assert "tiny/pair            2 rows, 2 seeds: narrow, wide\n" in call("reproduce")[1]
     status, out, _ = reproduce()
     assert status == 0
@@ -67,14 +76,23 @@ def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     made = json.loads(Path("runs/tiny-pair/table.json").read_text())
     seconds = 0.0
     for row in ("narrow", "wide"):
-        metrics = folder.read(Path(f"runs/tiny-pair/{row}/metrics.jsonl"))
+        metrics = storage.read(Path(f"runs/tiny-pair/{row}/metrics.jsonl"))
         options = json.loads(Path(f"runs/tiny-pair/{row}/options.json").read_text())
-        assert made["rows"][row] == {c: [r[c] for r in metrics if r["step"] == 4] for c in ("slope", "mean")}
-        assert {name: made[name] for name in ("seeds", "device", "versions")} == {n: options[n] for n in ("seeds", "device", "versions")}
+        assert made["rows"][row] == {
+            c: [r[c] for r in metrics if r["step"] == 4] for c in ("slope", "mean")
+        }
+        assert {name: made[name] for name in ("seeds", "device", "versions")} == {
+            n: options[n] for n in ("seeds", "device", "versions")
+        }
         assert options["deterministic"]
         seconds += metrics[-1]["time"]
     assert made["minutes"] == pytest.approx(seconds / 60, abs=0.01)
-    said = {"table": "tiny/pair", "command": "ganjax reproduce tiny/pair", "quick": False, "note": "read"}
+    said = {
+        "table": "tiny/pair",
+        "command": "ganjax reproduce tiny/pair",
+        "quick": False,
+        "note": "read",
+    }
     assert {name: made[name] for name in said} == said
     assert (made["anchors"], made["paper"]) == ({"real": {"slope": 0.5}}, {"wide": {"slope": 2.0}})
 
@@ -85,7 +103,9 @@ def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     assert Path("runs/tiny-pair/table.txt").read_text() == out
     status, _, err = reproduce("--seeds", "3")
     assert status == 2
-    assert err.splitlines()[-1].endswith("was played with other options: choose another --out or say --overwrite")
+    assert err.splitlines()[-1].endswith(
+        "was played with other options: choose another --out or say --overwrite"
+    )
     assert everything() == before
 
 
@@ -103,7 +123,10 @@ def test_some_rows_and_other_options_stand_in_the_command_that_the_record_keeps(
         options = json.loads(Path(f"all/{row}/options.json").read_text())["options"]
         assert (options["steps"], options["averaged"], options["width"]) == (3, False, 5)
     before = everything()
-    for wrong, told in (("--rows wide", "has no row 'wide': there are narrow, not so"), ("--depth 3", "unknown argument --depth")):
+    for wrong, told in (
+        ("--rows wide", "has no row 'wide': there are narrow, not so"),
+        ("--depth 3", "unknown argument --depth"),
+    ):
         status, _, err = reproduce(*wrong.split(), "--out", "wrong")
         assert status == 2
         assert told in err.splitlines()[-1]
@@ -111,7 +134,8 @@ def test_some_rows_and_other_options_stand_in_the_command_that_the_record_keeps(
 
 
 def test_a_quick_table_says_so_computes_no_anchors_and_misses_no_seed_that_diverged() -> None:
-    steep = '"steps": 2000, "steep": 4.0, "averaged": True'  # of the seeds 0, 1, 2 the last diverges in 20 steps
+    # of the seeds 0, 1, 2 the last diverges in 20 steps
+    steep = '"steps": 2000, "steep": 4.0, "averaged": True'
     write(f'rows={{"steep": {{{steep}}}}}, columns=("slope",), anchors=anchors')
     assert reproduce("--quick", "--seeds", "3", "--fast", "--out", "quick")[0] == 0
     made = json.loads(Path("quick/table.json").read_text())
@@ -148,10 +172,13 @@ def test_a_table_may_measure_often_and_say_what_all_rows_say_together() -> None:
         file.write(AFTER)
     status, out, err = reproduce()
     assert (status, err) == (0, "")
-    metrics = folder.read(Path("runs/tiny-pair/narrow/metrics.jsonl"))
+    metrics = storage.read(Path("runs/tiny-pair/narrow/metrics.jsonl"))
     assert [(r["step"], r["seed"]) for r in metrics] == [(2, 0), (2, 1), (4, 0), (4, 1)]
     made = json.loads(Path("runs/tiny-pair/table.json").read_text())["rows"]
-    assert made["narrow"] == {"slope": [r["slope"] for r in metrics[2:]], "G": [r["mean"] for r in metrics[2:]]}
+    assert made["narrow"] == {
+        "slope": [r["slope"] for r in metrics[2:]],
+        "G": [r["mean"] for r in metrics[2:]],
+    }
     assert made["more"] == {"options": [2, None]}
     assert [path.name for path in Path("runs/tiny-pair/figures").iterdir()] == ["both.png"]
     assert out.splitlines()[0].split() == ["slope", "G", "options", "seeds"]
@@ -168,14 +195,21 @@ def test_every_number_of_a_record_stands_in_its_row() -> None:
         ["WGAN (paper)", "7", "", ""],
     ]
     text = report.section(RECORD)
-    assert "\n| GAN | 2 ± 1 | 0.375 ± 0.18 (2 of 3) | 3 |\n| GAN (paper) | 2.5 |  |  |\n| a\\|b |" in text
-    assert text.startswith("## tiny/pair\n\n```\nganjax reproduce tiny/pair\n```\n\n|  | kl | error | seeds |\n| --- | --- | --- | --- |\n")
+    assert (
+        "\n| GAN | 2 ± 1 | 0.375 ± 0.18 (2 of 3) | 3 |\n| GAN (paper) | 2.5 |  |  |\n| a\\|b |"
+        in text
+    )
+    assert text.startswith(
+        "## tiny/pair\n\n```\nganjax reproduce tiny/pair\n```\n\n|  | kl | error | seeds |\n| --- | --- | --- | --- |\n"
+    )
     told = "Seeds 3 to 5; 1.3 minutes; cpu, devices: 1, CPU cores: 2; python 3.11.7, jax 0.10.2."
     assert text.endswith(f"|\n\n{told}\n\nNote: the paper's numbers are recalled.")
 
 
 @given(st.lists(st.none() | st.floats(-1e6, 1e6), max_size=6))
-def test_a_cell_is_the_mean_and_the_sample_deviation_of_the_seeds_that_have_a_number(values: list[float | None]) -> None:
+def test_a_cell_is_the_mean_and_the_sample_deviation_of_the_seeds_that_have_a_number(
+    values: list[float | None],
+) -> None:
     there = [value for value in values if value is not None]
     text = report.spread(values)
     assert text.endswith(f"({len(there)} of {len(values)})") == (0 < len(there) < len(values))
@@ -183,7 +217,9 @@ def test_a_cell_is_the_mean_and_the_sample_deviation_of_the_seeds_that_have_a_nu
         numbers = [float(word) for word in text.split(" (")[0].split(" ± ")]
         assert len(numbers) == min(len(there), 2)
         assert numbers[0] == pytest.approx(np.mean(there), rel=1e-3, abs=1e-9)
-        assert numbers[1:] == [] or numbers[1] == pytest.approx(np.std(there, ddof=1), rel=0.06, abs=1e-6)
+        assert numbers[1:] == [] or numbers[1] == pytest.approx(
+            np.std(there, ddof=1), rel=0.06, abs=1e-6
+        )
 
 
 def test_a_page_is_a_function_of_the_set_of_its_records() -> None:
@@ -191,9 +227,13 @@ def test_a_page_is_a_function_of_the_set_of_its_records() -> None:
     for i, table in enumerate(["b/one", "a/two", "a/one"]):
         Path(f"{i}").mkdir()
         files.append(Path(f"{i}/table.json"))
-        folder.write_json(files[-1], dataclasses.asdict(dataclasses.replace(RECORD, table=table)))
+        storage.write_json(files[-1], dataclasses.asdict(dataclasses.replace(RECORD, table=table)))
     page = report.page(files)
-    assert [line for line in page.splitlines() if line.startswith("## ")] == ["## a/one", "## a/two", "## b/one"]
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## a/one",
+        "## a/two",
+        "## b/one",
+    ]
     assert page == report.page([*files[::-1], Path("1")])
     assert call("report", *files, "--out", "page.md") == (0, "", "")
     assert Path("page.md").read_text() == page
@@ -203,10 +243,20 @@ def test_a_page_is_a_function_of_the_set_of_its_records() -> None:
     assert Path("page.md").read_text() == report.page([Path("0")])
 
 
-WRONG = [{"rows": 3}, {"rows": {"GAN": 3}}, {"rows": {"GAN": {"kl": ["a"]}}}, {"seeds": []}, {"minutes": "x"}, {"device": [1]}, {"more": 1}]
+WRONG = [
+    {"rows": 3},
+    {"rows": {"GAN": 3}},
+    {"rows": {"GAN": {"kl": ["a"]}}},
+    {"seeds": []},
+    {"minutes": "x"},
+    {"device": [1]},
+    {"more": 1},
+]
 
 
-@pytest.mark.parametrize("wrong", [*WRONG, *(field.name for field in dataclasses.fields(report.Record))])
+@pytest.mark.parametrize(
+    "wrong", [*WRONG, *(field.name for field in dataclasses.fields(report.Record))]
+)
 def test_what_is_no_record_is_refused_in_one_line(wrong: dict[str, Any] | str) -> None:
     record = dataclasses.asdict(RECORD)
     if isinstance(wrong, str):
@@ -219,7 +269,10 @@ def test_what_is_no_record_is_refused_in_one_line(wrong: dict[str, Any] | str) -
 
 
 def test_rows_of_several_machines_are_told_apart() -> None:
-    assert together([{"kind": "cpu", "cores": 2}, {"kind": "cpu", "cores": 8}]) == {"kind": "cpu", "cores": "2 and 8"}
+    assert together([{"kind": "cpu", "cores": 2}, {"kind": "cpu", "cores": 8}]) == {
+        "kind": "cpu",
+        "cores": "2 and 8",
+    }
 
 
 def test_the_page_of_results_is_that_of_the_records_beside_it() -> None:

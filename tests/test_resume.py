@@ -18,10 +18,21 @@ import numpy as np
 import pytest
 from runs import TINY, call, everything, outcome, saved, signalled
 
-from ganjax import folder, launch, play, records
+from ganjax import play
+from ganjax.runs import storage, train
+from ganjax.runs.record import read_request
 
-# Measurements at 3, 6, …, 18, 20 and checkpoints at 5, 10, 15, 20: neither falls on all of the other's steps.
-ARGS = [str(TINY), "--quiet", "--no-cache", "--averaged", "--steps=20", "--every=3", "--save-every=5"]
+# Measurements at 3, 6, …, 18, 20 and checkpoints at 5, 10, 15, 20: neither falls on all of the
+# other's steps.
+ARGS = [
+    str(TINY),
+    "--quiet",
+    "--no-cache",
+    "--averaged",
+    "--steps=20",
+    "--every=3",
+    "--save-every=5",
+]
 
 # Reads of a damaged checkpoint leave coroutines behind that nobody awaits.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -61,10 +72,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, stopped by SIGTERM at step 12, between two checkpoints."""
     out = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folder, "append", signalled(4, signal.SIGTERM))
+        patch.setattr(storage, "append", signalled(4, signal.SIGTERM))
         assert call("run", *ARGS, "--out", out) == (143, "", "")
     assert saved(out) == [5, 10, 12]
-    assert [row["step"] for row in folder.read(out / "metrics.jsonl")] == [3, 6, 9, 12]
+    assert [row["step"] for row in storage.read(out / "metrics.jsonl")] == [3, 6, 9, 12]
     assert not (out / "digest.json").exists()
     return out
 
@@ -79,20 +90,35 @@ def test_the_whole_run_is_what_was_asked_for(whole: Path) -> None:
     made = outcome(whole)
     assert [json.loads(row)["step"] for row in made["rows"]] == [3, 6, 9, 12, 15, 18, 20]
     assert set(json.loads(made["rows"][0])) == {"step", "seed", "D", "G", "wall", "slope", "spread"}
-    assert set(json.loads(made["rows"][-1])) == {"step", "seed", "D", "G", "wall", "slope", "spread", "mean"}
+    assert set(json.loads(made["rows"][-1])) == {
+        "step",
+        "seed",
+        "D",
+        "G",
+        "wall",
+        "slope",
+        "spread",
+        "mean",
+    }
     assert made["digest"]["steps"] == 20
-    assert made["digest"]["metrics"] == folder.metrics_digest(folder.read(whole / "metrics.jsonl"))
+    assert made["digest"]["metrics"] == storage.metrics_digest(
+        storage.read(whole / "metrics.jsonl")
+    )
     assert saved(whole) == [10, 15, 20]
 
 
-def test_stopped_by_sigterm_it_goes_on_where_it_stopped(whole: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_by_sigterm_it_goes_on_where_it_stopped(
+    whole: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps = played(monkeypatch)
     assert call("resume", copy, "--quiet") == (0, "", "")
     assert sum(steps) == 8
     assert outcome(copy) == outcome(whole)
 
 
-def test_stopped_by_sigint_between_two_measurements_it_goes_on(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_by_sigint_between_two_measurements_it_goes_on(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, calls = play.run, iter(range(1, 1000))
 
     def interrupted(*args: Any) -> Any:
@@ -144,7 +170,9 @@ def test_killed_in_a_save_and_again_in_a_row_it_goes_on(whole: Path, tmp_path: P
     assert saved(out) == [10, 15, 20]
 
 
-def test_with_nothing_but_options_json_it_begins(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_nothing_but_options_json_it_begins(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(whole / "options.json", tmp_path)
     steps = played(monkeypatch)
     assert call("resume", tmp_path, "--quiet") == (0, "", "")
@@ -152,7 +180,9 @@ def test_with_nothing_but_options_json_it_begins(whole: Path, tmp_path: Path, mo
     assert outcome(tmp_path) == outcome(whole)
 
 
-def test_without_digest_and_figures_it_makes_them_and_plays_nothing(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_digest_and_figures_it_makes_them_and_plays_nothing(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = shutil.copytree(whole, tmp_path / "run")
     (out / "digest.json").unlink()
     shutil.rmtree(out / "figures")
@@ -162,7 +192,9 @@ def test_without_digest_and_figures_it_makes_them_and_plays_nothing(whole: Path,
     assert outcome(out) == outcome(whole)
 
 
-def test_rows_beyond_a_damaged_checkpoint_and_a_torn_row_are_cut(whole: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_beyond_a_damaged_checkpoint_and_a_torn_row_are_cut(
+    whole: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for path in (copy / "checkpoints" / "12").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:-20])
@@ -179,7 +211,12 @@ def test_rows_beyond_a_damaged_checkpoint_and_a_torn_row_are_cut(whole: Path, co
 def test_other_options_in_options_json_are_refused(copy: Path) -> None:
     text = (copy / "options.json").read_text()
     before = everything(copy)
-    for old, new in [('"width": 4', '"width": 5'), ('"every": 3', '"every": 0'), ('"lr": 0.1', '"lr": "x"'), ('"steps": 20', '"steps": 2')]:
+    for old, new in [
+        ('"width": 4', '"width": 5'),
+        ('"every": 3', '"every": 0'),
+        ('"lr": 0.1', '"lr": "x"'),
+        ('"steps": 20', '"steps": 2'),
+    ]:
         assert old in text
         (copy / "options.json").write_text(text.replace(old, new))
         status, _, err = call("resume", copy)
@@ -190,9 +227,9 @@ def test_other_options_in_options_json_are_refused(copy: Path) -> None:
 
 
 def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
-    record = records.read_request(copy)
+    record = read_request(copy)
     other = replace(record, options={**record.options, "width": 5})
-    folder.write_json(copy / "options.json", {**asdict(other), "tie": other.tie})
+    storage.write_json(copy / "options.json", {**asdict(other), "tie": other.tie})
     for command in (["resume", copy], ["sample", copy, "--out", copy / "x.npz"]):
         status, _, err = call(*command)
         assert (status, err.count("\n")) == (2, 1)
@@ -200,9 +237,11 @@ def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
     assert saved(copy) == [5, 10, 12]
 
 
-def test_other_data_under_the_same_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_data_under_the_same_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "carry_on", lambda *_: {})
+    monkeypatch.setattr(train, "carry_on", lambda *_: {})
     x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
     np.savez("x.npz", x=x)
     asked = "gan", "--data", "x.npz", "--width", "4", "--quiet", "--no-cache", "--out", "run"
@@ -211,14 +250,19 @@ def test_other_data_under_the_same_name_are_refused(tmp_path: Path, monkeypatch:
     x[3, 4, 5] ^= 1
     np.savez("x.npz", x=x)
     status, _, err = call("resume", "run", "--quiet")
-    assert (status, err) == (2, "ganjax: run was played on other data: what it names has changed since\n")
+    assert (status, err) == (
+        2,
+        "ganjax: run was played on other data: what it names has changed since\n",
+    )
 
 
-def test_another_experiment_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_experiment_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     file = shutil.copy(TINY, tmp_path / "mine.py")
     with monkeypatch.context() as patch:
-        patch.setattr(launch, "carry_on", lambda *_: {})
+        patch.setattr(train, "carry_on", lambda *_: {})
         assert call("run", "mine.py", "--quiet", "--no-cache", "--out", "run") == (0, "", "")
     file.write_text(file.read_text() + "\n")
     status, _, err = call("resume", "run")
@@ -232,26 +276,39 @@ def test_another_experiment_file_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_sequential_lane_has_the_bits_of_its_single_run(whole: Path, tmp_path: Path) -> None:
-    assert call("run", *ARGS, "--seeds=2", "--lanes=sequential", "--out", tmp_path / "both") == (0, "", "")
+    assert call("run", *ARGS, "--seeds=2", "--lanes=sequential", "--out", tmp_path / "both") == (
+        0,
+        "",
+        "",
+    )
     assert call("run", *ARGS, "--seed=1", "--out", tmp_path / "one") == (0, "", "")
     both, single = outcome(tmp_path / "both"), [outcome(whole), outcome(tmp_path / "one")]
-    assert both["digest"]["seeds"] == {"0": single[0]["digest"]["params"], "1": single[1]["digest"]["params"]}
+    assert both["digest"]["seeds"] == {
+        "0": single[0]["digest"]["params"],
+        "1": single[1]["digest"]["params"],
+    }
     assert sorted(both["rows"]) == sorted(single[0]["rows"] + single[1]["rows"])
 
 
 def test_measuring_and_saving_change_no_parameter(whole: Path, tmp_path: Path) -> None:
     args = [arg for arg in ARGS if "every" not in arg]
-    assert call("run", *args, "--every=20", "--save-every=1", "--out", tmp_path / "run") == (0, "", "")
+    assert call("run", *args, "--every=20", "--save-every=1", "--out", tmp_path / "run") == (
+        0,
+        "",
+        "",
+    )
     assert outcome(tmp_path / "run")["digest"]["params"] == outcome(whole)["digest"]["params"]
     assert outcome(tmp_path / "run")["rows"] == outcome(whole)["rows"][-1:]
 
 
 @pytest.mark.slow
-def test_a_population_in_bfloat16_goes_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_population_in_bfloat16_goes_on_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     args = [*ARGS, "--seeds=3", "--lanes=vmap", "--precision=bfloat16"]
     assert call("run", *args, "--out", tmp_path / "whole") == (0, "", "")
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "append", signalled(3, signal.SIGTERM))
+        patch.setattr(storage, "append", signalled(3, signal.SIGTERM))
         assert call("run", *args, "--out", tmp_path / "run") == (143, "", "")
     assert call("resume", tmp_path / "run", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
@@ -261,15 +318,22 @@ def test_a_population_in_bfloat16_goes_on_too(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.slow
 def test_mad_gan_killed_at_ten_moments(tmp_path: Path) -> None:
     file = shutil.copy(TINY.parent.parent / "experiments" / "mad_gan.py", tmp_path)
-    command, args = [sys.executable, "-m", "ganjax"], ["run", file, "--steps=2000", "--seed=3", "--save-every=20", "--quiet"]
+    command, args = (
+        [sys.executable, "-m", "ganjax"],
+        ["run", file, "--steps=2000", "--seed=3", "--save-every=20", "--quiet"],
+    )
     subprocess.run([*command, *args, "--out", tmp_path / "whole"], check=True)
     out, moments, at = tmp_path / "run", random.Random(0), []
     for kill in range(10):
         begun = (out / "options.json").exists()
-        process = subprocess.Popen([*command, *(["resume", out, "--quiet"] if begun else [*args, "--out", out])])
+        process = subprocess.Popen(
+            [*command, *(["resume", out, "--quiet"] if begun else [*args, "--out", out])]
+        )
         old = saved(out)
         while kill % 3 and process.poll() is None and saved(out) == old:
-            with suppress(subprocess.TimeoutExpired):  # every third is killed while it starts, the others once they have saved
+            with suppress(
+                subprocess.TimeoutExpired
+            ):  # every third is killed while it starts, the others once they have saved
                 process.wait(timeout=0.05)
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=moments.uniform(0, 1 if kill % 3 else 20))

@@ -14,18 +14,22 @@ import pytest
 import roles as roles_experiment
 from jax import random
 
-from ganjax import boosting, play, teams, tournaments
-from ganjax.data.kinds import Set
+from ganjax import aggregates, play
+from ganjax.data.dataset import Set
+from ganjax.data.views import coarse, views
 from ganjax.experiment import Experiment, Played
 from ganjax.figures import overlay
-from ganjax.metrics import by_classifier, features
-from ganjax.roles import coarse, views
+from ganjax.metrics import features
+from ganjax.nets import boosting
+from ganjax.protocols import by_classifier, tournament
 
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
 
 
 def boosted_by_hand(margins: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """AdaBoost.OL over minibatches of margins [B, N], learner by learner: α, the votes' logs, and the weights [B, N] of each step."""
+    """AdaBoost.OL over minibatches of margins [B, N], learner by learner: α, the votes' logs, and
+    the weights [B, N] of each step.
+    """
     N = margins[0].shape[1]
     alpha, votes, weights = np.zeros(N), np.zeros(N), []
     for t, q in enumerate(margins, 1):
@@ -42,14 +46,18 @@ def boosted_by_hand(margins: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, 
 
 def test_a_booster_is_adaboost_ol():
     rng = np.random.default_rng(0)
-    steps = [(rng.normal(0.6, 2, (8, 3)), rng.normal(-0.2, 2, (8, 3))) for _ in range(6)]  # real and fake scores
+    steps = [
+        (rng.normal(0.6, 2, (8, 3)), rng.normal(-0.2, 2, (8, 3))) for _ in range(6)
+    ]  # real and fake scores
     alpha, votes, weights = boosted_by_hand([np.concatenate([real, -fake]) for real, fake in steps])
     player = boosting.booster(3)
     params, _ = player.init(random.key(0))
     opt = player.rest(params)
     loss = jax.jit(lambda params, real, fake: boosting.losses(real, fake, player.bind(params)))
     for (real, fake), weight in zip(steps, weights):
-        of_d = jax.grad(lambda real, params=params, fake=fake: loss(params, real, fake)["D"])(jnp.asarray(real))
+        of_d = jax.grad(lambda real, params=params, fake=fake: loss(params, real, fake)["D"])(
+            jnp.asarray(real)
+        )
         np.testing.assert_allclose(of_d, -weight[:8] * sigmoid(-real) / 16, rtol=1e-4, atol=1e-6)
         grads = jax.grad(lambda params, real=real, fake=fake: loss(params, real, fake)["A"])(params)
         params, opt = player.move(grads, opt, params)
@@ -58,7 +66,9 @@ def test_a_booster_is_adaboost_ol():
     score = rng.normal(size=(5, 3))
     share = np.exp(votes) / np.exp(votes).sum()
     expected = sum(share[i] * (alpha[: i + 1] * score[:, : i + 1]).sum(1) for i in range(3))
-    np.testing.assert_allclose(boosting.verdict(jnp.asarray(score), player.bind(params)), expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        boosting.verdict(jnp.asarray(score), player.bind(params)), expected, rtol=1e-4
+    )
 
 
 def state_of(experiment: Experiment, seed: int = 0) -> Any:
@@ -68,20 +78,30 @@ def state_of(experiment: Experiment, seed: int = 0) -> Any:
 
 @pytest.mark.parametrize("aggregate", ["F-boost", "P-boost"])
 def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
-    experiment = gman.experiment(**{**gman.QUICK, "n": 3, "width": 8, "batch": 8, "aggregate": aggregate})
+    experiment = gman.experiment(
+        **{**gman.QUICK, "n": 3, "width": 8, "batch": 8, "aggregate": aggregate}
+    )
     game, state = state_of(experiment)
-    params = {**state.params, "A": {"alpha": jnp.array([0.5, -0.2, 1.0]), "votes": jnp.array([0.0, 1.0, -1.0])}}
+    params = {
+        **state.params,
+        "A": {"alpha": jnp.array([0.5, -0.2, 1.0]), "votes": jnp.array([0.0, 1.0, -1.0])},
+    }
     batch = game.draw(experiment.data, random.key(1))
     assert batch["x"].shape == (24, 2)
     out = game.evaluate(params, batch, random.key(2), aux={}, step=0, memory=game.memory())
     bound = {name: player.bind(params[name], name=name) for name, player in game.players.items()}
     G, D, A = (bound[name] for name in "GDA")
     noise_key, real_key, fake_key = random.split(random.key(2), 3)
-    real, fake = D(batch["x"], key=real_key), D(G(G.noise(noise_key, 24)), key=fake_key)  # [24, 3]: all see the whole batch
+    real, fake = (
+        D(batch["x"], key=real_key),
+        D(G(G.noise(noise_key, 24)), key=fake_key),
+    )  # [24, 3]: all see the whole batch
     if aggregate == "P-boost":
-        expected = teams.values(real, fake).max()
+        expected = aggregates.values(real, fake).max()
     else:
-        expected = teams.values(*(boosting.verdict(score, A)[:, None] for score in (real, fake)))[0]
+        expected = aggregates.values(
+            *(boosting.verdict(score, A)[:, None] for score in (real, fake))
+        )[0]
     np.testing.assert_allclose(out["G"], expected, rtol=1e-5)
     np.testing.assert_allclose(out["D"], boosting.losses(real, fake, A)["D"], rtol=1e-5)
 
@@ -93,14 +113,22 @@ def test_roles_divide_an_image():
     fine = views(each, "resolutions")
     for i in range(3):
         square = np.asarray(fine[:, i]).reshape(2, 8 >> i, 1 << i, 12 >> i, 1 << i, 3)
-        np.testing.assert_array_equal(square, np.broadcast_to(square[:, :, :1, :, :1], square.shape))
+        np.testing.assert_array_equal(
+            square, np.broadcast_to(square[:, :, :1, :, :1], square.shape)
+        )
         np.testing.assert_allclose(fine[:, i].mean((1, 2)), x.mean((1, 2)), atol=1e-6)
         np.testing.assert_allclose(coarse(fine[:, i], i), fine[:, i], atol=1e-6)
     bands = views(each, "bands")
     np.testing.assert_allclose(bands.sum(1), x, atol=1e-6)  # nothing is lost
     products = jnp.einsum("bnhwc,bmhwc->nm", bands, bands)
-    np.testing.assert_allclose(products - jnp.diag(jnp.diag(products)), 0, atol=1e-3)  # and nothing is seen twice
-    for wrong in ({"x": each, "roles": "equals"}, {"x": each[:, :, :6], "roles": "bands"}, {"x": each[:, :, 0], "roles": "bands"}):
+    np.testing.assert_allclose(
+        products - jnp.diag(jnp.diag(products)), 0, atol=1e-3
+    )  # and nothing is seen twice
+    for wrong in (
+        {"x": each, "roles": "equals"},
+        {"x": each[:, :, :6], "roles": "bands"},
+        {"x": each[:, :, 0], "roles": "bands"},
+    ):
         with pytest.raises(ValueError, match=r"roles (are|take)"):
             views(**wrong)
 
@@ -117,7 +145,10 @@ def test_equal_views_are_gman_0():
     """The same losses, on the same draws."""
     options = {"data": "digits", "n": 2, "width": 8, "batch": 4}
     found = []
-    for experiment in (gman.experiment(**options, aggregate="mean"), roles_experiment.experiment(**options, roles="equal")):
+    for experiment in (
+        gman.experiment(**options, aggregate="mean"),
+        roles_experiment.experiment(**options, roles="equal"),
+    ):
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         memory = game.memory() if game.memory else None
@@ -135,9 +166,13 @@ def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...
 
 
 def test_a_tournament_of_games_is_fair():
-    """A system does not beat itself, what one wins another loses, and a seed that is gone counts for nobody."""
-    rows = {name: played("learned", 2, (0, 1), (0, 1)) for name in ("a", "again")} | {"b": played("F-boost", 3, (0, 1), (0,))}
-    columns, drawn = tournaments.play(rows)
+    """A system does not beat itself, what one wins another loses, and a seed that is gone counts
+    for nobody.
+    """
+    rows = {name: played("learned", 2, (0, 1), (0, 1)) for name in ("a", "again")} | {
+        "b": played("F-boost", 3, (0, 1), (0,))
+    }
+    columns, drawn = tournament.play(rows)
     assert columns["a"]["against again"] == pytest.approx([0, 0], abs=1e-5)
     assert columns["a"]["against b"][0] == pytest.approx(-columns["b"]["against a"][0])
     assert columns["a"]["against b"][0] == pytest.approx(columns["again"]["against b"][0])
@@ -146,7 +181,10 @@ def test_a_tournament_of_games_is_fair():
 
 
 def test_curves_of_runs_are_means_over_seeds():
-    runs = {"one": [{"step": s, "seed": q, "sd": float(s + q)} for s in (10, 20) for q in (1, 3)], "none": [{"step": 10, "seed": 1}]}
+    runs = {
+        "one": [{"step": s, "seed": q, "sd": float(s + q)} for s in (10, 20) for q in (1, 3)],
+        "none": [{"step": 10, "seed": 1}],
+    }
     runs["two"] = [{"step": 10, "seed": 1, "sd": 5.0}, {"step": 10, "seed": 2, "sd": None}]
     (axes,) = overlay.curves(runs, "sd", 0.1).axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
@@ -163,11 +201,15 @@ def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
     x = rng.integers(0, 256, (60, 8, 8, 1), np.uint8)
     test = Set("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
     net = features.Net(2)
-    known = features.Classifier("untrained", net, net.init(random.key(0), jnp.zeros((1, 8, 8, 1))), (8, 8, 1), 1.0)
+    known = features.Classifier(
+        "untrained", net, net.init(random.key(0), jnp.zeros((1, 8, 8, 1))), (8, 8, 1), 1.0
+    )
     monkeypatch.setattr(by_classifier.sets, "find", lambda name, data_dir, split, **how: test)
     monkeypatch.setattr(by_classifier.features, "of", lambda name, data_dir, **how: known)
     same = by_classifier.distance(lambda n: x[:n] / np.float32(255), "noise", None)["frechet"]
-    grey = by_classifier.distance(lambda n: np.full((n, 8, 8, 1), 0.5, np.float32), "noise", None)["frechet"]
+    grey = by_classifier.distance(lambda n: np.full((n, 8, 8, 1), 0.5, np.float32), "noise", None)[
+        "frechet"
+    ]
     assert same == pytest.approx(0, abs=1e-6)
     assert grey > 1e-3
 
@@ -177,12 +219,16 @@ def test_a_binary_discriminator_of_k_generators(k):
     """MA-GAN: D's loss is that of k generators' samples under one name; with k = 1 it is MAD-GAN's."""
     losses = []
     for binary in (True, False):
-        experiment = mad_gan.experiment(**{**mad_gan.QUICK, "k": k, "width": 8, "batch": 8, "binary": binary})
+        experiment = mad_gan.experiment(
+            **{**mad_gan.QUICK, "k": k, "width": 8, "batch": 8, "binary": binary}
+        )
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         losses.append(jax.jit(partial(game.evaluate, aux={}))(state.params, batch, random.key(2)))
         if binary:
-            G, D = (player.bind(state.params[name], name=name) for name, player in game.players.items())
+            G, D = (
+                player.bind(state.params[name], name=name) for name, player in game.players.items()
+            )
             real, fake = D(batch["x"]), D(G(G.noise(random.key(2), 8, each=False)))
             odds = real[:, 1] - real[:, 0], fake[..., 1] - fake[..., 0]  # [B], [B, k]
             expected = jax.nn.softplus(-odds[0]).mean() + jax.nn.softplus(odds[1]).mean(0).sum()

@@ -14,10 +14,11 @@ import triple_gan_cifar
 from jax import random
 
 from ganjax import data as sets
-from ganjax import few_labels, play
+from ganjax import play
 from ganjax.data import whitening
 from ganjax.game import Player
 from ganjax.nets.triple_gan import MeanOnly
+from ganjax.protocols import semi_supervised
 
 QUICK = triple_gan_cifar.QUICK
 
@@ -30,14 +31,18 @@ def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def photographs(n: int = 400) -> np.ndarray:
     """Images whose neighbouring pixels go together, uint8 [n, 4, 4, 3]."""
     rng = np.random.default_rng(0)
-    rough = rng.normal(size=(n, 2, 2, 3)).repeat(2, 1).repeat(2, 2) + 0.3 * rng.normal(size=(n, 4, 4, 3))
+    rough = rng.normal(size=(n, 2, 2, 3)).repeat(2, 1).repeat(2, 2) + 0.3 * rng.normal(
+        size=(n, 4, 4, 3)
+    )
     return np.clip(128 + 30 * rough, 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("eps", [1e-5, 1e-2])
 def test_whitened_training_images_have_the_identity_as_covariance_up_to_eps(eps: float) -> None:
     x = photographs()
-    white = np.asarray(whitening.whitened(sets.scaled(jnp.asarray(x)), **whitening.zca(x, eps)), np.float64).reshape(len(x), -1)
+    white = np.asarray(
+        whitening.whitened(sets.scaled(jnp.asarray(x)), **whitening.zca(x, eps)), np.float64
+    ).reshape(len(x), -1)
     S, U = np.linalg.eigh(np.cov(x.reshape(len(x), -1).T / 127.5, bias=True))
     np.testing.assert_allclose(white.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(np.cov(white.T, bias=True), U * (S / (S + eps)) @ U.T, atol=2e-4)
@@ -45,7 +50,9 @@ def test_whitened_training_images_have_the_identity_as_covariance_up_to_eps(eps:
         np.testing.assert_allclose(np.cov(white.T, bias=True), np.eye(48), atol=2e-3)
 
 
-def test_whitening_is_symmetric_and_is_read_again_from_the_cache_of_these_images_alone(tmp_path: Path) -> None:
+def test_whitening_is_symmetric_and_is_read_again_from_the_cache_of_these_images_alone(
+    tmp_path: Path,
+) -> None:
     x = photographs(100)
     first, again, other = whitening.zca(x), whitening.zca(x), whitening.zca(x[:90])
     np.testing.assert_allclose(first["zca"], first["zca"].T, rtol=1e-5, atol=1e-5)
@@ -58,7 +65,9 @@ def test_axes_before_the_image_are_whitened_apart() -> None:
     x = photographs(60)
     how, images = whitening.zca(x), sets.scaled(jnp.asarray(x))
     together = whitening.whitened(images.reshape(20, 3, 4, 4, 3), **how)
-    np.testing.assert_allclose(together.reshape(60, 4, 4, 3), whitening.whitened(images, **how), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        together.reshape(60, 4, 4, 3), whitening.whitened(images, **how), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_mean_only_batch_norm_keeps_the_variance_and_forgets_the_mean() -> None:
@@ -70,11 +79,15 @@ def test_mean_only_batch_norm_keeps_the_variance_and_forgets_the_mean() -> None:
     np.testing.assert_allclose(out.var((0, 1, 2)), x.var((0, 1, 2)), rtol=1e-4)
     stats = play.standing(player, params, None, x[None])
     np.testing.assert_allclose(stats["mean"], x.mean((0, 1, 2)), atol=1e-6)
-    np.testing.assert_allclose(player.bind(params, stats=stats)(x[:1]), x[:1] - x.mean((0, 1, 2)), atol=1e-5)
+    np.testing.assert_allclose(
+        player.bind(params, stats=stats)(x[:1]), x[:1] - x.mean((0, 1, 2)), atol=1e-5
+    )
 
 
 class Mean(nn.Module):
-    """Class 1 where an image is brighter than the training images are on average: [B, 4, 4, 3] -> [B, 2]."""
+    """Class 1 where an image is brighter than the training images are on average: [B, 4, 4, 3] ->
+    [B, 2].
+    """
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -86,7 +99,10 @@ def test_the_test_error_is_the_same_in_parts() -> None:
     arrays = {"x": x, "test_x": x, "test_label": np.arange(30) % 2}
     C = Player(Mean(), optax.identity(), (4, 4, 3))
     C = C.bind(*C.init(random.key(0)))
-    whole, parts = (few_labels.error(arrays, random.key(1), C, 50, -1.0, lambda x: 2 * x, at_once) for at_once in (None, 8))
+    whole, parts = (
+        semi_supervised.error(arrays, random.key(1), C, 50, -1.0, lambda x: 2 * x, at_once)
+        for at_once in (None, 8)
+    )
     assert whole == pytest.approx(float(parts))
     assert 0 < whole < 1
 
@@ -96,7 +112,11 @@ def test_c_alone_minimises_the_cross_entropy_and_the_consistency_as_it_ramps_up(
     experiment = triple_gan_cifar.experiment(**{**QUICK, "alone": True, "width": 2, "steps": steps})
     game = experiment.game
     params = play.init(game, random.key(0), experiment.data).params
-    evaluate = jax.jit(lambda step: game.evaluate(params, game.draw(experiment.data, random.key(1)), random.key(2), aux={}, step=step))
+    evaluate = jax.jit(
+        lambda step: game.evaluate(
+            params, game.draw(experiment.data, random.key(1)), random.key(2), aux={}, step=step
+        )
+    )
     for epoch, weight in ((0, 0.0), (40, 100 * np.exp(-1.25)), (80, 100.0), (999, 100.0)):
         out = evaluate(epoch * steps // 1000)
         assert out["R_U"] > 0
@@ -107,8 +127,15 @@ def test_the_rates_fall_after_three_tenths_and_c_forgets_its_momentum_before() -
     experiment = triple_gan_cifar.experiment(**{**QUICK, "lr": 1e-3, "steps": 1000})
     tx, params = experiment.game.players["C"].tx, {"w": jnp.ones(2)}
     first = tx.init(params)
-    for epoch, rate, beta in ((0, 1e-2, 0.9), (250, 1e-2, 0.9), (260, 1e-2, 0.5 + 0.4 * np.exp(-0.5)), (1000, 1e-2 * 0.99**700, 0.5)):
-        counts = jax.tree.map(lambda count, epoch=epoch: jnp.full_like(count, epoch), first.hyperparams_states)
+    for epoch, rate, beta in (
+        (0, 1e-2, 0.9),
+        (250, 1e-2, 0.9),
+        (260, 1e-2, 0.5 + 0.4 * np.exp(-0.5)),
+        (1000, 1e-2 * 0.99**700, 0.5),
+    ):
+        counts = jax.tree.map(
+            lambda count, epoch=epoch: jnp.full_like(count, epoch), first.hyperparams_states
+        )
         at = tx.update(params, first._replace(hyperparams_states=counts), params)[1].hyperparams
         assert at["learning_rate"] == pytest.approx(rate, rel=1e-4)
         assert at["b1"] == pytest.approx(beta, rel=1e-4)

@@ -1,6 +1,7 @@
-"""Tiny: a line of one slope against a small judge, seconds from start to end; what the tests of the command line play.
+"""Tiny: a line of one slope against a small judge, seconds from start to end; what the tests of the
+command line play.
 
-    ganjax run tests/tiny.py
+ganjax run tests/tiny.py
 """
 
 from functools import partial
@@ -21,15 +22,27 @@ from ganjax.losses import PAYOFFS, Payoff
 from ganjax.nets import MLP
 
 QUICK = {"steps": 4, "width": 2}
-TABLES = {"pair": Table(rows={"narrow": {"width": 2, "steps": 4}, "wide": {"steps": 4}}, columns=("slope", "spread"))}
+TABLES = {
+    "pair": Table(
+        rows={"narrow": {"width": 2, "steps": 4}, "wide": {"steps": 4}}, columns=("slope", "spread")
+    )
+}
 
 
-def losses(batch: Any, key: Array, *, G: Bound, D: Bound, payoff: Payoff, steep: float) -> dict[str, Array]:
-    """A payoff, and for G a fourth power of its slope: down this, SGD diverges from where the slope is large."""
+def losses(
+    batch: Any, key: Array, *, G: Bound, D: Bound, payoff: Payoff, steep: float
+) -> dict[str, Array]:
+    """A payoff, and for G a fourth power of its slope: down this, SGD diverges from where the slope
+    is large.
+    """
     x = batch["x"]
     real_score, fake_score = D(x), D(G(G.noise(key, len(x))))  # [B]
     wall = steep * slope(G) ** 4
-    return {"D": payoff.d(real_score, fake_score).mean(), "G": payoff.g(fake_score, real_score).mean() + wall, "wall": wall}
+    return {
+        "D": payoff.d(real_score, fake_score).mean(),
+        "G": payoff.g(fake_score, real_score).mean() + wall,
+        "wall": wall,
+    }
 
 
 def slope(G: Bound) -> Array:
@@ -41,7 +54,12 @@ def game(payoff: Payoff, steep: float, width: int, lr: float, averaged: bool) ->
     """G is a line, D has one hidden layer."""
     G = Player(nn.Dense(1), optax.sgd(lr), (1,), ema=0.5 if averaged else 0.0)
     D = Player(MLP((width,), ()), optax.adam(lr), (1,))
-    return Game({"G": G, "D": D}, partial(losses, payoff=payoff, steep=steep), [["D"], ["G"]], partial(sets.draw, n=8))
+    return Game(
+        {"G": G, "D": D},
+        partial(losses, payoff=payoff, steep=steep),
+        [["D"], ["G"]],
+        partial(sets.draw, n=8),
+    )
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -80,7 +98,9 @@ def experiment(
     """
     ex.positive(width=width, lr=lr, steps=steps)
     data = {"x": np.random.default_rng(0).normal(2, 1, (256, 1)).astype(np.float32)}
-    return Experiment(game(PAYOFFS[payoff], steep, width, lr, averaged), data, steps, sample, measure, judge)
+    return Experiment(
+        game(PAYOFFS[payoff], steep, width, lr, averaged), data, steps, sample, measure, judge
+    )
 
 
 if __name__ == "__main__":

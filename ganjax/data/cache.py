@@ -1,4 +1,6 @@
-"""Decoded arrays on disk: written whole or not at all, read only where they belong to what they were made from."""
+"""Decoded arrays on disk: written whole or not at all, read only where they belong to what they
+were made from.
+"""
 
 import contextlib
 import os
@@ -15,7 +17,9 @@ def user_folder() -> Path:
 
 
 def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:
-    """The arrays in the first file that carries the stamp; None where there is none, or it is damaged."""
+    """The arrays in the first file that carries the stamp; None where there is none, or it is
+    damaged.
+    """
     for path in paths:
         with (
             contextlib.suppress(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile),
@@ -28,7 +32,9 @@ def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:
 
 
 def write(paths: Sequence[Path], stamp: str, arrays: dict[str, np.ndarray]) -> None:
-    """Writes to the first path that can be written, to none if none can. A reader meets the whole file or no file."""
+    """Writes to the first path that can be written, to none if none can. A reader meets the whole
+    file or no file.
+    """
     for path in paths:
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with contextlib.suppress(OSError):

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 
 
 class Mixture(NamedTuple):
-    """M isotropic Gaussians in d dimensions: sum_m weight_m N(mean_m, sd_m² I). A pytree; all fields float32, weights sum to 1."""
+    """M isotropic Gaussians in d dimensions: sum_m weight_m N(mean_m, sd_m² I). A pytree; all
+    fields float32, weights sum to 1.
+    """
 
     mean: Array | np.ndarray  # [M, d]
     sd: Array | np.ndarray  # [M]
@@ -36,23 +38,36 @@ class Mixture(NamedTuple):
 
     def log_prob(self, x: ArrayLike) -> Array:
         """Exact log density in nats, [...], at the points x [..., d]."""
-        z = (jnp.asarray(x)[..., None, :] - jnp.asarray(self.mean)) / jnp.asarray(self.sd)[:, None]  # [..., M, d]
-        log_normal = -0.5 * (z**2).sum(-1) - self.dim * (jnp.log(self.sd) + 0.5 * np.log(2 * np.pi))  # [..., M]
+        z = (jnp.asarray(x)[..., None, :] - jnp.asarray(self.mean)) / jnp.asarray(self.sd)[
+            :, None
+        ]  # [..., M, d]
+        log_normal = -0.5 * (z**2).sum(-1) - self.dim * (
+            jnp.log(self.sd) + 0.5 * np.log(2 * np.pi)
+        )  # [..., M]
         return logsumexp(log_normal + jnp.log(self.weight), axis=-1)
 
 
 def mixture(mean: ArrayLike, sd: ArrayLike, weight: ArrayLike | None = None) -> Mixture:
-    """A Mixture from numbers: mean [M, d], sd [M] or one for all, weight [M] (any positive scale; default equal).
+    """A Mixture from numbers: mean [M, d], sd [M] or one for all, weight [M] (any positive scale;
+    default equal).
 
-    Host code: the fields are NumPy arrays. Raises ValueError for other shapes, and for an sd or a weight that is not positive.
+    Host code: the fields are NumPy arrays. Raises ValueError for other shapes, and for an sd or a
+    weight that is not positive.
     """
     means = np.asarray(mean, np.float32)
     if means.ndim != 2 or not means.size or not np.isfinite(means).all():
-        raise ValueError(f"mean of a mixture must be finite numbers of shape [modes, dimensions], not of shape {list(means.shape)}")
-    rows = {"sd": np.asarray(sd, np.float64), "weight": np.asarray(1.0 if weight is None else weight, np.float64)}
+        raise ValueError(
+            f"mean of a mixture must be finite numbers of shape [modes, dimensions], not of shape {list(means.shape)}"
+        )
+    rows = {
+        "sd": np.asarray(sd, np.float64),
+        "weight": np.asarray(1.0 if weight is None else weight, np.float64),
+    }
     for name, row in rows.items():
         if row.shape not in ((), (len(means),)) or not (np.isfinite(row) & (row > 0)).all():
-            raise ValueError(f"{name} of a mixture must be one positive number, or one for each of its {len(means)} modes")
+            raise ValueError(
+                f"{name} of a mixture must be one positive number, or one for each of its {len(means)} modes"
+            )
     sds, weights = (np.broadcast_to(row, len(means)) for row in rows.values())
     return Mixture(means, sds.astype(np.float32), (weights / weights.sum()).astype(np.float32))
 
@@ -60,8 +75,8 @@ def mixture(mean: ArrayLike, sd: ArrayLike, weight: ArrayLike | None = None) -> 
 def ring(modes: int = 8, radius: float = 2 / 1.414, sd: float = 0.02 / 1.414) -> Mixture:
     """Gaussians in equal steps on a circle, the first at angle 0.
 
-    Defaults: the "8 Gaussians" of the WGAN-GP authors' code, gan_toy.py (radius 2, SD .02, all divided by 1.414).
-    VEEGAN and PacGAN use radius=1, sd=.01 instead.
+    Defaults: the "8 Gaussians" of the WGAN-GP authors' code, gan_toy.py (radius 2, SD .02, all
+    divided by 1.414). VEEGAN and PacGAN use radius=1, sd=.01 instead.
     """
     angle = 2 * np.pi * np.arange(modes) / modes  # [M]
     return mixture(radius * np.stack([np.cos(angle), np.sin(angle)], -1), sd)
@@ -70,7 +85,8 @@ def ring(modes: int = 8, radius: float = 2 / 1.414, sd: float = 0.02 / 1.414) ->
 def grid(side: int = 5, extent: float = 2 / 2.828, sd: float = 0.05 / 2.828) -> Mixture:
     """side x side Gaussians on a square grid from -extent to extent.
 
-    Defaults: the "25 Gaussians" of the WGAN-GP authors' code, gan_toy.py (grid -2 … 2, SD .05, all divided by 2.828).
+    Defaults: the "25 Gaussians" of the WGAN-GP authors' code, gan_toy.py (grid -2 … 2, SD .05, all
+    divided by 2.828).
     """
     line = np.linspace(-extent, extent, side)
     return mixture(np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2), sd)
@@ -79,8 +95,9 @@ def grid(side: int = 5, extent: float = 2 / 2.828, sd: float = 0.05 / 2.828) -> 
 def spiral(modes: int = 20, sd: float = 0.25 / 7.5) -> Mixture:
     """Gaussians along an Archimedean spiral, about equally far apart.
 
-    The curve and SD are those of the "swiss roll" of the WGAN-GP authors' code, gan_toy.py: radius = angle from 1.5 pi to 4.5 pi, SD .25,
-    all divided by 7.5. There samples lie all along the curve; here they lie at `modes` points of it, so that modes can be counted.
+    The curve and SD are those of the "swiss roll" of the WGAN-GP authors' code, gan_toy.py: radius
+    = angle from 1.5 pi to 4.5 pi, SD .25, all divided by 7.5. There samples lie all along the
+    curve; here they lie at `modes` points of it, so that modes can be counted.
     """
     # An arc of an Archimedean spiral grows nearly as the square of its angle.
     angle = np.sqrt(np.linspace((1.5 * np.pi) ** 2, (4.5 * np.pi) ** 2, modes))  # [M]
@@ -88,22 +105,29 @@ def spiral(modes: int = 20, sd: float = 0.25 / 7.5) -> Mixture:
 
 
 def mixture1d() -> Mixture:
-    """Five Gaussians on a line, means 10, 20, 60, 80, 110, SD 3, 3, 2, 2, 1: MAD-GAN's toy data (authors' code, specs1D_diffDist_1)."""
+    """Five Gaussians on a line, means 10, 20, 60, 80, 110, SD 3, 3, 2, 2, 1: MAD-GAN's toy data
+    (authors' code, specs1D_diffDist_1).
+    """
     return mixture([[10], [20], [60], [80], [110]], [3, 3, 2, 2, 1])
 
 
 def mixture1d_20() -> Mixture:
-    """Twenty Gaussians on a line, means 20, 40, …, 400, SD 2: the harder 1-D data of MAD-GAN's authors' code."""
+    """Twenty Gaussians on a line, means 20, 40, …, 400, SD 2: the harder 1-D data of MAD-GAN's
+    authors' code.
+    """
     return mixture(20.0 * np.arange(1, 21)[:, None], 2)
 
 
 def hills() -> Mixture:
-    """Three Gaussians on a line, means -2, 0, 1.5, SD .5, .4, .6: with no gap between them, so that a plain GAN comes to rest (ours)."""
+    """Three Gaussians on a line, means -2, 0, 1.5, SD .5, .4, .6: with no gap between them, so that
+    a plain GAN comes to rest (ours).
+    """
     return mixture([[-2.0], [0.0], [1.5]], [0.5, 0.4, 0.6])
 
 
 def imbalanced(balanced: Mixture, ratio: float = 10.0) -> Mixture:
-    """The same Gaussians with geometric weights: the first mode is `ratio` times as likely as the last.
+    """The same Gaussians with geometric weights: the first mode is `ratio` times as likely as the
+    last.
 
     Raises ValueError unless ratio is a positive number.
     """

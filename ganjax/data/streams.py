@@ -4,15 +4,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ganjax.data.kinds import Set
+from ganjax.data.dataset import Set
 from ganjax.data.mixtures import Mixture
 
 
-def stream(found: Set, seed: int, n: int, step: int = 0, threads: int = 8) -> Iterator[dict[str, np.ndarray]]:
-    """Endless host batches of n examples, from that of `step` on: uint8 images as they are stored (see `scaled`), labels int32.
+def stream(
+    found: Set, seed: int, n: int, step: int = 0, threads: int = 8
+) -> Iterator[dict[str, np.ndarray]]:
+    """Endless host batches of n examples, from that of `step` on: uint8 images as they are stored
+    (see `scaled`), labels int32.
 
-    Epoch after epoch, each a permutation of the set by (seed, epoch); batch t holds the examples n t … n t + n - 1 of this stream, so a run
-    resumes at any step without a state of the iterator. Threads decode ahead. Raises ValueError for a mixture, and where Grain is missing.
+    Epoch after epoch, each a permutation of the set by (seed, epoch); batch t holds the examples n
+    t … n t + n - 1 of this stream, so a run resumes at any step without a state of the iterator.
+    Threads decode ahead. Raises ValueError for a mixture, and where Grain is missing.
     """
     try:
         import grain

@@ -1,4 +1,6 @@
-"""What a run draws beside its samples: how near it is to its end, what G has seen, where z leads. Host code."""
+"""What a run draws beside its samples: how near it is to its end, what G has seen, where z leads.
+Host code.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,25 @@ from ganjax import figures
 from ganjax.data.mixtures import Mixture
 from ganjax.figures.strips import strips
 from ganjax.game import Bound
-from ganjax.metrics import arithmetic, neighbours
+from ganjax.metrics import neighbours
 from ganjax.metrics.equilibrium import LIMITS
+from ganjax.protocols import latent_arithmetic
 
 
-def plain(data: Any, x: ArrayLike, rows: Iterable[Mapping[str, Any]], *, G: Bound) -> Mapping[str, Figure]:
-    """On a mixture the way to the equilibrium; of images 0..1 the nearest training images and lines in z (Goodfellow et al. 2014)."""
+def plain(
+    data: Any, x: ArrayLike, rows: Iterable[Mapping[str, Any]], *, G: Bound
+) -> Mapping[str, Figure]:
+    """On a mixture the way to the equilibrium; of images 0..1 the nearest training images and lines
+    in z (Goodfellow et al. 2014).
+    """
     if isinstance(data, Mixture):
         return {"equilibrium": equilibrium(rows)}
     return {"nearest": nearest(data, x), "interpolation": walk(G)} if np.ndim(x) == 4 else {}
 
 
 def equilibrium(rows: Iterable[Mapping[str, Any]]) -> Figure:
-    """The value and D's accuracy over the steps, and those of the best answer D* to the same G: mean ± SD over seeds, dashed the limits.
+    """The value and D's accuracy over the steps, and those of the best answer D* to the same G:
+    mean ± SD over seeds, dashed the limits.
 
     rows: of metrics.jsonl, with what `metrics.equilibrium` measures.
     """
@@ -36,7 +44,13 @@ def equilibrium(rows: Iterable[Mapping[str, Any]]) -> Figure:
     figure = Figure((7.2, 2.8), dpi=150, layout="constrained")
     for i, (name, limit) in enumerate(LIMITS.items()):
         axes = figures.plain(figure.add_subplot(1, 2, i + 1))
-        axes.axhline(limit, color=figures.INK, linewidth=0.8, linestyle="--", label="-log 4" if name == "value" else "1/2")
+        axes.axhline(
+            limit,
+            color=figures.INK,
+            linewidth=0.8,
+            linestyle="--",
+            label="-log 4" if name == "value" else "1/2",
+        )
         figures.band(axes, rows, f"{name}_best", figures.COLOURS[1], "D*")
         figures.band(axes, rows, name, figures.COLOURS[0], "D")
         axes.set_title(name, loc="left", fontsize=9, color=figures.INK)
@@ -47,7 +61,9 @@ def equilibrium(rows: Iterable[Mapping[str, Any]]) -> Figure:
 
 
 def nearest(data: Any, x: ArrayLike, n: int = 12) -> Figure:
-    """The first n samples [N, H, W, C] of 0..1, each above the nearest training image, by the distance of their pixels."""
+    """The first n samples [N, H, W, C] of 0..1, each above the nearest training image, by the
+    distance of their pixels.
+    """
     made, real = np.asarray(x)[:n], np.asarray(data["x"])
     real = real / np.float32(255) if real.dtype == np.uint8 else real
     return strips(np.stack([made, real[neighbours.nearest(made, real)]], 1), ("G(z)", "data"))
@@ -61,10 +77,16 @@ def walk(G: Bound, low: float = 0.0, lines: int = 8, points: int = 9) -> Figure:
 
 
 def sums(data: Any, G: Bound, n: int = 12) -> Mapping[str, Figure]:
-    """{"arithmetic": what G makes of n sums of z, between what it makes of their three terms and what is wanted}; {} without an answer."""
-    found = arithmetic.played(data, random.key(0), G)
+    """{"arithmetic": what G makes of n sums of z, between what it makes of their three terms and
+    what is wanted}; {} without an answer.
+    """
+    found = latent_arithmetic.played(data, random.key(0), G)
     if found is None or not len(found.wanted):
         return {}
     shown = np.linspace(0, len(found.wanted) - 1, n).astype(int)
-    images = [*found.terms[shown].swapaxes(0, 1), found.made[shown], found.means[found.wanted[shown]]]
+    images = [
+        *found.terms[shown].swapaxes(0, 1),
+        found.made[shown],
+        found.means[found.wanted[shown]],
+    ]
     return {"arithmetic": strips(np.stack(images, 1), ("a+", "- a-", "+ b-", "= ?", "b+"))}

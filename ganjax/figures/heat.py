@@ -10,11 +10,17 @@ from numpy.typing import ArrayLike
 from ganjax import figures
 
 
-def table(values: ArrayLike, rows: Sequence[str], columns: Sequence[str], *, digits: int = 2) -> Figure:
-    """Numbers [R, C] as a heat map, each written into its cell. Host code; raises ValueError where names and numbers do not agree."""
+def table(
+    values: ArrayLike, rows: Sequence[str], columns: Sequence[str], *, digits: int = 2
+) -> Figure:
+    """Numbers [R, C] as a heat map, each written into its cell. Host code; raises ValueError where
+    names and numbers do not agree.
+    """
     V = np.asarray(values, np.float64)
     if V.shape != (len(rows), len(columns)):
-        raise ValueError(f"a table of {len(rows)} rows and {len(columns)} columns is wanted, not an array {list(V.shape)}")
+        raise ValueError(
+            f"a table of {len(rows)} rows and {len(columns)} columns is wanted, not an array {list(V.shape)}"
+        )
     figure, axes = figures.panel((1.6 + 0.8 * len(columns), 1.0 + 0.6 * len(rows)))
     axes.imshow(V, cmap="viridis", aspect="auto")
     middle = (np.nanmin(V) + np.nanmax(V)) / 2
@@ -27,7 +33,8 @@ def table(values: ArrayLike, rows: Sequence[str], columns: Sequence[str], *, dig
 
 
 def pairs(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """The value of K generators against N discriminators at the end, means over seeds, each player named with its weight.
+    """The value of K generators against N discriminators at the end, means over seeds, each player
+    named with its weight.
 
     rows: of metrics.jsonl, with V_k_n, u_k and w_n; what is None is left out.
     """
@@ -35,5 +42,8 @@ def pairs(rows: Sequence[Mapping[str, Any]]) -> Figure:
     mean = {name: np.mean([row[name] for row in last if row[name] is not None]) for name in last[0]}
     K, N = (sum(name.startswith(letter) for name in mean) for letter in ("u_", "w_"))
     V = [[mean[f"V_{k}_{n}"] for n in range(N)] for k in range(K)]
-    names = [[f"{X}{i + 1}\n{mean[f'{w}_{i}']:.2f}" for i in range(n)] for X, w, n in (("G", "u", K), ("D", "w", N))]
+    names = [
+        [f"{X}{i + 1}\n{mean[f'{w}_{i}']:.2f}" for i in range(n)]
+        for X, w, n in (("G", "u", K), ("D", "w", N))
+    ]
     return table(V, *names)

@@ -10,14 +10,20 @@ from ganjax import figures
 from ganjax.experiment import Played
 
 
-def curves(runs: Mapping[str, Iterable[Mapping[str, Any]]], name: str, limit: float | None = None) -> Figure:
-    """A line for each run, by its name: the mean over seeds over the steps, in a band of ±1 SD (n - 1 in its denominator).
+def curves(
+    runs: Mapping[str, Iterable[Mapping[str, Any]]], name: str, limit: float | None = None
+) -> Figure:
+    """A line for each run, by its name: the mean over seeds over the steps, in a band of ±1 SD (n -
+    1 in its denominator).
 
-    runs: rows of metrics.jsonl by run; those without the measure are left out, as are numbers that are None. limit: a dashed line, and the
+    runs: rows of metrics.jsonl by run; those without the measure are left out, as are numbers that
+    are None. limit: a dashed line, and the
     axis is logarithmic. Raises ValueError where no run has the measure.
     """
     there = {run: list(rows) for run, rows in runs.items()}
-    there = {run: rows for run, rows in there.items() if any(row.get(name) is not None for row in rows)}
+    there = {
+        run: rows for run, rows in there.items() if any(row.get(name) is not None for row in rows)
+    }
     if not there:
         raise ValueError(f"no run has measured {name}")
     figure, axes = figures.panel((4.8, 2.8))
@@ -34,7 +40,11 @@ def curves(runs: Mapping[str, Iterable[Mapping[str, Any]]], name: str, limit: fl
     return figure
 
 
-def rows(played: Mapping[str, Played], measures: Mapping[str, float | None]) -> tuple[dict[str, Any], dict[str, Figure]]:
-    """A `Table.after` without columns: `curves` of all rows for each measure, by its name, with its limit."""
+def rows(
+    played: Mapping[str, Played], measures: Mapping[str, float | None]
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """A `Table.after` without columns: `curves` of all rows for each measure, by its name, with its
+    limit.
+    """
     runs = {row: each.metrics for row, each in played.items()}
     return {}, {name: curves(runs, name, limit) for name, limit in measures.items()}

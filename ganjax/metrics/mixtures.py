@@ -1,4 +1,6 @@
-"""Measures of samples against a mixture whose modes and density are known. Pure functions, to be called inside jit or out of it."""
+"""Measures of samples against a mixture whose modes and density are known. Pure functions, to be
+called inside jit or out of it.
+"""
 
 import jax.numpy as jnp
 from jax import Array
@@ -6,53 +8,67 @@ from jax.scipy.special import rel_entr
 
 from ganjax.data.mixtures import Mixture
 
-SAMPLES = 1_048_576  # what chi2 is stated for: MAD-GAN's authors compare this many samples with as many real ones
-BINS_PER_MODE = 56  # with the margin of `bounds`, MAD-GAN's five modes get its authors' 280 bins of width .5 from -10 to 130
+# what chi2 is stated for: MAD-GAN's authors compare this many samples with as many real ones
+SAMPLES = 1_048_576
+# with the margin of `bounds`, MAD-GAN's five modes get its authors' 280 bins of width .5 from -10
+# to 130
+BINS_PER_MODE = 56
 
 
 def nearest(mixture: Mixture, x: Array) -> tuple[Array, Array]:
-    """The mode of each sample and how far from its mean it lies: (int32 [n], float32 [n] in SDs of that mode), for x [n, d].
+    """The mode of each sample and how far from its mean it lies: (int32 [n], float32 [n] in SDs of
+    that mode), for x [n, d].
 
     Nearest is the mode that is the fewest of its own SDs away (Euclidean distance / SD).
     """
-    offset = (x[:, None] - jnp.asarray(mixture.mean)) / jnp.asarray(mixture.sd)[:, None]  # [n, M, d]
+    offset = (x[:, None] - jnp.asarray(mixture.mean)) / jnp.asarray(mixture.sd)[
+        :, None
+    ]  # [n, M, d]
     distance = jnp.sqrt((offset**2).sum(-1))  # [n, M]
     mode = distance.argmin(-1)
     return mode, jnp.take_along_axis(distance, mode[:, None], 1)[:, 0]
 
 
 def mode_counts(mixture: Mixture, x: Array) -> Array:
-    """How many of the samples x [n, d] lie within 3 SD of a mode and belong to it, for each mode: int32 [M]."""
+    """How many of the samples x [n, d] lie within 3 SD of a mode and belong to it, for each mode:
+    int32 [M].
+    """
     mode, distance = nearest(mixture, x)
     return counts(mode, distance <= 3, mixture.modes)
 
 
 def shares(mixture: Mixture, x: Array) -> Array:
-    """The share of all samples x [n, d] that lie within 3 SD of a mode and belong to it, for each mode: float32 [M]."""
+    """The share of all samples x [n, d] that lie within 3 SD of a mode and belong to it, for each
+    mode: float32 [M].
+    """
     return mode_counts(mixture, x) / len(x)
 
 
 def coverage(mixture: Mixture, x: Array) -> dict[str, Array]:
-    """{"modes": modes with at least one sample within 3 SD, "quality": share of the samples x [n, d] that lie within 3 SD of a mode}.
+    """{"modes": modes with at least one sample within 3 SD, "quality": share of the samples x [n,
+    d] that lie within 3 SD of a mode}.
 
-    The protocol of VEEGAN and PacGAN, also MAD-GAN's "high-quality ratio". Within 3 SD is Euclidean distance <= 3 SD, so that samples of
-    the mixture itself have quality .9973 in one dimension and .9889 in two. `modes` can only grow with the number of samples: compare at
-    equal n.
+    The protocol of VEEGAN and PacGAN, also MAD-GAN's "high-quality ratio". Within 3 SD is Euclidean
+    distance <= 3 SD, so that samples of the mixture itself have quality .9973 in one dimension and
+    .9889 in two. `modes` can only grow with the number of samples: compare at equal n.
     """
     count = mode_counts(mixture, x)
     return {"modes": (count > 0).sum(), "quality": count.sum() / len(x)}
 
 
 def mode_kl(mixture: Mixture, x: Array) -> Array:
-    """KL(shares of the modes among the samples x [n, d] within 3 SD || the mixture's weights), in nats: PacGAN's and VEEGAN's reverse KL.
+    """KL(shares of the modes among the samples x [n, d] within 3 SD || the mixture's weights), in
+    nats: PacGAN's and VEEGAN's reverse KL.
 
-    From n good samples a perfect generator has about (M - 1) / 2n. Without one good sample: -log of the least weight, the most it can be.
+    From n good samples a perfect generator has about (M - 1) / 2n. Without one good sample: -log of
+    the least weight, the most it can be.
     """
     return divergence(mode_counts(mixture, x), jnp.asarray(mixture.weight))
 
 
 def bounds(mixture: Mixture) -> tuple[Array, Array]:
-    """(low, high) between which a 1-D mixture's samples are counted: its means and a margin of a fifth of their span, at least 5 SD.
+    """(low, high) between which a 1-D mixture's samples are counted: its means and a margin of a
+    fifth of their span, at least 5 SD.
 
     For MAD-GAN's five Gaussians these are its authors' -10 and 130.
     """
@@ -64,26 +80,36 @@ def bounds(mixture: Mixture) -> tuple[Array, Array]:
 def histogram_divergences(
     x: Array, real: Array, low: Array | float = -10.0, high: Array | float = 130.0, bins: int = 280
 ) -> dict[str, Array]:
-    """{"chi2", "kl", "outside"} between histograms of the samples x [n] and of real samples [m]: MAD-GAN's protocol (authors' metric.py).
+    """{"chi2", "kl", "outside"} between histograms of the samples x [n] and of real samples [m]:
+    MAD-GAN's protocol (authors' metric.py).
 
-    Only bins that hold a real sample are kept. chi2 = sum (x - real)² / real over their counts, both counts scaled to 1,048,576 samples;
-    kl = KL(x || real) in nats on the kept bins, each side summing to 1 there; outside = the share of x that no kept bin holds, which
-    neither of the two sees. The authors take n = m = 1,048,576, 280 bins (width .5; 1400 in their plots) and fresh real samples.
+    Only bins that hold a real sample are kept. chi2 = sum (x - real)² / real over their counts,
+    both counts scaled to 1,048,576 samples; kl = KL(x || real) in nats on the kept bins, each side
+    summing to 1 there; outside = the share of x that no kept bin holds, which neither of the two
+    sees. The authors take n = m = 1,048,576, 280 bins (width .5; 1400 in their plots) and fresh
+    real samples.
 
-    Floors: two independent draws of one density give chi2 of about 1,048,576 (1/n + 1/m) times the number of kept bins, so 2 a bin at the
-    authors' n, and kl of about (1/n + 1/m) / 2 times that number; less where bins hold few samples. Without one sample in a kept bin, kl
-    is -log of the least kept share, the most it can be.
+    Floors: two independent draws of one density give chi2 of about 1,048,576 (1/n + 1/m) times the
+    number of kept bins, so 2 a bin at the authors' n, and kl of about (1/n + 1/m) / 2 times that
+    number; less where bins hold few samples. Without one sample in a kept bin, kl is -log of the
+    least kept share, the most it can be.
     """
     generated, true = (histogram(values, low, high, bins) for values in (x, real))
     kept = true > 0
     generated = jnp.where(kept, generated, 0)
     g, r = generated * (SAMPLES / len(x)), true * (SAMPLES / len(real))
     chi2 = jnp.where(kept, (g - r) ** 2 / jnp.where(kept, r, 1), 0).sum()
-    return {"chi2": chi2, "kl": divergence(generated, true / jnp.maximum(true.sum(), 1)), "outside": (len(x) - generated.sum()) / len(x)}
+    return {
+        "chi2": chi2,
+        "kl": divergence(generated, true / jnp.maximum(true.sum(), 1)),
+        "outside": (len(x) - generated.sum()) / len(x),
+    }
 
 
 def histogram(x: Array, low: Array | float, high: Array | float, bins: int) -> Array:
-    """Counts of x [n] in equal bins from low to high, int32 [bins]; what lies outside, or is not a number, is not counted."""
+    """Counts of x [n] in equal bins from low to high, int32 [bins]; what lies outside, or is not a
+    number, is not counted.
+    """
     inside = (x >= low) & (x < high)
     place = jnp.floor(jnp.where(inside, (x - low) / (high - low) * bins, 0)).astype(jnp.int32)
     return counts(jnp.minimum(place, bins - 1), inside, bins)
@@ -95,19 +121,24 @@ def counts(index: Array, kept: Array, length: int) -> Array:
 
 
 def divergence(count: Array, weight: Array) -> Array:
-    """KL(count / its sum || weight) in nats, count and weight [M], count zero where weight is; without any count the most KL can be."""
+    """KL(count / its sum || weight) in nats, count and weight [M], count zero where weight is;
+    without any count the most KL can be.
+    """
     total = count.sum()
     kl = rel_entr(count / jnp.maximum(total, 1), weight).sum()
     return jnp.where(total > 0, kl, -jnp.log(jnp.where(weight > 0, weight, 1).min()))
 
 
 def measure(mixture: Mixture, x: Array, key: Array) -> dict[str, Array]:
-    """What an experiment logs of samples x [n, d]: modes, quality, kl; for d = 1 also chi2 and outside.
+    """What an experiment logs of samples x [n, d]: modes, quality, kl; for d = 1 also chi2 and
+    outside.
 
-    For d = 1 kl, chi2 and outside are those of `histogram_divergences` with as many real samples, drawn by key, and 56 bins a mode within
-    `bounds`; otherwise kl is `mode_kl`.
+    For d = 1 kl, chi2 and outside are those of `histogram_divergences` with as many real samples,
+    drawn by key, and 56 bins a mode within `bounds`; otherwise kl is `mode_kl`.
     """
     if mixture.dim > 1:
         return coverage(mixture, x) | {"kl": mode_kl(mixture, x)}
     real = mixture.draw(key, len(x))[:, 0]
-    return coverage(mixture, x) | histogram_divergences(x[:, 0], real, *bounds(mixture), bins=BINS_PER_MODE * mixture.modes)
+    return coverage(mixture, x) | histogram_divergences(
+        x[:, 0], real, *bounds(mixture), bins=BINS_PER_MODE * mixture.modes
+    )

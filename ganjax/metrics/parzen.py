@@ -1,34 +1,49 @@
-"""Parzen-window log-likelihood of test examples under a model's samples (Goodfellow et al. 2014, section 5). Host code, float64."""
+"""Parzen-window log-likelihood of test examples under a model's samples (Goodfellow et al. 2014,
+section 5). Host code, float64.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ganjax.metrics.rows import finite, rows
+from ganjax.metrics.vectors import finite, rows
 
-SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))  # logspace(-1, 0, 10), the grid of the authors' code
+SIGMAS = tuple(
+    10 ** (i / 9 - 1) for i in range(10)
+)  # logspace(-1, 0, 10), the grid of the authors' code
 BLOCK = 256  # examples whose distances to all samples are held at once
 
 
-def log_likelihood(samples: ArrayLike, valid: ArrayLike, test: ArrayLike, sigmas: Sequence[float] = SIGMAS) -> dict[str, float]:
-    """{"parzen": mean log-density of the test examples in nats, "parzen_error": its standard error, "parzen_sigma": the window's width}.
+def log_likelihood(
+    samples: ArrayLike, valid: ArrayLike, test: ArrayLike, sigmas: Sequence[float] = SIGMAS
+) -> dict[str, float]:
+    """{"parzen": mean log-density of the test examples in nats, "parzen_error": its standard error,
+    "parzen_sigma": the window's width}.
 
-    samples [n, ...], valid [m, ...], test [t, ...]; pixels in 0..1 (uint8 is scaled), as a density depends on units. The width is the one
-    of the grid under which the validation examples are likeliest on average; the error is SD / √t. The authors take 10 000 samples (means,
-    not Bernoulli draws), the first 1000 validation images and 10 000 test images (parzen_ll.py). Compare at equal n only: the measure
-    grows with n, and in high dimensions ranks models wrongly (Theis et al. 2016). Raises ValueError as `log_density` does.
+    samples [n, ...], valid [m, ...], test [t, ...]; pixels in 0..1 (uint8 is scaled), as a density
+    depends on units. The width is the one of the grid under which the validation examples are
+    likeliest on average; the error is SD / √t. The authors take 10 000 samples (means, not
+    Bernoulli draws), the first 1000 validation images and 10 000 test images (parzen_ll.py).
+    Compare at equal n only: the measure grows with n, and in high dimensions ranks models wrongly
+    (Theis et al. 2016). Raises ValueError as `log_density` does.
     """
     sigma = sigmas[int(log_density(valid, samples, sigmas).mean(1).argmax())]
     each = log_density(test, samples, [sigma])[0]
-    return {"parzen": float(each.mean()), "parzen_error": float(each.std() / np.sqrt(len(each))), "parzen_sigma": float(sigma)}
+    return {
+        "parzen": float(each.mean()),
+        "parzen_error": float(each.std() / np.sqrt(len(each))),
+        "parzen_sigma": float(sigma),
+    }
 
 
 def log_density(x: ArrayLike, samples: ArrayLike, sigmas: Sequence[float]) -> np.ndarray:
-    """log of the mean over samples of N(x; sample, σ² I) in nats, for each σ: float64 [len(sigmas), m] for x [m, ...], samples [n, ...].
+    """log of the mean over samples of N(x; sample, σ² I) in nats, for each σ: float64 [len(sigmas),
+    m] for x [m, ...], samples [n, ...].
 
-    A sample that is not finite adds no density, but counts among n. Raises ValueError for examples of another size than samples,
-    examples that are not finite, no finite sample, no σ, or a σ that is not above 0.
+    A sample that is not finite adds no density, but counts among n. Raises ValueError for examples
+    of another size than samples, examples that are not finite, no finite sample, no σ, or a σ that
+    is not above 0.
     """
     from scipy.special import logsumexp
     from sklearn.metrics.pairwise import euclidean_distances
@@ -47,4 +62,8 @@ def log_density(x: ArrayLike, samples: ArrayLike, sigmas: Sequence[float]) -> np
         half = euclidean_distances(points[block], centres, squared=True) / 2  # [block, n]
         for s, v in enumerate(variance):
             out[s, block] = logsumexp(half / -v, axis=1)
-    return out - np.log(len(np.asarray(samples))) - centres.shape[1] / 2 * np.log(2 * np.pi * variance)[:, None]
+    return (
+        out
+        - np.log(len(np.asarray(samples)))
+        - centres.shape[1] / 2 * np.log(2 * np.pi * variance)[:, None]
+    )

@@ -1,10 +1,33 @@
-"""Networks, layer for layer as the papers give them: a module for each paper, `dense` for what many share.
+"""Networks, layer for layer as the papers give them: a module for each paper, `dense` for what many
+share.
 
-A layer before a normalisation has no bias: it would be subtracted again. Judges return logits. Without a key nothing is dropped out.
+A layer before a normalisation has no bias: it would be subtracted again. Judges return logits.
+Without a key nothing is dropped out.
 """
 
-from ganjax.nets import classify, cogan, conditional, dcgan, gman, lapgan, mad_gan, sequences, translate, triple_gan, voxels
-from ganjax.nets.dense import MLP, MaxoutCritic, Positive, TrunkAndHead, Weights, pixel_logits, symmetric, symmetric_init
+from ganjax.nets import (
+    cgan,
+    classifiers,
+    cogan,
+    cyclegan,
+    dcgan,
+    gman,
+    lapgan,
+    mad_gan,
+    sequences,
+    triple_gan,
+    voxels,
+)
+from ganjax.nets.mlp import (
+    MLP,
+    MaxoutCritic,
+    Positive,
+    TrunkAndHead,
+    Weights,
+    pixel_logits,
+    symmetric,
+    symmetric_init,
+)
 
 __all__ = [
     "MLP",
@@ -12,9 +35,10 @@ __all__ = [
     "Positive",
     "TrunkAndHead",
     "Weights",
-    "classify",
+    "cgan",
+    "classifiers",
     "cogan",
-    "conditional",
+    "cyclegan",
     "dcgan",
     "gman",
     "lapgan",
@@ -23,7 +47,6 @@ __all__ = [
     "sequences",
     "symmetric",
     "symmetric_init",
-    "translate",
     "triple_gan",
     "voxels",
 ]

@@ -1,6 +1,7 @@
 """CoGAN's nets for 28 pixels (Liu and Tuzel 2016), of which a team of two shares layers by name.
 
-The paper shares "layer0" to "layer3" of the generators, all but "image", and all but "layer0" of the discriminators.
+The paper shares "layer0" to "layer3" of the generators, all but "image", and all but "layer0" of
+the discriminators.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import flax.linen as nn
 from flax.linen import initializers as inits
 from jax import Array
 
-from ganjax.layers import BatchNorm, Conv, ConvTranspose, max_pool
+from ganjax.nets.layers import BatchNorm, Conv, ConvTranspose, max_pool
 
 WEIGHTS = inits.variance_scaling(2.0, "fan_avg", "uniform")
 BIAS = inits.constant(0.1)
@@ -25,7 +26,9 @@ class Up(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = ConvTranspose(self.features, self.kernel, self.stride, self.padding, bias=False, kernel_init=WEIGHTS)(x)
+        x = ConvTranspose(
+            self.features, self.kernel, self.stride, self.padding, bias=False, kernel_init=WEIGHTS
+        )(x)
         return nn.PReLU(negative_slope_init=0.25)(BatchNorm(scale=None, shift=False)(x))
 
 
@@ -40,7 +43,9 @@ class Generator(nn.Module):
         x = Up(8 * self.width, 4, 4, 0, name="layer0")(z[:, None, None])  # [B, 4, 4, 8 width]
         for i in (1, 2, 3):  # 7, 13 and 25 points a side
             x = Up(self.width << (3 - i), 3, 2, 1, name=f"layer{i}")(x)
-        return nn.sigmoid(ConvTranspose(self.channels, 6, 1, 1, kernel_init=WEIGHTS, name="image")(x))
+        return nn.sigmoid(
+            ConvTranspose(self.channels, 6, 1, 1, kernel_init=WEIGHTS, name="image")(x)
+        )
 
 
 class Hidden(nn.Module):
@@ -50,7 +55,9 @@ class Hidden(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        return nn.PReLU(negative_slope_init=0.25)(nn.Dense(self.units, kernel_init=WEIGHTS, bias_init=BIAS)(x))
+        return nn.PReLU(negative_slope_init=0.25)(
+            nn.Dense(self.units, kernel_init=WEIGHTS, bias_init=BIAS)(x)
+        )
 
 
 def widths(n: int) -> tuple[int, int, int]:
@@ -59,10 +66,11 @@ def widths(n: int) -> tuple[int, int, int]:
 
 
 class Discriminator(nn.Module):
-    """x [B, 28, 28, C] -> [B] logits, in submodules "layer0" to "layer2" and "score"; with classes, "label" is a classifier's head.
+    """x [B, 28, 28, C] -> [B] logits, in submodules "layer0" to "layer2" and "score"; with classes,
+    "label" is a classifier's head.
 
-    The convolutions have no nonlinearity but the pooling. The authors' two-way softmax is one logit here, and biases of convolutions
-    begin at 0, not .1.
+    The convolutions have no nonlinearity but the pooling. The authors' two-way softmax is one logit
+    here, and biases of convolutions begin at 0, not .1.
     """
 
     classes: int | None = None
@@ -89,4 +97,10 @@ class Discriminator(nn.Module):
             x = max_pool(x)
         x = Hidden(self.widths[2], name="layer2")(x.reshape(len(x), -1))
         score = nn.Dense(1, kernel_init=WEIGHTS, bias_init=BIAS, name="score")(x)[..., 0]
-        return x, score, nn.Dense(self.classes, kernel_init=WEIGHTS, bias_init=BIAS, name="label")(x) if self.classes else None
+        return (
+            x,
+            score,
+            nn.Dense(self.classes, kernel_init=WEIGHTS, bias_init=BIAS, name="label")(x)
+            if self.classes
+            else None,
+        )

@@ -1,6 +1,8 @@
-"""LAPGAN's nets (Denton, Chintala, Szlam and Fergus 2015): dense ones for the coarsest level, convolutions for the finer ones.
+"""LAPGAN's nets (Denton, Chintala, Szlam and Fergus 2015): dense ones for the coarsest level,
+convolutions for the finer ones.
 
-With a label y the same nets are CC-LAPGAN's. Initial weights of the convolutions are Torch's, U(±1/√fan_in), but biases begin at 0.
+With a label y the same nets are CC-LAPGAN's. Initial weights of the convolutions are Torch's,
+U(±1/√fan_in), but biases begin at 0.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ import jax.numpy as jnp
 from flax.linen import initializers as inits
 from jax import Array
 
-from ganjax.layers import Conv, Dropout
-from ganjax.nets.dense import MLP
+from ganjax.nets.layers import Conv, Dropout
+from ganjax.nets.mlp import MLP
 
 WEIGHTS = inits.variance_scaling(1 / 3, "fan_in", "uniform")
 
@@ -22,7 +24,9 @@ def coarse_generator(out: tuple[int, ...] = (8, 8, 3), width: int = 1200) -> MLP
 
 
 def coarse_discriminator(width: int = 600) -> MLP:
-    """Of the coarsest level: x [B, ...], and y [B, K] if there are classes, -> [B] logits; its player has per={"rate": 0.5}."""
+    """Of the coarsest level: x [B, ...], and y [B, K] if there are classes, -> [B] logits; its
+    player has per={"rate": 0.5}.
+    """
     return MLP((width, width), kernel_init=inits.normal(0.005))
 
 
@@ -35,7 +39,9 @@ def _with_plane(x: Array, y: Array | None) -> Array:
 
 
 class Generator(nn.Module):
-    """Of a finer level: noise z [B, H, W, 1], coarse image l [B, H, W, C], label y [B, K] -> residual h [B, H, W, C], unbounded."""
+    """Of a finer level: noise z [B, H, W, 1], coarse image l [B, H, W, C], label y [B, K] ->
+    residual h [B, H, W, C], unbounded.
+    """
 
     width: int = 64
 
@@ -48,7 +54,9 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Of a finer level: residual h and coarse image l, [B, H, W, C] each, label y [B, K] -> [B] logits. It sees the sum h + l."""
+    """Of a finer level: residual h and coarse image l, [B, H, W, C] each, label y [B, K] -> [B]
+    logits. It sees the sum h + l.
+    """
 
     width: int = 64
 

@@ -1,4 +1,6 @@
-"""MAD-GAN's nets (Ghosh et al. 2018), as in the authors' code: those of images of 32 and 64 pixels, and those of their toy."""
+"""MAD-GAN's nets (Ghosh et al. 2018), as in the authors' code: those of images of 32 and 64 pixels,
+and those of their toy.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from flax.linen import initializers as inits
 from jax import Array, random
 
 from ganjax.nets import dcgan
-from ganjax.nets.dense import MLP, TrunkAndHead, identity, symmetric
+from ganjax.nets.mlp import MLP, TrunkAndHead, identity, symmetric
 
 Shape = tuple[int, ...]
 
@@ -20,24 +22,45 @@ def convolves(shape: Shape) -> bool:
     return shape[:-1] in ((32, 32), (64, 64))
 
 
-def generator(shape: Shape, width: int) -> tuple[nn.Module, tuple[str, ...], Callable[[Array, Shape], Array]]:
-    """(net, what a team of it shares, the prior of its noise). On other images it ends in tanh, with a hidden layer of its own."""
+def generator(
+    shape: Shape, width: int
+) -> tuple[nn.Module, tuple[str, ...], Callable[[Array, Shape], Array]]:
+    """(net, what a team of it shares, the prior of its noise). On other images it ends in tanh,
+    with a hidden layer of its own.
+    """
     if convolves(shape):
-        shared = tuple(f"layer{i}" for i in range(dcgan.halvings(shape[:2]) - 1))  # all but the last two layers
-        return dcgan.Generator((shape[0], shape[1], shape[2]), width, kernel=4), shared, random.normal
+        shared = tuple(
+            f"layer{i}" for i in range(dcgan.halvings(shape[:2]) - 1)
+        )  # all but the last two layers
+        return (
+            dcgan.Generator((shape[0], shape[1], shape[2]), width, kernel=4),
+            shared,
+            random.normal,
+        )
     head, last = ((width,), nn.tanh) if len(shape) > 1 else ((), identity)
-    return TrunkAndHead((width, width), head, shape, nn.elu, last, inits.xavier_normal()), ("trunk",), symmetric(1.0)
+    return (
+        TrunkAndHead((width, width), head, shape, nn.elu, last, inits.xavier_normal()),
+        ("trunk",),
+        symmetric(1.0),
+    )
 
 
 def discriminator(shape: Shape, width: int, classes: int) -> nn.Module:
     """[B, *shape] -> logits [B, classes]."""
     if convolves(shape):
         return dcgan.Discriminator(width, kernel=4, classes=classes)
-    return MLP((width,) * 3, (classes,), partial(nn.leaky_relu, negative_slope=0.1), kernel_init=inits.xavier_normal())
+    return MLP(
+        (width,) * 3,
+        (classes,),
+        partial(nn.leaky_relu, negative_slope=0.1),
+        kernel_init=inits.xavier_normal(),
+    )
 
 
 class Critic(nn.Module):
-    """The toy's discriminator with one logit, [B, *shape] -> [B]; `features`: its last hidden layer alone, [B, width]."""
+    """The toy's discriminator with one logit, [B, *shape] -> [B]; `features`: its last hidden layer
+    alone, [B, width].
+    """
 
     width: int
 
@@ -54,5 +77,7 @@ class Critic(nn.Module):
 
 
 def critic(shape: Shape, width: int) -> nn.Module:
-    """The discriminator with one logit and a method `features`, of which the last are what the logit is made of."""
+    """The discriminator with one logit and a method `features`, of which the last are what the
+    logit is made of.
+    """
     return dcgan.Discriminator(width, kernel=4) if convolves(shape) else Critic(width)

@@ -1,7 +1,7 @@
 """C-RNN-GAN's nets (Mogren 2016): two layers of LSTM that make and judge sequences of tones.
 
-Flax's initial weights and its forget bias of 0; the authors' dense layers begin at N(0, 1), for tones in hertz and ticks, and the
-forget bias at 1.
+Flax's initial weights and its forget bias of 0; the authors' dense layers begin at N(0, 1), for
+tones in hertz and ticks, and the forget bias at 1.
 """
 
 from __future__ import annotations
@@ -12,18 +12,22 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from ganjax.layers import Dropout
+from ganjax.nets.layers import Dropout
 
 
 class Step(nn.Module):
-    """One tone: (states of the LSTMs, the tone before), (noise, the tone before if it is told) -> the same, the tone [B, k]."""
+    """One tone: (states of the LSTMs, the tone before), (noise, the tone before if it is told) ->
+    the same, the tone [B, k].
+    """
 
     tone: int
     units: int
     rate: float
 
     @nn.compact
-    def __call__(self, carry: tuple[Any, Array], given: tuple[Array, Array | None]) -> tuple[tuple[Any, Array], Array]:
+    def __call__(
+        self, carry: tuple[Any, Array], given: tuple[Array, Array | None]
+    ) -> tuple[tuple[Any, Array], Array]:
         (states, last), (u, told) = carry, given
         x = nn.relu(nn.Dense(self.units)(jnp.concatenate([u, last if told is None else told], -1)))
         moved = []
@@ -36,7 +40,8 @@ class Step(nn.Module):
 
 
 class Generator(nn.Module):
-    """z [B, 1 + T, k] -> tones [B, T, k]; each step sees its noise and the tone before. z[:, 0] stands for the tone before the first.
+    """z [B, 1 + T, k] -> tones [B, T, k]; each step sees its noise and the tone before. z[:, 0]
+    stands for the tone before the first.
 
     Told the real tones x [B, T, k], each step sees the real one before it: their pre-training.
     """
@@ -49,15 +54,23 @@ class Generator(nn.Module):
     def __call__(self, z: Array, x: Array | None = None) -> Array:
         told = None if x is None else jnp.concatenate([z[:, :1], x[:, :-1]], 1)
         zeros = jnp.zeros((len(z), self.units), z.dtype)
-        steps = nn.scan(Step, variable_broadcast="params", split_rngs={"params": False, "dropout": True}, in_axes=1, out_axes=1)
+        steps = nn.scan(
+            Step,
+            variable_broadcast="params",
+            split_rngs={"params": False, "dropout": True},
+            in_axes=1,
+            out_axes=1,
+        )
         carry = (((zeros, zeros),) * self.layers, z[:, 0])
         return steps(z.shape[-1], self.units, self.rate, name="step")(carry, (z[:, 1:], told))[1]
 
 
 class Discriminator(nn.Module):
-    """Tones [B, T, k] -> [B, T] logits, one for each tone; the paper averages their probabilities over a sequence.
+    """Tones [B, T, k] -> [B, T] logits, one for each tone; the paper averages their probabilities
+    over a sequence.
 
-    `features` are the outputs of both directions, R of the paper's feature matching. Dropout as in the authors' code.
+    `features` are the outputs of both directions, R of the paper's feature matching. Dropout as in
+    the authors' code.
     """
 
     units: int = 350

@@ -1,6 +1,8 @@
-"""Triple-GAN's nets (Li, Xu, Zhu and Zhang 2017), as in the authors' code: for digits, and for colour images of 32 pixels (SVHN, CIFAR-10).
+"""Triple-GAN's nets (Li, Xu, Zhu and Zhang 2017), as in the authors' code: for digits, and for
+colour images of 32 pixels (SVHN, CIFAR-10).
 
-C: x -> logits of y; G: z, y -> x, where z ~ U(0, 1); D: x, y -> one logit. The labels y are one-hot.
+C: x -> logits of y; G: z, y -> x, where z ~ U(0, 1); D: x, y -> one logit. The labels y are
+one-hot.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import jax.numpy as jnp
 from flax.linen import initializers as inits
 from jax import Array
 
-from ganjax.layers import BatchNorm, Conv, ConvTranspose, Dropout, max_pool
-from ganjax.nets.conditional import joined
+from ganjax.nets.cgan import joined
 from ganjax.nets.dcgan import lrelu
+from ganjax.nets.layers import BatchNorm, Conv, ConvTranspose, Dropout, max_pool
 
 WEIGHTS = inits.normal(0.05)
-# Weight norm to kernels of length 1 for each output; where nn.WeightNorm stands, in output layers, the length is learned from 1.
+# Weight norm to kernels of length 1 for each output; where nn.WeightNorm stands, in output layers,
+# the length is learned from 1.
 unit = partial(nn.WeightNorm, use_scale=False)
 
 
@@ -29,7 +32,11 @@ class Noise(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, sd: float) -> Array:
-        return x + sd * jax.random.normal(self.make_rng("dropout"), x.shape, x.dtype) if self.has_rng("dropout") else x
+        return (
+            x + sd * jax.random.normal(self.make_rng("dropout"), x.shape, x.dtype)
+            if self.has_rng("dropout")
+            else x
+        )
 
 
 class Classifier(nn.Module):
@@ -41,7 +48,11 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         def conv(x: Array, features: int, kernel: int, padding: str) -> Array:
-            return nn.relu(BatchNorm(1e-4)(Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)))
+            return nn.relu(
+                BatchNorm(1e-4)(
+                    Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)
+                )
+            )
 
         def pool(x: Array) -> Array:
             return Dropout()(max_pool(x), 0.5)
@@ -64,13 +75,19 @@ class Generator(nn.Module):
     def __call__(self, z: Array, y: Array) -> Array:
         x, glorot = z, inits.glorot_uniform()
         for _ in range(2):
-            x = nn.softplus(BatchNorm(1e-4)(nn.Dense(self.units, use_bias=False, kernel_init=glorot)(joined(x, y))))
+            x = nn.softplus(
+                BatchNorm(1e-4)(
+                    nn.Dense(self.units, use_bias=False, kernel_init=glorot)(joined(x, y))
+                )
+            )
         x = nn.WeightNorm(nn.Dense(math.prod(self.out), kernel_init=glorot))(joined(x, y))
         return nn.sigmoid(x.reshape(len(x), *self.out))
 
 
 class Discriminator(nn.Module):
-    """Of digits: x [B, ...], y [B, K] -> [B] logits; y is joined at every layer, before the second one twice."""
+    """Of digits: x [B, ...], y [B, K] -> [B] logits; y is joined at every layer, before the second
+    one twice.
+    """
 
     widths: tuple[int, ...] = (1000, 500, 250, 250, 250)
 
@@ -102,16 +119,21 @@ class ColourClassifier(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         def conv(x: Array, features: int, kernel: int = 3, padding: str = "SAME") -> Array:
-            return lrelu(BatchNorm(1e-4)(Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)))
+            return lrelu(
+                BatchNorm(1e-4)(
+                    Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)
+                )
+            )
 
         x = _tower(Dropout()(x, 0.2), self.width, conv)
         return BatchNorm(1e-4)(nn.Dense(self.classes, use_bias=False, kernel_init=WEIGHTS)(x))
 
 
 class MeanOnly(nn.Module):
-    """Subtracts the mean of the batch, over all axes but the last, and learns a shift (Salimans and Kingma 2016, section 4).
+    """Subtracts the mean of the batch, over all axes but the last, and learns a shift (Salimans and
+    Kingma 2016, section 4).
 
-    Standing statistics as of `ganjax.layers.BatchNorm`.
+    Standing statistics as of `ganjax.nets.layers.BatchNorm`.
     """
 
     @nn.compact
@@ -127,9 +149,11 @@ class MeanOnly(nn.Module):
 
 
 class CifarClassifier(nn.Module):
-    """Of CIFAR-10: x [B, H, W, C], whitened, of 12 pixels or more -> [B, classes] (the net of Laine and Aila 2017).
+    """Of CIFAR-10: x [B, H, W, C], whitened, of 12 pixels or more -> [B, classes] (the net of Laine
+    and Aila 2017).
 
-    The authors set the lengths of kernels by a first batch; here each begins at He's gain, that of rectified inputs.
+    The authors set the lengths of kernels by a first batch; here each begins at He's gain, that of
+    rectified inputs.
     """
 
     classes: int = 10
@@ -137,7 +161,11 @@ class CifarClassifier(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        act, gain, he = partial(nn.leaky_relu, negative_slope=0.1), inits.constant(math.sqrt(2 / (1 + 0.1**2))), inits.he_normal()
+        act, gain, he = (
+            partial(nn.leaky_relu, negative_slope=0.1),
+            inits.constant(math.sqrt(2 / (1 + 0.1**2))),
+            inits.he_normal(),
+        )
 
         def conv(x: Array, features: int, kernel: int = 3, padding: str = "SAME") -> Array:
             layer = Conv(features, kernel, padding=padding, bias=False, kernel_init=he)
@@ -148,7 +176,9 @@ class CifarClassifier(nn.Module):
 
 
 class ColourGenerator(nn.Module):
-    """Of colour images: z [B, Z], y [B, K] -> [B, *out] in (-1, 1), of sides 8, 16, 24, ...; y is joined at every layer."""
+    """Of colour images: z [B, Z], y [B, K] -> [B, *out] in (-1, 1), of sides 8, 16, 24, ...; y is
+    joined at every layer.
+    """
 
     out: tuple[int, ...] = (32, 32, 3)
     width: int = 128
@@ -162,20 +192,35 @@ class ColourGenerator(nn.Module):
         x = nn.Dense(H * W * 4 * self.width, use_bias=False, kernel_init=WEIGHTS)(joined(z, y))
         x = norm(x).reshape(len(z), H, W, -1)
         for features in (2 * self.width, self.width):
-            x = norm(ConvTranspose(features, 5, 2, (2, 1), bias=False, kernel_init=WEIGHTS)(joined(x, y)))
+            x = norm(
+                ConvTranspose(features, 5, 2, (2, 1), bias=False, kernel_init=WEIGHTS)(joined(x, y))
+            )
         image = ConvTranspose(channels, 5, 2, (2, 1), kernel_init=WEIGHTS)
         return nn.tanh(nn.WeightNorm(image, feature_axes=-2)(joined(x, y)))
 
 
 class ColourDiscriminator(nn.Module):
-    """Of colour images: x [B, H, W, C] of 20 pixels or more, y [B, K] -> [B] logits; y is joined at every layer."""
+    """Of colour images: x [B, H, W, C] of 20 pixels or more, y [B, K] -> [B] logits; y is joined at
+    every layer.
+    """
 
     width: int = 32
 
     @nn.compact
     def __call__(self, x: Array, y: Array) -> Array:
-        layers = ((1, 1, 1), (1, 2, 1), (2, 1, 1), (2, 2, 1), (4, 1, 0), (4, 1, 0))  # width, stride, padding
+        layers = (
+            (1, 1, 1),
+            (1, 2, 1),
+            (2, 1, 1),
+            (2, 2, 1),
+            (4, 1, 0),
+            (4, 1, 0),
+        )  # width, stride, padding
         for i, (times, stride, padding) in enumerate(layers):
             x = Dropout()(x, 0.2) if i % 2 == 0 else x
-            x = lrelu(unit(Conv(times * self.width, 3, stride, padding, kernel_init=WEIGHTS))(joined(x, y)))
+            x = lrelu(
+                unit(Conv(times * self.width, 3, stride, padding, kernel_init=WEIGHTS))(
+                    joined(x, y)
+                )
+            )
         return nn.WeightNorm(nn.Dense(1, kernel_init=WEIGHTS))(joined(x.mean((1, 2)), y))[..., 0]

@@ -1,4 +1,6 @@
-"""3D-GAN's nets (Wu, Zhang, Xue, Freeman and Tenenbaum 2016): DCGAN's on three axes, kernel 4. Their z ~ U(0, 1) has 200 entries."""
+"""3D-GAN's nets (Wu, Zhang, Xue, Freeman and Tenenbaum 2016): DCGAN's on three axes, kernel 4.
+Their z ~ U(0, 1) has 200 entries.
+"""
 
 from __future__ import annotations
 
@@ -13,5 +15,7 @@ def generator(side: int = 64, width: int = 64) -> dcgan.Generator:
 
 
 def discriminator(width: int = 64) -> dcgan.Discriminator:
-    """[B, side, side, side, 1] -> [B] logits; `features` gives the maps of its convolutions, of which the paper takes 2, 3 and 4."""
+    """[B, side, side, side, 1] -> [B] logits; `features` gives the maps of its convolutions, of
+    which the paper takes 2, 3 and 4.
+    """
     return dcgan.Discriminator(width, kernel=4)

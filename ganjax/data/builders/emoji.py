@@ -5,10 +5,19 @@ import io
 from pathlib import Path
 from typing import Any
 
-DROPPED = {"1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF", "2640", "2642"}  # skin tones, the signs of woman and man
+DROPPED = {
+    "1F3FB",
+    "1F3FC",
+    "1F3FD",
+    "1F3FE",
+    "1F3FF",
+    "2640",
+    "2642",
+}  # skin tones, the signs of woman and man
 PERSONS = {"1F468": "1F9D1", "1F469": "1F9D1"}  # man, woman: person
 FLAGS = {"1F3F3", "1F3F4", "1F3C1", "1F38C", "1F6A9"}
-# Pictures of two people are one code point in yellow, and a sequence of points where each has a skin tone.
+# Pictures of two people are one code point in yellow, and a sequence of points where each has a
+# skin tone.
 PAIRS = {
     "1F46C": "1F46B",
     "1F46D": "1F46B",
@@ -22,16 +31,23 @@ PAIRS = {
 
 
 def code(name: str) -> str:
-    """Code points of a file name in one spelling: 1f469-1f3fb-200d-1f52c.png is 1F469-1F3FB-200D-1F52C.
+    """Code points of a file name in one spelling: 1f469-1f3fb-200d-1f52c.png is
+    1F469-1F3FB-200D-1F52C.
 
     Variation selectors and leading zeros are dropped: 0023-fe0f-20e3 is 23-20E3.
     """
-    return "-".join(point.lstrip("0") for point in name.split(".")[0].upper().split("-") if point != "FE0F")
+    return "-".join(
+        point.lstrip("0") for point in name.split(".")[0].upper().split("-") if point != "FE0F"
+    )
 
 
 def base(emoji: str) -> str:
-    """What all skin tones and genders of an emoji share: its code points without them, and without joiners."""
-    points = [PERSONS.get(point, point) for point in emoji.split("-") if point not in DROPPED | {"200D"}]
+    """What all skin tones and genders of an emoji share: its code points without them, and without
+    joiners.
+    """
+    points = [
+        PERSONS.get(point, point) for point in emoji.split("-") if point not in DROPPED | {"200D"}
+    ]
     return PAIRS.get("-".join(points), "-".join(points))
 
 
@@ -42,7 +58,9 @@ def is_flag(emoji: str) -> bool:
 
 
 def split(emoji: str) -> str:
-    """The split of an emoji: test for about a tenth of them, train for the rest; all skin tones and genders of one fall together."""
+    """The split of an emoji: test for about a tenth of them, train for the rest; all skin tones and
+    genders of one fall together.
+    """
     return "train" if hashlib.sha256(base(emoji).encode()).digest()[0] >= 26 else "test"
 
 
@@ -55,8 +73,14 @@ def files(folder: Path, suffix: str) -> dict[str, Path]:
 
 
 def openmoji(folder: Path, kind: str) -> dict[str, Path]:
-    """Emoji -> file of OpenMoji's drawings, kind "color" or "black": SVG files where they are there, else PNG files of 618 pixels."""
-    return files(folder / kind / "svg", ".svg") if (folder / kind / "svg").is_dir() else files(folder / kind / "618x618", ".png")
+    """Emoji -> file of OpenMoji's drawings, kind "color" or "black": SVG files where they are
+    there, else PNG files of 618 pixels.
+    """
+    return (
+        files(folder / kind / "svg", ".svg")
+        if (folder / kind / "svg").is_dir()
+        else files(folder / kind / "618x618", ".png")
+    )
 
 
 def picture(file: Path, size: int) -> Any:
@@ -69,7 +93,9 @@ def picture(file: Path, size: int) -> Any:
             import resvg_py
         except ImportError as error:
             raise ImportError("drawing SVG files needs resvg: pip install resvg-py") from error
-        source = io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_path=str(file), width=size, height=size)))
+        source = io.BytesIO(
+            bytes(resvg_py.svg_to_bytes(svg_path=str(file), width=size, height=size))
+        )
     with Image.open(source) as opened:
         image = opened.convert("RGBA")
     if image.size != (size, size):

@@ -38,12 +38,18 @@ class EmojiStyles(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> Any:
         label = tfds.features.ClassLabel(names=CATEGORIES)
-        pictures = {style: tfds.features.Image(shape=(SIZE, SIZE, 3), encoding_format="png") for style in STYLES}
+        pictures = {
+            style: tfds.features.Image(shape=(SIZE, SIZE, 3), encoding_format="png")
+            for style in STYLES
+        }
         return tfds.core.DatasetInfo(
             builder=self,
             description="Emoji that exist in four styles, 64 x 64 pixels on white, one row per emoji. Train and test share no emoji: "
             "they are split by the emoji without skin tone and gender.",
-            features=tfds.features.FeaturesDict(pictures | {"category": label, "key": tfds.features.Text(), "base": tfds.features.Text()}),
+            features=tfds.features.FeaturesDict(
+                pictures
+                | {"category": label, "key": tfds.features.Text(), "base": tfds.features.Text()}
+            ),
             homepage="https://github.com/iamcal/emoji-data",
             license="google: Apache-2.0 (Noto Emoji); twitter: CC BY 4.0 (Twemoji); fluent3d: MIT (Fluent Emoji); openmoji: CC BY-SA 4.0",
             citation="Noto Emoji, Google; Twemoji, Twitter and contributors; Fluent Emoji, Microsoft; OpenMoji, the open-source emoji "
@@ -55,7 +61,11 @@ class EmojiStyles(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(manual, split) for split in ("train", "test")}
 
     def _generate_examples(self, manual: Path, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        rows = packed(manual / "emoji64.npz") if (manual / "emoji64.npz").exists() else drawn(manual, split)
+        rows = (
+            packed(manual / "emoji64.npz")
+            if (manual / "emoji64.npz").exists()
+            else drawn(manual, split)
+        )
         for key, category, pictures in rows:
             if emoji.split(key) == split:
                 yield key, pictures | {"category": category, "key": key, "base": emoji.base(key)}
@@ -66,9 +76,17 @@ def packed(file: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     from PIL import Image
 
     with np.load(file, allow_pickle=False) as arrays:
-        keys, categories, pictures = arrays["key"], arrays["category"], {style: arrays[style] for style in STYLES}
+        keys, categories, pictures = (
+            arrays["key"],
+            arrays["category"],
+            {style: arrays[style] for style in STYLES},
+        )
     for i, (key, category) in enumerate(zip(keys, categories)):
-        yield emoji.code(str(key)), str(category), {style: Image.fromarray(x[i]) for style, x in pictures.items()}
+        yield (
+            emoji.code(str(key)),
+            str(category),
+            {style: Image.fromarray(x[i]) for style, x in pictures.items()},
+        )
 
 
 def drawn(manual: Path, split: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -85,4 +103,8 @@ def drawn(manual: Path, split: str) -> Iterator[tuple[str, str, dict[str, Any]]]
             category[emoji.code(name["unified"])] = row["category"]
     for key in sorted(set.intersection(*map(set, files.values())) & set(category)):
         if category[key] in CATEGORIES and emoji.split(key) == split:
-            yield key, category[key], {style: emoji.picture(files[style][key], SIZE) for style in STYLES}
+            yield (
+                key,
+                category[key],
+                {style: emoji.picture(files[style][key], SIZE) for style in STYLES},
+            )

@@ -21,7 +21,8 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
-        tfds.core.BuilderConfig(name=str(side), description=f"{side} voxels a side") for side in (32, 64)
+        tfds.core.BuilderConfig(name=str(side), description=f"{side} voxels a side")
+        for side in (32, 64)
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Sweet Home 3D's furniture libraries (.sh3f files, or their unpacked folders, or a folder furniture that holds them); "
@@ -39,7 +40,9 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
             "Axes are x, y (up), z. Every tenth model is for testing.",
             features=tfds.features.FeaturesDict(
                 {
-                    "voxels": tfds.features.Tensor(shape=(self.side,) * 3 + (1,), dtype=np.uint8, encoding="zlib"),
+                    "voxels": tfds.features.Tensor(
+                        shape=(self.side,) * 3 + (1,), dtype=np.uint8, encoding="zlib"
+                    ),
                     "name": tfds.features.Text(),
                     "category": tfds.features.Text(),
                 }
@@ -52,13 +55,25 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         manual = Path(dl_manager.manual_dir)
-        return {"train": self._generate_examples(manual, False), "test": self._generate_examples(manual, True)}
+        return {
+            "train": self._generate_examples(manual, False),
+            "test": self._generate_examples(manual, True),
+        }
 
     def _generate_examples(self, manual: Path, test: bool) -> Iterator[tuple[int, dict[str, Any]]]:
         pack = manual / f"furniture{self.side}.npz"
-        for i, (shape, name, category) in enumerate(packed(pack, self.side) if pack.exists() else models(manual, self.side)):
+        for i, (shape, name, category) in enumerate(
+            packed(pack, self.side) if pack.exists() else models(manual, self.side)
+        ):
             if (i % 10 == 9) == test:
-                yield i, {"voxels": shape()[..., None] * np.uint8(255), "name": name, "category": category}
+                yield (
+                    i,
+                    {
+                        "voxels": shape()[..., None] * np.uint8(255),
+                        "name": name,
+                        "category": category,
+                    },
+                )
 
 
 Models = list[tuple[Callable[[], np.ndarray], str, str]]  # (its voxels, name, category)
@@ -72,7 +87,10 @@ def packed(file: Path, side: int) -> Models:
     def unpacked(row: np.ndarray) -> np.ndarray:
         return np.unpackbits(row).reshape((side,) * 3).astype(bool)
 
-    return [(partial(unpacked, row), str(name), str(category)) for row, name, category in zip(bits, names, categories)]
+    return [
+        (partial(unpacked, row), str(name), str(category))
+        for row, name, category in zip(bits, names, categories)
+    ]
 
 
 def models(manual: Path, side: int) -> Models:
@@ -94,12 +112,20 @@ def models(manual: Path, side: int) -> Models:
                 rows[int(match[2])][match[1]] = match[3]
         for _, row in sorted(rows.items()):
             if "model" in row:
-                found.append((partial(solid, library / row["model"].lstrip("/")), row.get("name", ""), row.get("category", "")))
+                found.append(
+                    (
+                        partial(solid, library / row["model"].lstrip("/")),
+                        row.get("name", ""),
+                        row.get("category", ""),
+                    )
+                )
     return found
 
 
 def mesh(obj: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices float [V, 3] and triangles int [F, 3] of an OBJ file; faces of more corners are cut into fans."""
+    """Vertices float [V, 3] and triangles int [F, 3] of an OBJ file; faces of more corners are cut
+    into fans.
+    """
     vertices, triangles = [], []
     for line in obj.splitlines():
         kind, *rest = line.split() or [""]
@@ -113,7 +139,8 @@ def mesh(obj: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def voxels(vertices: np.ndarray, triangles: np.ndarray, side: int) -> np.ndarray:
-    """A closed surface as solid voxels, bool [side, side, side]: centred, its longest extent side - 2 voxels.
+    """A closed surface as solid voxels, bool [side, side, side]: centred, its longest extent side -
+    2 voxels.
 
     Points at most half a voxel apart are laid over each triangle, and what they enclose is filled.
     """
@@ -123,7 +150,9 @@ def voxels(vertices: np.ndarray, triangles: np.ndarray, side: int) -> np.ndarray
     if not len(corners) or not np.isfinite(corners).all():
         raise ValueError("a model without a surface")
     low, high = corners.min((0, 1)), corners.max((0, 1))
-    extent = side - 2 - 1e-3  # a little less, so that its ends fall into the cells 1 and side - 2 and not beside them
+    extent = (
+        side - 2 - 1e-3
+    )  # a little less, so that its ends fall into the cells 1 and side - 2 and not beside them
     corners = (corners - (low + high) / 2) * (extent / max((high - low).max(), 1e-9)) + side / 2
     edges = corners - np.roll(corners, 1, axis=1)
     steps = np.ceil(2 * np.linalg.norm(edges, axis=-1).max(-1)).astype(int).clip(1)  # [F]
@@ -131,7 +160,14 @@ def voxels(vertices: np.ndarray, triangles: np.ndarray, side: int) -> np.ndarray
     for n in np.unique(steps):
         a, b = (grid.ravel() / n for grid in np.indices((n + 1, n + 1)))
         weights = np.stack([a, b, 1 - a - b], -1)[a + b <= 1 + 1e-9]  # [points, 3]
-        for part in np.array_split(corners[steps == n], 1 + (steps == n).sum() * len(weights) // 1_000_000):
-            cells = np.floor(np.einsum("pc,fcd->fpd", weights, part)).astype(int).clip(0, side - 1).reshape(-1, 3)
+        for part in np.array_split(
+            corners[steps == n], 1 + (steps == n).sum() * len(weights) // 1_000_000
+        ):
+            cells = (
+                np.floor(np.einsum("pc,fcd->fpd", weights, part))
+                .astype(int)
+                .clip(0, side - 1)
+                .reshape(-1, 3)
+            )
             solid[tuple(cells.T)] = True
     return binary_fill_holes(solid)

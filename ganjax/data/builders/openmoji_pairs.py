@@ -16,7 +16,8 @@ class OpenmojiPairs(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
-        tfds.core.BuilderConfig(name=str(size), description=f"{size} x {size} pixels") for size in (64, 128)
+        tfds.core.BuilderConfig(name=str(size), description=f"{size} x {size} pixels")
+        for size in (64, 128)
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "OpenMoji's folders color/svg and black/svg, or color/618x618 and black/618x618, or a folder openmoji of these; for 64 pixels "
@@ -34,8 +35,12 @@ class OpenmojiPairs(tfds.core.GeneratorBasedBuilder):
             "Train and test are split by the emoji without skin tone and gender.",
             features=tfds.features.FeaturesDict(
                 {
-                    "line": tfds.features.Image(shape=(self.size, self.size, 1), encoding_format="png"),
-                    "colour": tfds.features.Image(shape=(self.size, self.size, 3), encoding_format="png"),
+                    "line": tfds.features.Image(
+                        shape=(self.size, self.size, 1), encoding_format="png"
+                    ),
+                    "colour": tfds.features.Image(
+                        shape=(self.size, self.size, 3), encoding_format="png"
+                    ),
                     "key": tfds.features.Text(),
                 }
             ),

@@ -14,8 +14,14 @@ class Optdigits(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
-        tfds.core.BuilderConfig(name="sklearn", description="UCI's 1797 test digits, from scikit-learn; the last 360 for testing"),
-        tfds.core.BuilderConfig(name="uci", description="UCI's digits: 3823 by 30 writers, for testing 1797 by 13 others"),
+        tfds.core.BuilderConfig(
+            name="sklearn",
+            description="UCI's 1797 test digits, from scikit-learn; the last 360 for testing",
+        ),
+        tfds.core.BuilderConfig(
+            name="uci",
+            description="UCI's digits: 3823 by 30 writers, for testing 1797 by 13 others",
+        ),
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = "UCI's files optdigits.tra and optdigits.tes"
 
@@ -42,10 +48,15 @@ class Optdigits(tfds.core.GeneratorBasedBuilder):
             parts = {"train": (x[:-360], label[:-360]), "test": (x[-360:], label[-360:])}
         else:
             manual = Path(dl_manager.manual_dir)
-            parts = {"train": table(manual / "optdigits.tra"), "test": table(manual / "optdigits.tes")}
+            parts = {
+                "train": table(manual / "optdigits.tra"),
+                "test": table(manual / "optdigits.tes"),
+            }
         return {split: self._generate_examples(*part) for split, part in parts.items()}
 
-    def _generate_examples(self, x: np.ndarray, label: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _generate_examples(
+        self, x: np.ndarray, label: np.ndarray
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         from PIL import Image
 
         levels = np.rint(x.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
@@ -56,6 +67,11 @@ class Optdigits(tfds.core.GeneratorBasedBuilder):
 def table(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Levels [N, 64] and labels [N] of one of UCI's files; ValueError where it is something else."""
     rows = np.loadtxt(file, delimiter=",", dtype=np.int64, ndmin=2)
-    if rows.shape[1] != 65 or rows[:, :64].min() < 0 or rows[:, :64].max() > 16 or not set(rows[:, 64]) <= set(range(10)):
+    if (
+        rows.shape[1] != 65
+        or rows[:, :64].min() < 0
+        or rows[:, :64].max() > 16
+        or not set(rows[:, 64]) <= set(range(10))
+    ):
         raise ValueError(f"{file} is not UCI's table of 64 levels 0..16 and a digit")
     return rows[:, :64], rows[:, 64]

@@ -1,0 +1,209 @@
+"""Strided convolution, its transpose and its weight gradient: three bilinear maps, each the
+gradients of the other two.
+
+<y, convolve(x, w)> = <spread(y, w), x> = <correlate(x, y), w>. So reverse mode of any order meets
+only these three, and each is computed in the form that is fast on the backend; the numbers are the
+same to rounding.
+
+    x [B, *space, I]    w [*kernel, I, O]    y [B, *strided, O]
+
+Two forms: "conv" is XLA's own; "product" is one matrix product of windows, for an x of few
+channels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+Pads = tuple[tuple[int, int], ...]
+Form = Literal["auto", "conv", "product"]
+
+# A matrix product beats a convolution of at most this many channels on a GPU.
+FEW = 4
+
+
+def pads(padding: str | int | tuple[int, int], kernel: int, stride: int, dims: int) -> Pads:
+    """(low, high) for each axis; SAME splits kernel - stride. Raises ValueError where it cannot."""
+    if padding == "SAME":
+        if kernel < stride:
+            raise ValueError(
+                f"SAME needs a kernel of at least the stride; got kernel {kernel}, stride {stride}"
+            )
+        low = (kernel - stride) // 2
+        padding = (low, kernel - stride - low)
+    elif padding == "VALID":
+        padding = (0, 0)
+    elif isinstance(padding, str):
+        raise ValueError(f"padding is SAME, VALID, a number or (low, high); got {padding!r}")
+    return (((padding, padding) if isinstance(padding, int) else (padding[0], padding[1])),) * dims
+
+
+def strided(
+    space: tuple[int, ...], kernel: tuple[int, ...], stride: int, pad: Pads
+) -> tuple[int, ...]:
+    """The sizes after a strided convolution."""
+    return tuple(
+        (n + low + high - k) // stride + 1 for n, k, (low, high) in zip(space, kernel, pad)
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def convolve(x: Array, w: Array, stride: int, pad: Pads, form: Form = "auto") -> Array:
+    """y[i] = Σ_t x[stride·i + t - low] w[t]."""
+    if _form(form, w.shape[-2]) == "conv":
+        return _conv(x, w, stride, pad)
+    return _patches(x, w.shape[:-2], stride, pad) @ _blocked(w, stride).reshape(-1, w.shape[-1])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def spread(
+    y: Array, w: Array, stride: int, pad: Pads, space: tuple[int, ...], form: Form = "auto"
+) -> Array:
+    """The transpose of `convolve` in x, whose sizes are `space`: x[stride·i + t - low] += y[i]
+    w[t].
+    """
+    if _form(form, w.shape[-2]) == "conv":
+        x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
+        return jax.linear_transpose(lambda x: _conv(x, w, stride, pad), x)(y)[0]
+    patches = y @ _blocked(w, stride).reshape(-1, w.shape[-1]).T
+    x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
+    return jax.linear_transpose(lambda x: _patches(x, w.shape[:-2], stride, pad), x)(patches)[0]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def correlate(
+    x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...], form: Form = "auto"
+) -> Array:
+    """The transpose of `convolve` in w, whose window is `kernel`."""
+    w = jax.ShapeDtypeStruct((*kernel, x.shape[-1], y.shape[-1]), y.dtype)
+    if _form(form, x.shape[-1]) == "conv":
+        if jax.default_backend() == "gpu" and all(
+            1 < n <= k for n, k in zip(y.shape[1:-1], kernel)
+        ):
+            return _by_rows(x, y, stride, pad, kernel)
+        return jax.linear_transpose(lambda w: _conv(x, w, stride, pad), w)(y)[0]
+    patches = _patches(x, kernel, stride, pad)
+    product = patches.reshape(-1, patches.shape[-1]).T @ y.reshape(-1, y.shape[-1])
+    blocked = jax.eval_shape(partial(_blocked, stride=stride), w)
+    return jax.linear_transpose(partial(_blocked, stride=stride), w)(
+        product.reshape(blocked.shape)
+    )[0]
+
+
+def _by_rows(x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...]) -> Array:
+    """`correlate` for a few rows of the kernel at a time, fewer than y has.
+
+    XLA takes a weight gradient no smaller than y for a forward convolution, whose result has
+    another layout than the weights: then all that an optimiser holds of them is transposed in every
+    step.
+    """
+    (low, _), *others = pad
+    parts = []
+    for first in range(0, kernel[0], y.shape[1] - 1):
+        rows = min(y.shape[1] - 1, kernel[0] - first)
+        end = (y.shape[1] - 1) * stride + rows
+        part = lax.pad(
+            x,
+            jnp.zeros((), x.dtype),
+            [
+                (0, 0, 0),
+                (low - first, end + first - low - x.shape[1], 0),
+                *[(0, 0, 0)] * len(kernel),
+            ],
+        )
+        parts.append(correlate(part, y, stride, ((0, 0), *others), (rows, *kernel[1:]), "conv"))
+    return jnp.concatenate(parts)
+
+
+def _form(form: Form, channels: int) -> Form:
+    if form == "auto":
+        form = "product" if channels <= FEW and jax.default_backend() == "gpu" else "conv"
+    return form
+
+
+def _conv(x: Array, w: Array, stride: int, pad: Pads) -> Array:
+    dims = x.ndim - 2
+    space = "DHW"[-dims:]
+    return lax.conv_general_dilated(
+        x, w, (stride,) * dims, pad, dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C")
+    )
+
+
+def _patches(x: Array, kernel: tuple[int, ...], stride: int, pad: Pads) -> Array:
+    """Windows of x, [B, *strided, taps · stride^d · I]: x is cut into blocks of side `stride`, of
+    which a window takes some in a row.
+    """
+    dims, size = len(kernel), strided(x.shape[1:-1], kernel, stride, pad)
+    taps = [-(-k // stride) for k in kernel]
+    blocks = [n + m - 1 for n, m in zip(size, taps)]
+    around = [(low, stride * q - n - low, 0) for q, n, (low, _) in zip(blocks, x.shape[1:-1], pad)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
+    x = _to_blocks(x, stride, range(1, dims + 1)).reshape(len(x), *blocks, -1)
+    windows = [
+        lax.slice(x, (0, *at, 0), (len(x), *(a + n for a, n in zip(at, size)), x.shape[-1]))
+        for at in itertools.product(*map(range, taps))
+    ]
+    return jnp.concatenate(windows, -1)
+
+
+def _blocked(w: Array, stride: int) -> Array:
+    """The kernel in the order of the windows: [*taps, *stride, I, O], zeros where it ends within a
+    block.
+    """
+    w = jnp.pad(w, [*((0, -k % stride) for k in w.shape[:-2]), (0, 0), (0, 0)])
+    return _to_blocks(w, stride, range(w.ndim - 2))
+
+
+def _to_blocks(x: Array, stride: int, axes: range) -> Array:
+    """Each of the axes, which follow each other, split by `stride`; what is within a block comes
+    after all blocks.
+    """
+    first, last = axes[0], axes[-1] + 1
+    x = x.reshape(
+        *x.shape[:first],
+        *(n for a in axes for n in (x.shape[a] // stride, stride)),
+        *x.shape[last:],
+    )
+    end = first + 2 * len(axes)
+    return x.transpose(
+        *range(first), *range(first, end, 2), *range(first + 1, end, 2), *range(end, x.ndim)
+    )
+
+
+def _keep(function: Callable[..., Array]) -> Callable[..., tuple[Array, tuple[Array, Array]]]:
+    return lambda a, b, *rest: (function(a, b, *rest), (a, b))
+
+
+def _convolve_back(
+    stride: int, pad: Pads, form: Form, kept: tuple[Array, Array], y: Array
+) -> tuple[Array, Array]:
+    x, w = kept
+    return spread(y, w, stride, pad, x.shape[1:-1], form), correlate(
+        x, y, stride, pad, w.shape[:-2], form
+    )
+
+
+def _spread_back(
+    stride: int, pad: Pads, _: Any, form: Form, kept: tuple[Array, Array], x: Array
+) -> tuple[Array, Array]:
+    y, w = kept
+    return convolve(x, w, stride, pad, form), correlate(x, y, stride, pad, w.shape[:-2], form)
+
+
+def _correlate_back(
+    stride: int, pad: Pads, _: Any, form: Form, kept: tuple[Array, Array], w: Array
+) -> tuple[Array, Array]:
+    x, y = kept
+    return spread(y, w, stride, pad, x.shape[1:-1], form), convolve(x, w, stride, pad, form)
+
+
+convolve.defvjp(_keep(convolve), _convolve_back)
+spread.defvjp(_keep(spread), _spread_back)
+correlate.defvjp(_keep(correlate), _correlate_back)

@@ -1,0 +1,98 @@
+"""Nets from image to image: CycleGAN's (Zhu et al. 2017) and pix2pix's (Isola et al. 2017). Initial
+weights N(0, .02).
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from ganjax.nets.dcgan import WEIGHTS, gain, lrelu
+from ganjax.nets.layers import BatchNorm, Conv, ConvTranspose, Dropout, InstanceNorm
+
+
+def reflect(x: Array, n: int) -> Array:
+    """x with n mirrored points around it, [B, H + 2n, W + 2n, C]."""
+    return jnp.pad(x, ((0, 0), (n, n), (n, n), (0, 0)), "reflect")
+
+
+class ResNet(nn.Module):
+    """CycleGAN's translator: x [B, H, W, C] -> [B, H, W, channels] in (-1, 1); sides are multiples
+    of 4.
+
+    9 residual blocks for 256 pixels, 6 for 128 and below.
+    """
+
+    blocks: int = 9
+    channels: int = 3
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        def conv(x: Array, features: int, kernel: int, stride: int = 1) -> Array:
+            x = x if stride > 1 else reflect(x, kernel // 2)
+            return InstanceNorm()(
+                Conv(features, kernel, stride, int(stride > 1), bias=False, kernel_init=WEIGHTS)(x)
+            )
+
+        width = self.width
+        x = nn.relu(conv(x, width, 7))
+        for features in (2 * width, 4 * width):
+            x = nn.relu(conv(x, features, 3, stride=2))
+        for _ in range(self.blocks):
+            x = x + conv(nn.relu(conv(x, 4 * width, 3)), 4 * width, 3)
+        for features in (2 * width, width):
+            x = ConvTranspose(features, 3, 2, (1, 0), bias=False, kernel_init=WEIGHTS)(x)
+            x = nn.relu(InstanceNorm()(x))
+        return nn.tanh(Conv(self.channels, 7, padding="VALID", kernel_init=WEIGHTS)(reflect(x, 3)))
+
+
+class UNet(nn.Module):
+    """pix2pix's generator: x [B, H, W, C] -> [B, H, W, channels] in (-1, 1), with skips; sides are
+    multiples of 2^depth.
+
+    depth=8 takes 256 pixels to a single point. Its only noise is the dropout of the first three
+    layers up: call it with a key.
+    """
+
+    depth: int = 8
+    channels: int = 3
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        maps, widths = [], [self.width * min(1 << i, 8) for i in range(self.depth)]
+        for i, features in enumerate(widths):
+            inside = 0 < i < self.depth - 1
+            x = Conv(features, 4, 2, 1, bias=not inside, kernel_init=WEIGHTS)(lrelu(x) if i else x)
+            x = BatchNorm(scale=gain)(x) if inside else x
+            maps.append(x)
+        for i, features in enumerate(reversed(widths[:-1])):
+            x = ConvTranspose(features, 4, 2, 1, bias=False, kernel_init=WEIGHTS)(nn.relu(x))
+            x = BatchNorm(scale=gain)(x)
+            x = Dropout()(x, 0.5) if i < 3 else x
+            x = jnp.concatenate([maps[self.depth - 2 - i], x], -1)
+        return nn.tanh(ConvTranspose(self.channels, 4, 2, 1, kernel_init=WEIGHTS)(nn.relu(x)))
+
+
+class PatchGAN(nn.Module):
+    """The discriminator of both: images [B, H, W, C], joined by channel if several, -> [B, H', W']
+    logits of overlapping patches.
+
+    depth=3 sees patches of 70 pixels, 2 of 34, 1 of 16. Instance norm, which is pix2pix's batch
+    norm at its batch of 1.
+    """
+
+    depth: int = 3
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, *xs: Array) -> Array:
+        x = lrelu(Conv(self.width, 4, 2, 1, kernel_init=WEIGHTS)(jnp.concatenate(xs, -1)))
+        for i in range(1, self.depth + 1):
+            features, stride = self.width * min(1 << i, 8), 2 if i < self.depth else 1
+            x = lrelu(
+                InstanceNorm()(Conv(features, 4, stride, 1, bias=False, kernel_init=WEIGHTS)(x))
+            )
+        return Conv(1, 4, 1, 1, kernel_init=WEIGHTS)(x)[..., 0]

@@ -1,0 +1,280 @@
+"""Layers whose behaviour is a function of their inputs alone: nothing in them changes while a game
+is played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from ganjax.nets import conv
+
+Padding = str | int | tuple[int, int]  # SAME, VALID, or what is added at both ends, or at each
+
+
+class Conv(nn.Module):
+    """A convolution: [B, *space, in] -> [B, *space', features], over as many axes as lie between
+    batch and channels.
+
+    Raises ValueError for a padding that it does not know, and for SAME where the kernel is smaller
+    than the stride.
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: Padding = "SAME"
+    bias: bool = True
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
+    form: conv.Form = "auto"
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        dims = x.ndim - 2
+        pad = conv.pads(self.padding, self.kernel, self.stride, dims)
+        w = self.param(
+            "kernel", self.kernel_init, (self.kernel,) * dims + (x.shape[-1], self.features)
+        )
+        y = conv.convolve(x, w.astype(x.dtype), self.stride, pad, self.form)
+        return (
+            y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype)
+            if self.bias
+            else y
+        )
+
+
+class ConvTranspose(nn.Module):
+    """The transpose of Conv with the same kernel, stride and padding: SAME makes a side `stride`
+    times as long.
+
+    Otherwise a side becomes (n - 1) stride + kernel - low - high. Its kernel is stored [*kernel,
+    features, in].
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: Padding = "SAME"
+    bias: bool = True
+    kernel_init: Callable[..., Array] = nn.initializers.variance_scaling(
+        1.0, "fan_out", "truncated_normal"
+    )
+    form: conv.Form = "auto"
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        dims = x.ndim - 2
+        pad = conv.pads(self.padding, self.kernel, self.stride, dims)
+        w = self.param(
+            "kernel", self.kernel_init, (self.kernel,) * dims + (self.features, x.shape[-1])
+        )
+        space = tuple(
+            (n - 1) * self.stride + self.kernel - sum(p) for n, p in zip(x.shape[1:-1], pad)
+        )
+        y = conv.spread(x, w.astype(x.dtype), self.stride, pad, space, self.form)
+        return (
+            y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype)
+            if self.bias
+            else y
+        )
+
+
+def max_pool(x: Array) -> Array:
+    """The largest of each window of 2 x 2, without overlap: [B, H, W, C] -> [B, H // 2, W // 2, C];
+    the gradient goes to its first one.
+
+    As `nn.max_pool`, whose gradient is a scatter: here it is a choice, which other operations can
+    be fused with.
+    """
+    H, W = (side // 2 * 2 for side in x.shape[1:3])
+    corners = (x[:, i:H:2, j:W:2] for i in (0, 1) for j in (0, 1))
+    return reduce(lambda a, b: jnp.where((a >= b) | jnp.isnan(a), a, b), corners)
+
+
+class Dropout(nn.Module):
+    """Drops each entry with probability `rate`, which may be traced, and scales the rest by
+    1/(1-rate); without a key it passes.
+    """
+
+    @nn.compact
+    def __call__(self, x: Array, rate: ArrayLike) -> Array:
+        if not self.has_rng("dropout"):
+            return x
+        keep = 1.0 - jnp.asarray(rate, x.dtype)
+        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
+        return jnp.where(kept, x / jnp.where(keep > 0, keep, 1), 0)
+
+
+class BatchNorm(nn.Module):
+    """Normalises by the mean and variance of the batch, over all axes but the last, in float32
+    (Ioffe and Szegedy 2015).
+
+    Given standing statistics (collection "stats") it uses those; it writes the batch's own where
+    that collection is mutable.
+    """
+
+    eps: float = 1e-5
+    scale: Callable[..., Array] | None = nn.initializers.ones  # None: no learned scale
+    shift: bool = True
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        features = x.shape[-1:]
+        scale = (
+            jnp.ones(features) if self.scale is None else self.param("scale", self.scale, features)
+        )
+        bias = (
+            self.param("bias", nn.initializers.zeros, features)
+            if self.shift
+            else jnp.zeros(features)
+        )
+        scale, bias = scale.astype(jnp.float32), bias.astype(jnp.float32)
+        if self.has_variable("stats", "mean") and not self.is_mutable_collection("stats"):
+            rstd = jax.lax.rsqrt(self.get_variable("stats", "var") + self.eps)
+            return _affine(x, self.get_variable("stats", "mean"), rstd, scale, bias)
+        if self.is_mutable_collection("stats") and not self.is_initializing():
+            for name, value in zip(("mean", "var"), _moments(x)):
+                self.put_variable("stats", name, value)
+        return _batch_norm(x, scale, bias, self.eps)
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """Mean and variance over all axes but the last, in one pass: around a sample, so that a large
+    mean costs no digits.
+    """
+    axes = tuple(range(x.ndim - 1))
+    around = jax.lax.stop_gradient(x[(0,) * len(axes)]).astype(jnp.float32)
+    off = x.astype(jnp.float32) - around
+    mean, square = off.mean(axes), jnp.square(off).mean(axes)
+    return mean + around, jnp.maximum(square - jnp.square(mean), 0)
+
+
+def _affine(x: Array, mean: ArrayLike, rstd: ArrayLike, scale: Array, bias: Array) -> Array:
+    return ((x.astype(jnp.float32) - mean) * rstd * scale + bias).astype(x.dtype)
+
+
+# With a gradient of its own: two sums over the batch, where automatic differentiation takes four.
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _batch_norm(x: Array, scale: Array, bias: Array, eps: float) -> Array:
+    mean, var = _moments(x)
+    return _affine(x, mean, jax.lax.rsqrt(var + eps), scale, bias)
+
+
+def _batch_norm_back(eps: float, kept: tuple[Array, Array], g: Array) -> tuple[Array, Array, Array]:
+    x, scale = kept
+    axes = tuple(range(x.ndim - 1))
+    mean, var = _moments(x)
+    rstd = jax.lax.rsqrt(var + eps)
+    unit, wide = (x.astype(jnp.float32) - mean) * rstd, g.astype(jnp.float32)
+    to_bias, to_scale = wide.sum(axes), (wide * unit).sum(axes)
+    n = x.size // x.shape[-1]
+    return (
+        (scale * rstd * (wide - to_bias / n - unit * (to_scale / n))).astype(x.dtype),
+        to_scale,
+        to_bias,
+    )
+
+
+_batch_norm.defvjp(
+    lambda x, scale, bias, eps: (_batch_norm(x, scale, bias, eps), (x, scale)), _batch_norm_back
+)
+
+
+class InstanceNorm(nn.Module):
+    """Normalises each sample and channel over space, in float32 (Ulyanov et al. 2016); [B, *space,
+    C].
+    """
+
+    eps: float = 1e-5
+    learned: bool = False  # a scale and a shift for each channel
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        dtype, axes = x.dtype, tuple(range(1, x.ndim - 1))
+        x = x.astype(jnp.float32)
+        # With keepdims the compiler no longer sees that several movers need the same pass.
+        mean, rstd = (
+            jnp.expand_dims(s, axes) for s in (x.mean(axes), jax.lax.rsqrt(x.var(axes) + self.eps))
+        )
+        y = (x - mean) * rstd
+        if self.learned:
+            y = y * self.param("scale", nn.initializers.ones, x.shape[-1:]) + self.param(
+                "bias", nn.initializers.zeros, x.shape[-1:]
+            )
+        return y.astype(dtype)
+
+
+class MinibatchStd(nn.Module):
+    """Joins one channel to [B, *space, C]: the SD over the batch, averaged over everything else
+    (Karras et al. 2018, section 3).
+    """
+
+    eps: float = 1e-8
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        spread = jnp.sqrt(x.astype(jnp.float32).var(0) + self.eps).mean()
+        return jnp.concatenate([x, jnp.full((*x.shape[:-1], 1), spread, x.dtype)], -1)
+
+
+class SpectralNorm(nn.Module):
+    """A Dense or Conv layer whose kernel is divided by its largest singular value, the kernel seen
+    as [inputs, outputs].
+
+    One power iteration from a vector u in the collection "aux", which moves only where that is
+    mutable (Miyato et al. 2018, Algorithm 1).
+    """
+
+    layer: nn.Dense | nn.Conv
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        name = "conv_general_dilated" if isinstance(self.layer, nn.Conv) else "dot_general"
+        product = getattr(jax.lax, name)
+
+        def normalised(x: Array, kernel: Array, *args: Any, **kwargs: Any) -> Array:
+            return product(x, kernel / self._sigma(kernel).astype(kernel.dtype), *args, **kwargs)
+
+        changed: dict[str, Any] = {name: normalised}
+        return self.layer.clone(parent=self, name="normalised", **changed)(x)
+
+    def _sigma(self, kernel: Array) -> Array:
+        W = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.float32)
+        fixed = jax.lax.stop_gradient(W)
+        u = self.variable(
+            "aux", "u", lambda: _unit(jax.random.normal(self.make_rng("params"), (W.shape[1],)))
+        )
+        v = _unit(fixed @ u.value)
+        moved = _unit(v @ fixed)
+        if self.is_mutable_collection("aux") and not self.is_initializing():
+            u.value = moved
+        return v @ W @ moved
+
+
+def _unit(x: Array) -> Array:
+    return x / (jnp.linalg.norm(x) + 1e-12)
+
+
+class Maxout(nn.Module):
+    """The largest of `pieces` affine maps, unit by unit: [..., in] -> [..., units] (Goodfellow et
+    al. 2013).
+    """
+
+    units: int
+    pieces: int
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = nn.Dense(self.units * self.pieces, kernel_init=self.kernel_init)(x)
+        x = x.reshape(*x.shape[:-1], self.units, self.pieces)
+        # The gradient of max itself divides by a count of ties, which rounding can make 0.
+        largest = jnp.arange(self.pieces) == x.argmax(-1, keepdims=True)
+        return jnp.where(largest, x, 0).sum(-1)

@@ -1,0 +1,132 @@
+"""Dense networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from flax.linen import initializers as inits
+from jax import Array, random
+from jax.typing import ArrayLike
+
+from ganjax.nets.layers import Dropout, Maxout
+
+Activation = Callable[[Array], Array]
+
+
+def identity(x: Array) -> Array:
+    """x itself."""
+    return x
+
+
+class MLP(nn.Module):
+    """Dense layers of the given widths, then one to `out`: [B, ...] inputs, flattened and joined,
+    -> [B, *out].
+
+    `rate` is the dropout rate after each hidden layer; a team may have one for each member.
+    """
+
+    widths: tuple[int, ...]
+    out: tuple[int, ...] = ()  # () gives one score a sample
+    act: Activation = nn.relu
+    last: Activation = identity
+    kernel_init: Callable[..., Array] = inits.lecun_normal()
+    bias: Callable[..., Array] = inits.zeros  # of the output layer
+
+    @nn.compact
+    def __call__(self, *xs: Array, rate: ArrayLike | None = None) -> Array:
+        x = jnp.concatenate([x.reshape(len(x), -1) for x in xs], -1)
+        for width in self.widths:
+            x = self.act(nn.Dense(width, kernel_init=self.kernel_init)(x))
+            if rate is not None:
+                x = Dropout()(x, rate)
+        x = nn.Dense(
+            math.prod(self.out), kernel_init=self.kernel_init, bias_init=self.bias, name="out"
+        )(x)
+        return self.last(x.reshape(len(x), *self.out))
+
+
+class TrunkAndHead(nn.Module):
+    """An MLP in two submodules, "trunk" and "head", of which a team may share the first: [B, ...]
+    -> [B, *out].
+    """
+
+    trunk: tuple[int, ...]
+    head: tuple[int, ...] = ()
+    out: tuple[int, ...] = (1,)
+    act: Activation = nn.relu
+    last: Activation = identity
+    kernel_init: Callable[..., Array] = inits.lecun_normal()
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        *first, width = self.trunk
+        x = self.act(
+            MLP(tuple(first), (width,), self.act, kernel_init=self.kernel_init, name="trunk")(z)
+        )
+        return MLP(
+            self.head, self.out, self.act, self.last, kernel_init=self.kernel_init, name="head"
+        )(x)
+
+
+class MaxoutCritic(nn.Module):
+    """The discriminator of Goodfellow et al. 2014 on MNIST: two maxout layers with dropout on the
+    input and on each of them.
+
+    [B, ...] -> [B] logits. The initial weights U(-.005, .005) are theirs: with larger ones this
+    critic wins at once.
+    """
+
+    units: int = 240
+    pieces: int = 5
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        small = symmetric_init(0.005)
+        x = Dropout()(x.reshape(len(x), -1), 0.2)
+        for _ in range(2):
+            x = Dropout()(Maxout(self.units, self.pieces, small)(x), 0.5)
+        return nn.Dense(1, kernel_init=small)(x)[..., 0]
+
+
+class Positive(nn.Module):
+    """One number above 0, softplus of its only parameter: a player that is a softness λ, or a
+    weight.
+    """
+
+    start: float = -2.0  # before the softplus
+
+    @nn.compact
+    def __call__(self) -> Array:
+        return nn.softplus(self.param("raw", nn.initializers.constant(self.start), ()))
+
+
+class Weights(nn.Module):
+    """n weights that sum to 1, even at first: a player that is a mixture."""
+
+    n: int
+
+    @nn.compact
+    def __call__(self) -> Array:
+        return nn.softmax(self.param("logits", inits.zeros, (self.n,)))
+
+
+def symmetric(scale: float) -> Callable[..., Array]:
+    """A prior of noise, U(-scale, scale) entry by entry: (key, shape) -> float32."""
+    return lambda key, shape: random.uniform(key, shape, minval=-scale, maxval=scale)
+
+
+def symmetric_init(scale: float) -> Callable[..., Array]:
+    """An initialiser of weights, U(-scale, scale)."""
+    return lambda key, shape, dtype=jnp.float32: random.uniform(key, shape, dtype, -scale, scale)
+
+
+def pixel_logits(x: np.ndarray) -> Callable[..., Array]:
+    """An initialiser of G's output bias before a sigmoid: the logit of the mean image of x, uint8
+    [N, *shape] -> float32 [prod(shape)].
+    """
+    mean = np.clip(x.mean(0, dtype=np.float64).ravel() / 255, 0.01, 0.99)
+    return lambda key, shape, dtype=jnp.float32: jnp.asarray(np.log(mean / (1 - mean)), dtype)

@@ -1,0 +1,1 @@
+"""How players are measured: players and data -> numbers."""

@@ -1,0 +1,36 @@
+"""How a team of generators is sampled, measured and judged: member by member, all together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jax import Array
+
+from ganjax.game import Bound
+from ganjax.metrics import stacked_mnist
+from ganjax.protocols import by_classifier, standard
+
+
+def sample(key: Array, n: int, *, G: Bound) -> Array:
+    """n samples of each generator, [n, k, *shape]; images in 0..1."""
+    x = G.each(G.noise(key, n))
+    return x if x.ndim < 4 else (x + 1) / 2
+
+
+def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
+    """Modes, quality and divergences of about 2^14 samples, equally many from each generator, on a
+    mixture.
+    """
+    return standard.measure(data, sample(key, 2**14 // G.n, G=G), key)
+
+
+def judge(data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None) -> dict[str, float]:
+    """The same by the full protocol; of three digits the modes that a classifier finds; on other
+    images what nearest neighbours say.
+
+    name: of the set, as the user wrote it. Host code.
+    """
+    if name not in by_classifier.NAMED:
+        return standard.judge(data, sample, key, G=G)
+    x = standard.drawn(sample, key, stacked_mnist.MADGAN_SAMPLES // G.n, G=G)  # [n, k, H, W, C]
+    return by_classifier.counted(name, data_dir, {"x": x.reshape(-1, *x.shape[2:])})
