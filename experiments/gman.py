@@ -24,12 +24,13 @@ from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data import transforms
 from ganjax.experiment import Experiment, Table
-from ganjax.figures import overlay
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
 from ganjax.metrics import convergence
 from ganjax.nets import Positive, boosting, gman, symmetric
-from ganjax.protocols import standard, tournament
+from ganjax.protocols import standard
+from ganjax.protocols.overlay import overlay
+from ganjax.protocols.tournament import tournament
 
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}
 MNIST = {"data": "mnist", "pad": 32, "width": 128, "steps": 6000}
@@ -53,7 +54,7 @@ TABLES = {
         columns=("value", "quality"),
         seeds=3,
         paper={row: {"score": score} for row, score in scores.items() if score},
-        after=tournament.play,
+        after=tournament,
         note="By GMAM: above 0 a row has the better generator; its score is the sum over its opponents",
     )
     for name, scores in SCORES.items()
@@ -68,9 +69,7 @@ TABLES |= {
         columns=("steady", "value", "sd", "lambda"),
         seeds=3,
         every=10,
-        after=partial(
-            overlay.rows, measures={"value": None, "sd": convergence.LIMIT, "lambda": None}
-        ),
+        after=partial(overlay, measures={"value": None, "sd": convergence.LIMIT, "lambda": None}),
         note="GMAN*; by figure 4 of the paper five discriminators are steady about twice as soon as one. Figures 3, 4 and 6 are drawn",
     )
     for name, of in SIZES.items()
@@ -99,7 +98,7 @@ def losses(
     value, cost = F(V, softness), F(-log_sigmoid(fake, 0.01).mean(0) if modified else V, softness)
     if L is not None:
         learnt |= {"L": cost - c * softness, "lambda": softness}
-    memory, seen = convergence.follow(memory, value, step)
+    memory, seen = convergence.update(memory, value, step)
     return {**learnt, "G": cost, "value": value, "memory": memory, **seen}
 
 
@@ -127,7 +126,7 @@ def game(
     if aggregate in ("F-boost", "P-boost"):
         players["A"] = boosting.booster(n)
     rule = partial(losses, aggregate=aggregate, lam=lam, c=c, modified=modified)
-    return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), convergence.blank)
+    return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), convergence.init)
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -141,9 +140,9 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     return standard.measure(data, sample(key, 2**14, G=G), key)
 
 
-def judge(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
     """The same by the full protocol; on images classes and quality by the nearest neighbour."""
-    return standard.judge(data, sample, key, G=G)
+    return standard.evaluate(data, sample, key, G=G)
 
 
 def experiment(
@@ -198,7 +197,7 @@ def experiment(
         steps,
         sample,
         measure,
-        judge,
+        evaluate,
     )
 
 

@@ -25,8 +25,8 @@ from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
 from ganjax.nets import mad_gan
-from ganjax.protocols import by_classifier
-from ganjax.protocols.teams import judge, measure, sample
+from ganjax.protocols import classifier
+from ganjax.protocols.teams import evaluate, measure, sample
 
 RING = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "beta1": 0.0, "steps": 2000}
 QUICK = {**RING, "k": 8}
@@ -74,7 +74,7 @@ TABLES = {
         seeds=3,
         paper={"k = 1": {"modes": 712, "kl": 2.15}, "k = 4": {"modes": 890, "kl": 0.91}},
         note="The paper's numbers are recalled, not read, k = 1 being its DCGAN; 25,600 samples, named by a classifier of ours.",
-        anchors=partial(by_classifier.anchor, name="stacked_mnist", size=32),
+        anchors=partial(classifier.training_images, name="stacked_mnist", size=32),
     ),
     "demo": Table(
         rows={
@@ -187,7 +187,12 @@ def experiment(
     width, z, batch, steps = (given or one for given, one in zip((width, z, batch, steps), usual))
     played = game(found.shape, k, width, z, batch, lr or rate, beta1, ema, binary)
     return Experiment(
-        played, found.load(), steps, sample, measure, partial(judge, name=data, data_dir=data_dir)
+        played,
+        found.load(),
+        steps,
+        sample,
+        measure,
+        partial(evaluate, name=data, data_dir=data_dir),
     )
 
 

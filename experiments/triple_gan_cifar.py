@@ -20,11 +20,12 @@ import optax
 from jax import Array, random
 from jax.nn import softplus as sp
 
-from ganjax import cli, figures
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data.whitening import whitened, zca
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.samples import image_grid
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
 from ganjax.nets import triple_gan
@@ -123,7 +124,7 @@ def game(
         ),
         "D": Player(triple_gan.ColourDiscriminator(max(1, width // 4)), adam, (shape, (K,))),
         "C": Player(triple_gan.CifarClassifier(K, width), for_c, shape, ema=0.99),
-        "L": semi_supervised.known(label, labels // K, K),
+        "L": semi_supervised.known_labels(label, labels // K, K),
     }
     how = partial(draw, sizes={"x_u": batch, "x_d": max(1, 8 * batch // 5)})
     return Game(
@@ -136,7 +137,10 @@ def game(
 
 def draw(data: Any, key: Array, sizes: dict[str, int]) -> dict[str, Any]:
     """Images in -1..1 without their labels, every example as it is, and how to whiten."""
-    return semi_supervised.draw(data, key, sizes, -1.0) | {"mean": data["mean"], "zca": data["zca"]}
+    return semi_supervised.draw_batches(data, key, sizes, -1.0) | {
+        "mean": data["mean"],
+        "zca": data["zca"],
+    }
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -148,7 +152,9 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 def measure(data: Any, key: Array, *, C: Bound) -> dict[str, Array]:
     """The test error of C, its parameters averaged."""
     white = partial(whitened, mean=data["mean"], zca=data["zca"])
-    return {"error": semi_supervised.error(data, key, C, low=-1.0, see=white, at_once=1000)}
+    return {
+        "error": semi_supervised.error_rate(data, key, C, low=-1.0, transform=white, at_once=1000)
+    }
 
 
 def experiment(
@@ -197,7 +203,7 @@ def experiment(
         steps,
         sample,
         measure,
-        figures=lambda data, x, rows: {"styles": figures.grid(x[: K * K])},
+        figures=lambda data, x, rows: {"styles": image_grid(x[: K * K])},
     )
 
 

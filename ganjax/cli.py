@@ -225,13 +225,14 @@ def sample(argv: Sequence[str]) -> int:
     built = rebuild(args.run, record, args.data_dir)
     import numpy as np
 
-    from ganjax import figures
+    from ganjax.figures.samples import sample_figure
+    from ganjax.figures.style import save
 
     x = train.samples(built, *train.newest(args.run, record, built), args.n)
     if args.out.suffix == ".npz":
         np.savez_compressed(args.out, x=x)
     else:
-        figures.save(figures.samples(built.data, x, 0.0, 1.0), args.out)
+        save(sample_figure(built.data, x, 0.0, 1.0), args.out)
     return 0
 
 
@@ -364,9 +365,10 @@ def data(argv: Sequence[str]) -> int:
 
     if args.action == "show":
         new_file(args.out, ".png")
-        from ganjax import figures
+        from ganjax.figures.samples import image_grid
+        from ganjax.figures.style import save
 
-        figures.save(figures.grid(sets.show(args.name, args.data_dir, args.n), -1.0, 1.0), args.out)
+        save(image_grid(sets.show(args.name, args.data_dir, args.n), -1.0, 1.0), args.out)
         return 0
     rows = (
         sets.listing(args.data_dir)

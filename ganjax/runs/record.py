@@ -22,8 +22,9 @@ import numpy as np
 
 import ganjax
 from ganjax import experiment as ex
-from ganjax import figures, play, sharding
+from ganjax import play, sharding
 from ganjax.experiment import Experiment, File
+from ganjax.figures.samples import sample_figure
 from ganjax.game import Game
 from ganjax.runs import storage
 
@@ -101,7 +102,7 @@ def request(
     with sharding.over(devices):
         template(built.game, record, built.data)
     # refuses, before any time is spent, what it cannot draw
-    figures.samples(built.data, np.zeros(made(built, 2).shape), 0.0, 1.0)
+    sample_figure(built.data, np.zeros(made(built, 2).shape), 0.0, 1.0)
     return record, built
 
 

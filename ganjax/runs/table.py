@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ganjax import experiment as ex
-from ganjax import figures
 from ganjax.experiment import File, Played
+from ganjax.figures.style import save
 from ganjax.runs import storage, train
 from ganjax.runs.record import create, read_request, request
 from ganjax.runs.report import Record, plain
@@ -94,7 +94,7 @@ def play(
             **{column: list(values) for column, values in columns.items()},
         }
     for figure in drawn:
-        figures.save(drawn[figure], out / "figures" / f"{figure}.png")
+        save(drawn[figure], out / "figures" / f"{figure}.png")
     anchors = {} if quick else kept(out / "anchors.json", table.anchors, data_dir, overwrite)
     said = {
         "--seeds": seeds if seeds not in (None, table.seeds) else "",

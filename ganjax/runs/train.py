@@ -20,9 +20,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ganjax import experiment as ex
-from ganjax import figures, play, sharding
+from ganjax import play, sharding
 from ganjax.data.paging import turning
 from ganjax.experiment import Experiment
+from ganjax.figures.curves import curves
+from ganjax.figures.samples import sample_figure
+from ganjax.figures.style import save
 from ganjax.game import Bound, Game
 from ganjax.keys import stream
 from ganjax.runs import storage
@@ -129,12 +132,12 @@ def _carry_on(out: Path, record: Request, built: Experiment, quiet: bool) -> dic
     states = dict(singles(record, lanes))
     first = next(state for seed, state in states.items() if seed not in dead)
     x = samples(built, game, first, SHOWN)
-    shown = {"samples": figures.samples(built.data, x, 0.0, 1.0), "curves": figures.curves(rows)}
+    shown = {"samples": sample_figure(built.data, x, 0.0, 1.0), "curves": curves(rows)}
     for name, figure in {
         **shown,
         **ex.call(built.figures, play.bound(game, first), built.data, x, rows),
     }.items():
-        figures.save(figure, out / "figures" / f"{name}.png")
+        save(figure, out / "figures" / f"{name}.png")
     digest = storage.digest(
         {seed: state.params for seed, state in states.items()}, rows, record.steps
     )
