@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ganjax.figures.style import pixel_figure
+from ganjax.metrics.inputs import in_unit_range
 from ganjax.metrics.neighbours import nearest_rows
 
 
@@ -47,7 +48,6 @@ def nearest_strips(x: ArrayLike, real: ArrayLike, n: int = 12) -> Figure:
     """The first n samples [N, H, W, C] in 0..1, each above the training image whose pixels are
     nearest; real: uint8 or 0..1.
     """
-    samples, images = np.asarray(x)[:n], np.asarray(real)
-    images = images / np.float32(255) if images.dtype == np.uint8 else images
+    samples, images = np.asarray(x)[:n], in_unit_range(np.asarray(real))
     pairs = np.stack([samples, images[nearest_rows(samples, images)]], 1)
     return strips(pairs, ("G(z)", "data"))

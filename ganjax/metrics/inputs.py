@@ -72,6 +72,11 @@ def as_images(x: ArrayLike) -> Shaped[np.ndarray, "n H W C"]:
     return images.astype(np.float32)
 
 
+def in_unit_range(x: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
+    """uint8 0..255 as float32 0..1; another dtype as it is."""
+    return x / np.float32(255) if x.dtype == np.uint8 else x
+
+
 def in_batches(
     function: Callable[[Array], Array], x: Shaped[np.ndarray, "n ..."], size: int = 512
 ) -> Shaped[np.ndarray, "n ..."]:

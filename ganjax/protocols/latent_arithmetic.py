@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from ganjax import play
 from ganjax.game import Bound
 from ganjax.keys import stream
+from ganjax.metrics.inputs import in_unit_range
 from ganjax.metrics.neighbours import nearest_rows
 
 POOL = 4000  # samples
@@ -125,7 +126,7 @@ def sums_of(data: Any, key: Array, G: Bound) -> Sums | None:
 
     real, label = (np.asarray(data[name][:REAL]) for name in ("x", "label"))
     x = generate(z)
-    nearest = nearest_rows(x, real / np.float32(255) if real.dtype == np.uint8 else real)
+    nearest = nearest_rows(x, in_unit_range(real))
     seed = int(random.randint(key, (), 0, 2**31 - 1))
     return sums(generate, z, x, cells(x, label[nearest]), int(label.max()) + 1, seed)
 

@@ -24,6 +24,7 @@ from ganjax.data.splits import Parts
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.metrics import classifiers, equilibrium, imagenet, mixtures, neighbours, parzen
+from ganjax.metrics.inputs import in_unit_range
 
 CHUNK = 2**17  # samples generated at once where a protocol asks for a million
 THOUSAND = 1000
@@ -85,7 +86,7 @@ def evaluate(
         shape = data["x"].shape[1:]
         generators = max(1, numbers_of_one // int(np.prod(shape)))
         label = np.asarray(data["label"][:NEIGHBOURS])
-        real = _in_unit_range(np.asarray(data["x"][:NEIGHBOURS]), 255.0)
+        real = in_unit_range(np.asarray(data["x"][:NEIGHBOURS]))
         drawn = compiled(stream(key, "judge"), -(-len(real) // generators), **players)
         x = merge_generators(drawn, shape)
         return neighbours.coverage(np.asarray(x), real, label)
@@ -219,7 +220,7 @@ def parzen_baselines(parts: Parts) -> dict[str, dict[str, float]]:
 
 def images_of(part: Set | None) -> np.ndarray:
     """The images of a split; uint8 0..255 as 0..1."""
-    return _in_unit_range(_arrays(part)["x"], np.float32(255))
+    return in_unit_range(_arrays(part)["x"])
 
 
 def labels_of(part: Set | None) -> np.ndarray:
@@ -230,10 +231,6 @@ def labels_of(part: Set | None) -> np.ndarray:
 def _log_likelihood(x: np.ndarray, parts: Parts) -> dict[str, float]:
     valid = images_of(parts.valid)[:THOUSAND]
     return parzen.log_likelihood(x, valid, images_of(parts.test))
-
-
-def _in_unit_range(x: np.ndarray, top: np.float32 | float) -> np.ndarray:
-    return x / top if x.dtype == np.uint8 else x
 
 
 def _arrays(part: Set | None) -> dict[str, np.ndarray]:
