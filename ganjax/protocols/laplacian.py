@@ -104,7 +104,9 @@ def level_samples(
     return found
 
 
-def nearest_distance(images: Array, candidates: Array) -> Float[Array, ""]:
+def nearest_distance(
+    images: Array | np.ndarray, candidates: Array | np.ndarray
+) -> Float[Array, ""]:
     """The mean over images [m, ...] of the Euclidean distance to the nearest candidate; uint8 or
     0..1. Pure.
 
