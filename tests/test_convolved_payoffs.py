@@ -15,6 +15,7 @@ from ganjax import data, penalties, play
 from ganjax.data import Set
 from ganjax.game import Player
 from ganjax.metrics import imagenet
+from ganjax.nets import MLP
 from ganjax.nets import dcgan as nets
 from ganjax.protocols import classifier, standard
 
@@ -186,7 +187,6 @@ def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None
         4,
         300,
     )
-    assert (
-        standard.few_label_svm(jax.random.key(0), part.read(), data.Parts(part, part, part), None)
-        == {}
-    )  # type: ignore[arg-type]
+    splits = data.Parts(part, part, part)
+    D = Player(MLP((), ()), optax.sgd(1.0), (8, 8, 1)).bind({})
+    assert standard.few_label_svm(jax.random.key(0), part.read(), splits, D) == {}
