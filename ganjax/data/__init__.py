@@ -139,3 +139,6 @@ def require(found: Set, shape: tuple[int | None, ...] | None = None, labels: boo
     if labels and found.classes is None:
         raise ValueError(f"{found.name} has no labels, and labels are asked for")
     return found
+
+
+Dataset, Splits, find_splits = Set, Parts, parts

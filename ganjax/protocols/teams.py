@@ -24,7 +24,9 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     return standard.measure(data, sample(key, 2**14 // G.n, G=G), key)
 
 
-def judge(data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None) -> dict[str, float]:
+def evaluate(
+    data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None
+) -> dict[str, float]:
     """The same by the full protocol; of three digits the modes that a classifier finds; on other
     images what nearest neighbours say.
 
