@@ -36,7 +36,7 @@ def outcome(out: Path) -> dict[str, Any]:
     """
     rows = [
         {name: value for name, value in row.items() if name != "time"}
-        for row in storage.read(out / "metrics.jsonl")
+        for row in storage.read_rows(out / "metrics.jsonl")
     ]
     figures = {path.name: path.read_bytes() for path in (out / "figures").glob("*.png")}
     assert {"samples.png", "curves.png"} <= set(figures)
@@ -55,7 +55,7 @@ def saved(out: Path) -> list[int]:
 
 def signalled(n: int, number: int) -> Callable[..., None]:
     """In place of folder.append: a signal comes while the n-th measurement is written."""
-    calls, append = iter(range(1, 1000)), storage.append
+    calls, append = iter(range(1, 1000)), storage.append_rows
 
     def appended(path: Path, rows: Any) -> None:
         if next(calls) == n:

@@ -173,7 +173,7 @@ def test_a_run_on_four_devices_goes_on_to_its_bits_and_another_number_of_devices
     assert call("resume", tmp_path / "stopped", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")
     assert call("resume", tmp_path / "moved", "--quiet", "--devices=1") == (0, "", "")
-    rows = [storage.read(tmp_path / name / "metrics.jsonl") for name in ("moved", "whole")]
+    rows = [storage.read_rows(tmp_path / name / "metrics.jsonl") for name in ("moved", "whole")]
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
     np.testing.assert_allclose(rows[0][-1]["slope"], rows[1][-1]["slope"], rtol=1e-4)
 

@@ -17,7 +17,7 @@ from jax import random
 from ganjax import aggregates, play
 from ganjax.data.dataset import Set
 from ganjax.data.views import coarse, views
-from ganjax.experiment import Experiment, Played
+from ganjax.experiment import Experiment, FinishedRow
 from ganjax.figures import overlay
 from ganjax.metrics import features
 from ganjax.nets import boosting
@@ -157,12 +157,12 @@ def test_equal_views_are_gman_0():
         np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-6)
 
 
-def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...]) -> Played:
+def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...]) -> FinishedRow:
     """A row of gman that has just begun."""
     options = {**gman.QUICK, "n": n, "width": 8, "aggregate": aggregate, "lam": 1.0}
     experiment = gman.experiment(**options)
     players = {seed: play.bound(*state_of(experiment, seed)) for seed in lives}
-    return Played(experiment, options, seeds, [], lambda: players)
+    return FinishedRow(experiment, options, seeds, [], lambda: players)
 
 
 def test_a_tournament_of_games_is_fair():

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from ganjax import figures
-from ganjax.experiment import Played
+from ganjax.experiment import FinishedRow
 
 
 def curves(
@@ -41,7 +41,7 @@ def curves(
 
 
 def rows(
-    played: Mapping[str, Played], measures: Mapping[str, float | None]
+    played: Mapping[str, FinishedRow], measures: Mapping[str, float | None]
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """A `Table.after` without columns: `curves` of all rows for each measure, by its name, with its
     limit.

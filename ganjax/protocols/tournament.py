@@ -12,7 +12,7 @@ from jax import Array, random
 
 from ganjax import aggregates
 from ganjax import data as sets
-from ganjax.experiment import Played
+from ganjax.experiment import FinishedRow
 from ganjax.figures import heat
 from ganjax.game import Bound
 from ganjax.metrics.gmam import Columns, gmam, table
@@ -23,7 +23,7 @@ B, BATCHES = 500, 5  # real images of a batch; batches of a seed, as the authors
 called = jax.jit(Bound.__call__)
 
 
-def opinion(row: Played, players: Mapping[str, Bound], G: Bound, x: Array, key: Array) -> Array:
+def opinion(row: FinishedRow, players: Mapping[str, Bound], G: Bound, x: Array, key: Array) -> Array:
     """F of a row of `gman`: what its discriminators' values of the real batch x and of G, another
     row's generator, come to.
     """
@@ -37,7 +37,7 @@ def opinion(row: Played, players: Mapping[str, Bound], G: Bound, x: Array, key: 
     return aggregates.AGGREGATES[row.options["aggregate"]](aggregates.values(*scores), softness)
 
 
-def play(played: Mapping[str, Played]) -> tuple[Columns, dict[str, Any]]:
+def play(played: Mapping[str, FinishedRow]) -> tuple[Columns, dict[str, Any]]:
     """The GMAM table of rows of `gman`, and its means as a heat map: every generator before every
     row's discriminators. A `Table.after`.
 
