@@ -21,7 +21,7 @@ from cases import images
 from jax import Array, random
 
 from ganjax import data
-from ganjax.runs.arguments import whole
+from ganjax.runs.arguments import integer
 
 Batch = dict[str, Array]
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
     options.add_argument("--data", default="cifar10", help="a set's name, or a path (cifar10)")
     options.add_argument("--data-dir", help="where prepared sets are")
     options.add_argument("--tfrecord-dir", help="a TFDS folder with the same set as tfrecord")
-    options.add_argument("--batch", type=whole(1), default=128)
+    options.add_argument("--batch", type=integer(1), default=128)
     args = options.parse(argv)
     found = data.find(args.data, args.data_dir)
     began = time.perf_counter()

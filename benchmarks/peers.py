@@ -25,7 +25,7 @@ import numpy as np
 import timing
 
 from ganjax import cli, play
-from ganjax.runs.arguments import whole
+from ganjax.runs.arguments import integer
 
 try:
     import torch
@@ -125,7 +125,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--torch", nargs="+", choices=("eager", "compile", "graph"), help="eager, on GPU also graph"
     )
-    parser.add_argument("--batch", type=whole(1), help="instead of each game's own")
+    parser.add_argument("--batch", type=integer(1), help="instead of each game's own")
     args = parser.parse(argv)
     cli.start(cache=False, fast=True)
     gpu, batch = DEVICE == "cuda", {} if args.batch is None else {"batch": args.batch}

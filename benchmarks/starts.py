@@ -20,7 +20,7 @@ from pathlib import Path
 
 import timing
 
-from ganjax.runs.arguments import Parser, whole
+from ganjax.runs.arguments import Parser, integer
 
 
 def start(words: Sequence[str], out: Path, cache: Path) -> tuple[float, float]:
@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
         help="an experiment and its options",
     )
     parser.add_argument(
-        "--starts", type=whole(2), default=4, help="the first and so many less one (4)"
+        "--starts", type=integer(2), default=4, help="the first and so many less one (4)"
     )
     parser.add_argument(
         "--out", type=Path, help="write the numbers there, as a .json or into a folder"

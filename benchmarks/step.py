@@ -23,7 +23,7 @@ import jax
 import timing
 
 from ganjax import cli, play
-from ganjax.runs.arguments import Parser, whole
+from ganjax.runs.arguments import Parser, integer
 
 MODES = ("fast", "deterministic")
 
@@ -40,7 +40,7 @@ def parser() -> Parser:
     options.add_argument(
         "--precision", nargs="+", choices=("float32", "bfloat16"), help="both, on CPU float32"
     )
-    options.add_argument("--batch", type=whole(1), help="instead of each game's own")
+    options.add_argument("--batch", type=integer(1), help="instead of each game's own")
     options.add_argument(
         "--mode", choices=(*MODES, "both"), default="fast", help="operations (fast)"
     )

@@ -26,7 +26,7 @@ from jax import Array
 
 from ganjax import cli, play
 from ganjax.game import Game
-from ganjax.runs.arguments import Parser, whole
+from ganjax.runs.arguments import Parser, integer
 
 Row = dict[str, Any]
 Variant = Callable[[int], Any]
@@ -187,7 +187,7 @@ def options(about: str | None, blocks: int = 7, block_s: float = 0.3) -> Parser:
     """A script's options: how many blocks of each variant, how long, and where the numbers go."""
     parser = Parser(description=question(about))
     parser.add_argument(
-        "--blocks", type=whole(1), default=blocks, help=f"blocks of each variant ({blocks})"
+        "--blocks", type=integer(1), default=blocks, help=f"blocks of each variant ({blocks})"
     )
     parser.add_argument(
         "--block-s",

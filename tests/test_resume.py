@@ -153,7 +153,7 @@ def killed_in_append(path, rows, append=storage.append_rows):
 if sys.argv[1] == "run":
     checkpoint.Checkpoints.save = killed_in_save
 else:
-    folder.append = killed_in_append
+    storage.append_rows = killed_in_append
 main(sys.argv[1:])
 """
 
