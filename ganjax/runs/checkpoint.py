@@ -1,4 +1,4 @@
-"""Checkpoints of whole states, by Orbax: asynchronous, atomic, the newest few, tied to their run."""
+"""Checkpoints of whole states, by Orbax: asynchronous, atomic, tied to the run that made them."""
 
 from __future__ import annotations
 
