@@ -17,7 +17,7 @@ import timing
 from jax import Array, lax
 
 from ganjax.nets import conv
-from ganjax.nets.conv import convolve, spread
+from ganjax.nets.conv import conv_transpose, convolve
 
 STRIDE, KERNEL, PAD = 2, (4, 4), ((1, 1), (1, 1))
 Layer = Callable[[Array, Array], Array]
@@ -64,7 +64,7 @@ def _down(x: Array, w: Array, form: conv.Form) -> Array:
 
 
 def _up(x: Array, w: Array, space: Shape, form: conv.Form) -> Array:
-    return spread(x, w, STRIDE, PAD, space, form)
+    return conv_transpose(x, w, STRIDE, PAD, space, form)
 
 
 def main(argv: Sequence[str]) -> None:

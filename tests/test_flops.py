@@ -46,10 +46,12 @@ def test_a_program_does_what_its_convolutions_need(kernel, stride, pad):
     )  # without padding the transpose has more places
     assert compiled(lambda x, w: conv.convolve(x, w, *rest), x, w) == need
     assert (
-        compiled(lambda y, w: conv.spread(y, w, stride, (pad, pad), x[1:3], "conv"), y, w) == wide
+        compiled(lambda y, w: conv.conv_transpose(y, w, stride, (pad, pad), x[1:3], "conv"), y, w)
+        == wide
     )
     assert (
-        compiled(lambda x, y: conv.correlate(x, y, stride, (pad, pad), w[:2], "conv"), x, y) == need
+        compiled(lambda x, y: conv.weight_gradient(x, y, stride, (pad, pad), w[:2], "conv"), x, y)
+        == need
     )
 
 

@@ -1,11 +1,11 @@
 """Strided convolution, its transpose and its weight gradient: three bilinear maps, each the
 gradients of the other two.
 
-<y, convolve(x, w)> = <spread(y, w), x> = <correlate(x, y), w>. So reverse mode of any order meets
+<y, convolve(x, w)> = <conv_transpose(y, w), x> = <weight_gradient(x, y), w>. So reverse mode of any order meets
 only these three, and each is computed in the form that is fast on the backend; the numbers are the
 same to rounding.
 
-    x [B, *space, I]    w [*kernel, I, O]    y [B, *strided, O]
+    x [B, *space, I]    w [*kernel, I, O]    y [B, *sizes, O]
 
 Two forms: "conv" is XLA's own; "product" is one matrix product of windows, for an x of few
 channels.
@@ -45,7 +45,7 @@ def pads(padding: str | int | tuple[int, int], kernel: int, stride: int, dims: i
     return (((padding, padding) if isinstance(padding, int) else (padding[0], padding[1])),) * dims
 
 
-def strided(
+def output_sizes(
     space: tuple[int, ...], kernel: tuple[int, ...], stride: int, pad: Pads
 ) -> tuple[int, ...]:
     """The sizes after a strided convolution."""
@@ -63,7 +63,7 @@ def convolve(x: Array, w: Array, stride: int, pad: Pads, form: Form = "auto") ->
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
-def spread(
+def conv_transpose(
     y: Array, w: Array, stride: int, pad: Pads, space: tuple[int, ...], form: Form = "auto"
 ) -> Array:
     """The transpose of `convolve` in x, whose sizes are `space`: x[stride·i + t - low] += y[i]
@@ -78,7 +78,7 @@ def spread(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
-def correlate(
+def weight_gradient(
     x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...], form: Form = "auto"
 ) -> Array:
     """The transpose of `convolve` in w, whose window is `kernel`."""
@@ -98,7 +98,7 @@ def correlate(
 
 
 def _by_rows(x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...]) -> Array:
-    """`correlate` for a few rows of the kernel at a time, fewer than y has.
+    """`weight_gradient` for a few rows of the kernel at a time, fewer than y has.
 
     XLA takes a weight gradient no smaller than y for a forward convolution, whose result has
     another layout than the weights: then all that an optimiser holds of them is transposed in every
@@ -118,7 +118,9 @@ def _by_rows(x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...]
                 *[(0, 0, 0)] * len(kernel),
             ],
         )
-        parts.append(correlate(part, y, stride, ((0, 0), *others), (rows, *kernel[1:]), "conv"))
+        parts.append(
+            weight_gradient(part, y, stride, ((0, 0), *others), (rows, *kernel[1:]), "conv")
+        )
     return jnp.concatenate(parts)
 
 
@@ -137,10 +139,10 @@ def _conv(x: Array, w: Array, stride: int, pad: Pads) -> Array:
 
 
 def _patches(x: Array, kernel: tuple[int, ...], stride: int, pad: Pads) -> Array:
-    """Windows of x, [B, *strided, taps · stride^d · I]: x is cut into blocks of side `stride`, of
+    """Windows of x, [B, *sizes, taps · stride^d · I]: x is cut into blocks of side `stride`, of
     which a window takes some in a row.
     """
-    dims, size = len(kernel), strided(x.shape[1:-1], kernel, stride, pad)
+    dims, size = len(kernel), output_sizes(x.shape[1:-1], kernel, stride, pad)
     taps = [-(-k // stride) for k in kernel]
     blocks = [n + m - 1 for n, m in zip(size, taps)]
     around = [(low, stride * q - n - low, 0) for q, n, (low, _) in zip(blocks, x.shape[1:-1], pad)]
@@ -185,25 +187,25 @@ def _convolve_back(
     stride: int, pad: Pads, form: Form, kept: tuple[Array, Array], y: Array
 ) -> tuple[Array, Array]:
     x, w = kept
-    return spread(y, w, stride, pad, x.shape[1:-1], form), correlate(
+    return conv_transpose(y, w, stride, pad, x.shape[1:-1], form), weight_gradient(
         x, y, stride, pad, w.shape[:-2], form
     )
 
 
-def _spread_back(
+def _conv_transpose_back(
     stride: int, pad: Pads, _: Any, form: Form, kept: tuple[Array, Array], x: Array
 ) -> tuple[Array, Array]:
     y, w = kept
-    return convolve(x, w, stride, pad, form), correlate(x, y, stride, pad, w.shape[:-2], form)
+    return convolve(x, w, stride, pad, form), weight_gradient(x, y, stride, pad, w.shape[:-2], form)
 
 
-def _correlate_back(
+def _weight_gradient_back(
     stride: int, pad: Pads, _: Any, form: Form, kept: tuple[Array, Array], w: Array
 ) -> tuple[Array, Array]:
     x, y = kept
-    return spread(y, w, stride, pad, x.shape[1:-1], form), convolve(x, w, stride, pad, form)
+    return conv_transpose(y, w, stride, pad, x.shape[1:-1], form), convolve(x, w, stride, pad, form)
 
 
 convolve.defvjp(_keep(convolve), _convolve_back)
-spread.defvjp(_keep(spread), _spread_back)
-correlate.defvjp(_keep(correlate), _correlate_back)
+conv_transpose.defvjp(_keep(conv_transpose), _conv_transpose_back)
+weight_gradient.defvjp(_keep(weight_gradient), _weight_gradient_back)

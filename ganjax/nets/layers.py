@@ -78,7 +78,7 @@ class ConvTranspose(nn.Module):
         space = tuple(
             (n - 1) * self.stride + self.kernel - sum(p) for n, p in zip(x.shape[1:-1], pad)
         )
-        y = conv.spread(x, w.astype(x.dtype), self.stride, pad, space, self.form)
+        y = conv.conv_transpose(x, w.astype(x.dtype), self.stride, pad, space, self.form)
         return (
             y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype)
             if self.bias
@@ -193,35 +193,17 @@ class InstanceNorm(nn.Module):
     """
 
     eps: float = 1e-5
-    learned: bool = False  # a scale and a shift for each channel
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        dtype, axes = x.dtype, tuple(range(1, x.ndim - 1))
+        dtype = x.dtype
+        axes = tuple(range(1, x.ndim - 1))
         x = x.astype(jnp.float32)
         # With keepdims the compiler no longer sees that several movers need the same pass.
         mean, rstd = (
             jnp.expand_dims(s, axes) for s in (x.mean(axes), jax.lax.rsqrt(x.var(axes) + self.eps))
         )
-        y = (x - mean) * rstd
-        if self.learned:
-            y = y * self.param("scale", nn.initializers.ones, x.shape[-1:]) + self.param(
-                "bias", nn.initializers.zeros, x.shape[-1:]
-            )
-        return y.astype(dtype)
-
-
-class MinibatchStd(nn.Module):
-    """Joins one channel to [B, *space, C]: the SD over the batch, averaged over everything else
-    (Karras et al. 2018, section 3).
-    """
-
-    eps: float = 1e-8
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        spread = jnp.sqrt(x.astype(jnp.float32).var(0) + self.eps).mean()
-        return jnp.concatenate([x, jnp.full((*x.shape[:-1], 1), spread, x.dtype)], -1)
+        return ((x - mean) * rstd).astype(dtype)
 
 
 class SpectralNorm(nn.Module):

@@ -16,7 +16,6 @@ from ganjax.experiment import Played
 from ganjax.figures import heat
 from ganjax.game import Bound
 from ganjax.metrics.gmam import Columns, gmam, table
-from ganjax.nets import boosting
 
 B, BATCHES = 500, 5  # real images of a batch; batches of a seed, as the authors take
 
@@ -32,7 +31,7 @@ def opinion(row: Played, players: Mapping[str, Bound], G: Bound, x: Array, key: 
         called(players["D"], called(G, G.noise(key, len(x)))),
     ]  # [B, N] each
     if row.options["aggregate"] == "F-boost":
-        scores = [boosting.verdict(score, players["A"])[:, None] for score in scores]
+        scores = [aggregates.boosted_score(score, players["A"])[:, None] for score in scores]
     softness = players["L"]() if "L" in players else row.options["lam"]
     return aggregates.AGGREGATES[row.options["aggregate"]](aggregates.values(*scores), softness)
 

@@ -56,7 +56,7 @@ class Checkpoints:
         checkpoint belongs to other options.
         """
         # not where it was saved: the devices may be others
-        home = sharding.home() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        home = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=home),
             jax.eval_shape(_flat, like),

@@ -98,7 +98,7 @@ def request(
         | {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
         device={"kind": jax.devices()[0].device_kind, "count": max(1, devices), "cores": cores()},
     )
-    with sharding.over(devices):
+    with sharding.use_devices(devices):
         template(built.game, record, built.data)
     # refuses, before any time is spent, what it cannot draw
     figures.samples(built.data, np.zeros(made(built, 2).shape), 0.0, 1.0)

@@ -54,12 +54,12 @@ def _carry_on(out: Path, record: Request, built: Experiment, quiet: bool) -> dic
     game = at_precision(built.game, record.precision)
     measure = jax.jit(built.measure)
     checkpoints = Checkpoints(out / "checkpoints", record.tie)
-    with sharding.over(devices := record.device["count"]):
-        data = sharding.placed(built.data)
+    with sharding.use_devices(devices := record.device["count"]):
+        data = sharding.replicate(built.data)
         found = checkpoints.restore(template(game, record, data))
         at, lanes = found or (0, lanes_at_start(game, record, data))
         pages = turning(
-            data, at, drawn(game, data), partial(jax.device_put, device=sharding.home())
+            data, at, drawn(game, data), partial(jax.device_put, device=sharding.replicated())
         )
     rows = storage.cut(out / "metrics.jsonl", at)
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
@@ -75,7 +75,9 @@ def _carry_on(out: Path, record: Request, built: Experiment, quiet: bool) -> dic
                 *((at // every + 1) * every for every in (record.every, record.save_every)),
             )
             started, n = time.perf_counter(), min(n, boundary - at)
-            with sharding.over(devices):  # here alone: what is measured has batches of its own
+            with sharding.use_devices(
+                devices
+            ):  # here alone: what is measured has batches of its own
                 lanes = [
                     play.run(game, lane, page, n)[0] if alive(lane, at) else lane for lane in lanes
                 ]
