@@ -1,7 +1,7 @@
 """How fast is each convolution of a DCGAN, forward and backward, in each form, against the least
 time that its work takes?
 
-    python benchmarks/layers.py --side 64 --width 128 --batch 128 --precision bfloat16 --out layers.json
+    python benchmarks/layers.py --side 64 --width 128 --batch 128 --out layers.json
 
 The least time is the larger of operations over the rate of a matrix product and bytes (every array
 once) over the rate of a copy. Backward is both gradients. "flax" is lax.conv_transpose, which

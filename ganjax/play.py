@@ -235,8 +235,8 @@ def _loop(
 # The number of steps is an argument, so one program plays a run however it is split, to the same
 # bits.
 _scanned = jax.jit(_loop, static_argnums=(0, 4), donate_argnums=1)
-# Here the number of steps is known when the loop is compiled; otherwise an accelerator waits for the
-# host after each step, to see whether the loop goes on.
+# Here the number of steps is known to the compiler. Otherwise an accelerator waits for the host
+# after each step, to see whether the loop goes on.
 _known = jax.jit(_loop, static_argnums=(0, 3, 4), donate_argnums=1)
 _dispatched = jax.jit(_step, static_argnums=0, donate_argnums=1)
 
@@ -283,7 +283,7 @@ def run(
 
 
 def bound(game: Game, state: State) -> dict[str, Bound]:
-    """The players as they are evaluated and sampled: with averaged parameters where they are kept."""
+    """The players as they are evaluated and sampled: with averaged parameters, if there are some."""
     return {
         name: p.bind(state.ema.get(name, state.params[name]), state.aux.get(name), name=name)
         for name, p in game.players.items()

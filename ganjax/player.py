@@ -169,7 +169,7 @@ class Player:
 
 
 class Bound(struct.PyTreeNode):
-    """A player with parameters, called as papers write it: G(z), D(x). Its variables are a pytree."""
+    """A player with parameters, called as papers write it: G(z), D(x). A pytree of variables."""
 
     player: Player = struct.field(pytree_node=False)
     variables: Tree

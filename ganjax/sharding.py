@@ -41,7 +41,7 @@ def device_count() -> int:
 
 
 def replicated() -> Sharding | None:
-    """The sharding of an array with a copy on each device; outside a context None, JAX's default."""
+    """The sharding of an array with a copy on each device; None outside a context."""
     return NamedSharding(jax.sharding.get_mesh(), REPLICATED) if device_count() > 1 else None
 
 

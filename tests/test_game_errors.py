@@ -247,8 +247,8 @@ def test_a_penalty_on_more_than_one_sample_a_row():
 
 
 def test_losses_may_take_all_players_at_once():
-    whole = game(lambda batch, key, **players: {name: jnp.float32(0) for name in players})
-    assert set(play.init(whole, jax.random.key(0), {}).log) == {"G", "D"}
+    taking_all = game(lambda batch, key, **players: {name: jnp.float32(0) for name in players})
+    assert set(play.init(taking_all, jax.random.key(0), {}).log) == {"G", "D"}
 
 
 def test_types_and_shapes_are_enforced_under_pytest():

@@ -118,7 +118,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
 
 
 class Stub:
-    """A player that is a function of its inputs; it has C's parameters, as weight decay needs some."""
+    """A player that is a function of its inputs, with parameters for the weight decay."""
 
     def __init__(self, f):
         self.f, self.params = f, {"last": {"kernel": jnp.zeros((1, 1))}}

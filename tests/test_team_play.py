@@ -217,7 +217,7 @@ def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_binary_discriminator_of_k_generators(k):
-    """MA-GAN: D's loss is that of k generators' samples under one name; with k = 1 it is MAD-GAN's."""
+    """MA-GAN: D has one name for k generators' samples; with k = 1 it is MAD-GAN."""
     losses = []
     for binary in (True, False):
         experiment = mad_gan.experiment(
