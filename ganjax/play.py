@@ -283,7 +283,7 @@ def run(
 
 
 def bound(game: Game, state: State) -> dict[str, Bound]:
-    """The players as they are evaluated and sampled: with averaged parameters, if there are some."""
+    """The players as they are evaluated and sampled, with averaged parameters if there are some."""
     return {
         name: p.bind(state.ema.get(name, state.params[name]), state.aux.get(name), name=name)
         for name, p in game.players.items()

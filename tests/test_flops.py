@@ -127,4 +127,4 @@ def test_fresh_noise_costs_another_pass_of_the_generator():
 def test_four_movers_at_once_share_their_passes():
     # At fewer pixels what hangs over the reflected edges, counted in the gradients alone, is more
     # than 3 %.
-    assert share(cases.cyclegan(256, blocks=1, batch=1, width=4)) == pytest.approx(1, rel=0.03)
+    assert share(cases.translators(256, blocks=1, batch=1, width=4)) == pytest.approx(1, rel=0.03)
