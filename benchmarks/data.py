@@ -1,7 +1,7 @@
 """How fast are batches drawn: from arrays on the device, by a Grain stream, by tfds.load? And what
 share of a DCGAN step is that?
 
-    python benchmarks/data.py [--data cifar10] [--data-dir DIR] [--tfrecord-dir DIR] [--batch 128] [--out data.json]
+    python benchmarks/data.py --data cifar10 --batch 128 --out data.json
 
 Batches are float32 in [-1, 1] on the device. The stream and tfds.load run where Grain and
 TensorFlow are installed; tfds.load reads tfrecord files, which lie in a folder of their own. The

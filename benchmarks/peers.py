@@ -1,6 +1,6 @@
 """How long is a step of the same game in PyTorch, on the same device in the same run?
 
-    python benchmarks/peers.py dcgan64 --precision bfloat16 float32 --torch eager graph compile --out peers.json
+    python benchmarks/peers.py dcgan64 --torch eager graph compile --out peers.json
 
 First both sides are given the same parameters, batch and noise: parameter counts, outputs, losses
 and their gradients must agree. "graph" is a whole step captured as one CUDA graph, "compile" is

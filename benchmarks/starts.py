@@ -4,8 +4,8 @@ it was compiled before?
     python benchmarks/starts.py gan dcgan cyclegan --starts 3 --out starts.json
 
 Each start is a process of its own, `ganjax run NAME --quick --steps 2 --every 1`, until its first
-line of metrics is there, and to its end, when it has judged, saved and drawn. The cache of compiled
-programs is empty at the first. Options go with the name: "gan --k 5".
+line of metrics is there, and to its end, when it has evaluated, saved and drawn. The cache of
+compiled programs is empty at the first. Options go with the name: "gan --k 5".
 """
 
 import os
@@ -91,9 +91,9 @@ def main(argv: Sequence[str]) -> None:
         }
         rows.append(row | {"end, first s": first[1], "end, later s": statistics.median(ends)})
     on = timing.machine()
-    print(
-        f"{timing.question(__doc__)}\n{on['device']}, {on['cores']} cores, JAX {on['jax']}; medians of {args.starts - 1} later starts"
-    )
+    print(timing.question(__doc__))
+    print(f"{on['device']}, {on['cores']} cores, JAX {on['jax']}", end="; ")
+    print(f"medians of {args.starts - 1} later starts")
     print(timing.table(rows))
     timing.write(args.out, {"question": timing.question(__doc__), "machine": on, "rows": rows})
 

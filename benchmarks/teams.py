@@ -33,7 +33,10 @@ def main(argv: Sequence[str]) -> None:
         help="dense, conv, conv64 (dense and, on CPU, conv, else conv64)",
     )
     parser.add_argument(
-        "--members", type=integer(1), nargs="+", help="sizes of a team (5, on an accelerator also 10)"
+        "--members",
+        type=integer(1),
+        nargs="+",
+        help="sizes of a team (5, on an accelerator also 10)",
     )
     parser.add_argument(
         "--forms", nargs="+", choices=("vmap", "unroll"), default=["vmap", "unroll"]

@@ -245,9 +245,8 @@ def report(about: str | None, rows: Sequence[Row], args: Namespace, **facts: Any
     """
     on = machine()
     print(question(about))
-    print(
-        f"{on['device']}, {on['cores']} cores, JAX {on['jax']}; medians of {args.blocks} blocks of about {args.block_s} s"
-    )
+    print(f"{on['device']}, {on['cores']} cores, JAX {on['jax']}", end="; ")
+    print(f"medians of {args.blocks} blocks of about {args.block_s} s")
     print(table(rows))
     chosen = {name: value for name, value in vars(args).items() if name != "out"}
     write(

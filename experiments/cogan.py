@@ -27,7 +27,6 @@ from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating
 from ganjax.metrics import coupled
 from ganjax.nets import cogan
-from ganjax.nets.flagged import Flagged, both
 from ganjax.protocols import standard
 
 # At the paper's rate D is ahead of G for the first hundreds of steps; the edges of digits enlarged
@@ -63,10 +62,10 @@ TABLES = {
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """Equation 3, G non-saturating as in the authors' code."""
     z = G.noise(key, len(batch["x"]), each=False)  # [B, Z]
-    fake = both(G, z, z)  # [B, 2, H, W, C]
+    fake = cogan.apply_pair(G, z, z)  # [B, 2, H, W, C]
     real_score, fake_score = (
-        both(D, batch["x"], batch["y"]),
-        both(D, fake[:, 0], fake[:, 1]),
+        cogan.apply_pair(D, batch["x"], batch["y"]),
+        cogan.apply_pair(D, fake[:, 0], fake[:, 1]),
     )  # [B, 2]
     return {
         "D": non_saturating.d(real_score, fake_score).mean(0).sum(),
@@ -95,8 +94,8 @@ def game(
     )
     if conditional:
         G, D = (
-            Player(Flagged(generator), adam, ((100,), (2,))),
-            Player(Flagged(critic), adam, (shape, (2,))),
+            Player(cogan.WithDomain(generator), adam, ((100,), (2,))),
+            Player(cogan.WithDomain(critic), adam, (shape, (2,))),
         )
     else:
         G = Player(generator, adam, (100,), n=2, shared=tuple(f"layer{i}" for i in range(shared_g)))
@@ -109,7 +108,7 @@ def game(
 def sample(key: Array, n: int, *, G: Bound) -> Array:
     """n pairs, [n, 2, H, W, C]."""
     z = G.noise(key, n, each=False)
-    return both(G, z, z)
+    return cogan.apply_pair(G, z, z)
 
 
 def measure(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, Array]:

@@ -25,7 +25,6 @@ from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce, non_saturating
 from ganjax.nets import cogan
-from ganjax.nets.flagged import both
 from ganjax.protocols import domain_adaptation
 
 QUICK = {
@@ -70,8 +69,8 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, alone: bool) -> dict[s
     named = ce(D(x, method="label")[:, 0], batch["label"]).mean()  # by the first member
     if alone:
         return {"D": 10 * named, "named": named}
-    fake = both(G, z, z)  # [B, 2, H, W, C]
-    real_score, fake_score = both(D, x, y), D.each(fake)  # [B, 2]
+    fake = cogan.apply_pair(G, z, z)  # [B, 2, H, W, C]
+    real_score, fake_score = cogan.apply_pair(D, x, y), D.each(fake)  # [B, 2]
     features = D.each(fake, method="features")  # [B, 2, F]
     tie = ((features[:, 0] - features[:, 1]) ** 2).sum(-1).mean()
     V = non_saturating.d(real_score, fake_score).mean(0).sum()
@@ -109,7 +108,7 @@ def game(classes: int, alone: bool, width: int, width_d: int, batch: int, lr: fl
 def sample(key: Array, n: int, *, G: Bound) -> Array:
     """n pairs, [n, 2, 28, 28, 1]."""
     z = G.noise(key, n, each=False)
-    return both(G, z, z)
+    return cogan.apply_pair(G, z, z)
 
 
 def measure(data: Any, key: Array, *, D: Bound, member: int) -> dict[str, Array]:

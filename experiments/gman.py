@@ -5,7 +5,7 @@ Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sect
 D_i maximises its own V_i on its own part of the minibatch, G minimises F(V_1 … V_N) of the
 original, saturating objective. Dropout rates, rates and the epsed sigmoid are those of the authors'
 code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. Boosted
-(`ganjax.nets.boosting`), all D_i see the whole batch. Images of 32 px get the paper's nets. `sd`
+(`ganjax.aggregates`), all D_i see the whole batch. Images of 32 px get the paper's nets. `sd`
 and `steady` are those of figure 4 (`ganjax.metrics.convergence`).
 
     ganjax run gman --n 5 --aggregate learned        (mod-GAN: --n 1 --modified)
@@ -28,7 +28,7 @@ from ganjax.figures import overlay
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
 from ganjax.metrics import convergence
-from ganjax.nets import Positive, boosting, gman, symmetric
+from ganjax.nets import Positive, gman, symmetric
 from ganjax.protocols import standard, tournament
 
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}
@@ -91,9 +91,11 @@ def losses(
         learnt = {"D": -aggregates.values(real, fake).sum()}
     else:
         real, fake = (D(x, key=key) for x, key in zip(images, keys))
-        learnt = boosting.losses(real, fake, A)
+        learnt = aggregates.boosting_losses(real, fake, A)
         if aggregate == "F-boost":
-            real, fake = (boosting.verdict(score, A)[:, None] for score in (real, fake))  # [B, 1]
+            real, fake = (
+                aggregates.boosted_score(score, A)[:, None] for score in (real, fake)
+            )  # [B, 1]
     F, V = aggregates.AGGREGATES[aggregate], aggregates.values(real, fake)
     softness: Any = L() if L is not None else lam
     value, cost = F(V, softness), F(-log_sigmoid(fake, 0.01).mean(0) if modified else V, softness)
@@ -125,7 +127,7 @@ def game(
     if aggregate == "learned":
         players["L"] = Player(Positive(), adam, None)
     if aggregate in ("F-boost", "P-boost"):
-        players["A"] = boosting.booster(n)
+        players["A"] = aggregates.boosting_player(n)
     rule = partial(losses, aggregate=aggregate, lam=lam, c=c, modified=modified)
     return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), convergence.blank)
 

@@ -1,4 +1,4 @@
-"""Small games in the form of the papers' hard ones, (game, data) each; the laws are tested on them."""
+"""Small games in the form of the papers' hard ones, (game, data) each, on which laws are tested."""
 
 from __future__ import annotations
 

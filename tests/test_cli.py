@@ -165,7 +165,9 @@ def experiment(o):
         "def experiment(o): ...": "defines no dataclass Options",
         OPTIONS.format("seed: int = 0"): "cannot have an option seed",
         OPTIONS.format("cache: bool = True"): "cannot have an option cache",
-        OPTIONS.format("k: Nothing = 0"): "annotates an option with an unknown type: name 'Nothing'",
+        OPTIONS.format(
+            "k: Nothing = 0"
+        ): "annotates an option with an unknown type: name 'Nothing'",
         OPTIONS.format("k: int"): "the option k has no default",
         OPTIONS.format("k: int = 0") + "    return o": "returns an Experiment, not Options",
     }.items(),

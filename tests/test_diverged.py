@@ -47,7 +47,9 @@ def test_a_seed_that_diverges_is_frozen_and_the_others_go_on(lanes: str, tmp_pat
     )
     made = outcome(tmp_path / "run")["digest"]
     assert made["diverged"] == {"2": 4, "3": 4}
-    where = [(row["seed"], row["step"]) for row in storage.read_rows(tmp_path / "run" / "metrics.jsonl")]
+    where = [
+        (row["seed"], row["step"]) for row in storage.read_rows(tmp_path / "run" / "metrics.jsonl")
+    ]
     assert where == [(1, 3), (2, 3), (3, 3), *((1, step) for step in (6, 9, 12, 15, 18, 20))]
     if lanes == "sequential":
         assert call("run", *STEEP, "--out", tmp_path / "alone") == (0, "", "")

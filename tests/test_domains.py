@@ -7,6 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from ganjax.game import Player
 from ganjax.metrics import coupled
 from ganjax.metrics.parzen import log_density
 from ganjax.nets import MLP
-from ganjax.nets.flagged import Flagged, both
+from ganjax.nets.cogan import WithDomain, apply_pair
 from ganjax.protocols import laplacian, translation
 
 
@@ -180,19 +181,19 @@ def test_only_the_inside_counts_on_white_and_on_black():
     assert translation.scores(made, true)["l1"] == pytest.approx(8 / 64)
 
 
-def test_a_flagged_player_is_told_the_domain_in_one_batch():
-    net = Flagged(MLP((8,), ()))
-    P = Player(net, None, ((3,), (2,)))
+def test_a_single_player_is_told_the_domain_in_one_batch():
+    net = WithDomain(MLP((8,), ()))
+    P = Player(net, optax.identity(), ((3,), (2,)))
     bound = P.bind(P.init(random.key(0))[0])
     x, y = random.normal(random.key(1), (2, 5, 3))
-    got = both(bound, x, y)  # [B, 2]
+    got = apply_pair(bound, x, y)  # [B, 2]
     flags = jnp.broadcast_to(jnp.eye(2)[:, None], (2, 5, 2))
     np.testing.assert_allclose(
         got, jnp.stack([bound(x, flags[0]), bound(y, flags[1])], 1), rtol=1e-5
     )
-    team = Player(MLP((8,), ()), None, (3,), n=2)
+    team = Player(MLP((8,), ()), optax.identity(), (3,), n=2)
     pair = team.bind(team.init(random.key(0))[0])
-    np.testing.assert_allclose(both(pair, x, y)[:, 1], pair(y)[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(apply_pair(pair, x, y)[:, 1], pair(y)[:, 1], rtol=1e-5)
 
 
 def test_the_levels_of_a_pyramid_add_up():

@@ -100,7 +100,7 @@ def close(a: Any, b: Any) -> None:
 def test_a_step_is_finite_and_moves_every_member_of_every_mover(name):
     game, data = setting(name)
     first, (state, log) = play.init(game, random.key(0), data), after(name)
-    movers = {mover for turn in game.turns for mover in turn.movers}
+    movers = game.movers
     assert state.step == 1
     assert all(
         np.isfinite(leaf).all()
@@ -250,7 +250,7 @@ def test_the_log_holds_a_movers_loss_before_its_own_turn():
     game, data = setting("r1")  # turns: D, then G
     key = random.fold_in(random.key(0), 0)
     batch = game.draw(data, keys.stream(key, "draw"))
-    losses = jax.jit(lambda params: game.evaluate(params, batch, keys.stream(key, "loss"), aux={}))
+    losses = jax.jit(lambda params: game.apply(params, batch, keys.stream(key, "loss"), aux={}))
     before, (state, log) = play.init(game, random.key(0), data).params, after("r1")
     first, second = losses(before), losses({"D": state.params["D"], "G": before["G"]})
     for name, value in (("D", first["D"]), ("G", second["G"]), ("R_1", second["R_1"])):

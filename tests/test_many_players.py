@@ -109,7 +109,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
         experiment = triple_gan.experiment(**{**triple_gan.QUICK, "alone": alone})
         game, params = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
-        evaluate = jax.jit(partial(game.evaluate, params, batch, random.key(2), aux={}))
+        evaluate = jax.jit(partial(game.apply, params, batch, random.key(2), aux={}))
         losses.append([float(evaluate(step=step)["C"]) for step in (0, 99, 500)])
     (alone, before, after), (first, until, late) = losses
     assert first == pytest.approx(alone, rel=1e-5)
@@ -118,7 +118,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
 
 
 class Stub:
-    """A player that is a function of its inputs; it has C's parameters, as weight decay needs some."""
+    """A player that is a function of its inputs, with parameters for the weight decay."""
 
     def __init__(self, f):
         self.f, self.params = f, {"last": {"kernel": jnp.zeros((1, 1))}}

@@ -20,7 +20,6 @@ from ganjax.data.views import coarse, views
 from ganjax.experiment import Experiment, FinishedRow
 from ganjax.figures import overlay
 from ganjax.metrics import features
-from ganjax.nets import boosting
 from ganjax.protocols import by_classifier, tournament
 
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
@@ -50,24 +49,26 @@ def test_a_booster_is_adaboost_ol():
         (rng.normal(0.6, 2, (8, 3)), rng.normal(-0.2, 2, (8, 3))) for _ in range(6)
     ]  # real and fake scores
     alpha, votes, weights = boosted_by_hand([np.concatenate([real, -fake]) for real, fake in steps])
-    player = boosting.booster(3)
+    player = aggregates.boosting_player(3)
     params, _ = player.init(random.key(0))
-    opt = player.rest(params)
-    loss = jax.jit(lambda params, real, fake: boosting.losses(real, fake, player.bind(params)))
+    opt = player.init_opt(params)
+    loss = jax.jit(
+        lambda params, real, fake: aggregates.boosting_losses(real, fake, player.bind(params))
+    )
     for (real, fake), weight in zip(steps, weights):
         of_d = jax.grad(lambda real, params=params, fake=fake: loss(params, real, fake)["D"])(
             jnp.asarray(real)
         )
         np.testing.assert_allclose(of_d, -weight[:8] * sigmoid(-real) / 16, rtol=1e-4, atol=1e-6)
         grads = jax.grad(lambda params, real=real, fake=fake: loss(params, real, fake)["A"])(params)
-        params, opt = player.move(grads, opt, params)
+        params, opt = player.update(grads, opt, params)
     np.testing.assert_allclose(params["alpha"], alpha, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(params["votes"], votes, rtol=1e-5)
     score = rng.normal(size=(5, 3))
     share = np.exp(votes) / np.exp(votes).sum()
     expected = sum(share[i] * (alpha[: i + 1] * score[:, : i + 1]).sum(1) for i in range(3))
     np.testing.assert_allclose(
-        boosting.verdict(jnp.asarray(score), player.bind(params)), expected, rtol=1e-4
+        aggregates.boosted_score(jnp.asarray(score), player.bind(params)), expected, rtol=1e-4
     )
 
 
@@ -88,7 +89,7 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
     }
     batch = game.draw(experiment.data, random.key(1))
     assert batch["x"].shape == (24, 2)
-    out = game.evaluate(params, batch, random.key(2), aux={}, step=0, memory=game.memory())
+    out = game.apply(params, batch, random.key(2), aux={}, step=0, memory=game.memory())
     bound = {name: player.bind(params[name], name=name) for name, player in game.players.items()}
     G, D, A = (bound[name] for name in "GDA")
     noise_key, real_key, fake_key = random.split(random.key(2), 3)
@@ -100,10 +101,10 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
         expected = aggregates.values(real, fake).max()
     else:
         expected = aggregates.values(
-            *(boosting.verdict(score, A)[:, None] for score in (real, fake))
+            *(aggregates.boosted_score(score, A)[:, None] for score in (real, fake))
         )[0]
     np.testing.assert_allclose(out["G"], expected, rtol=1e-5)
-    np.testing.assert_allclose(out["D"], boosting.losses(real, fake, A)["D"], rtol=1e-5)
+    np.testing.assert_allclose(out["D"], aggregates.boosting_losses(real, fake, A)["D"], rtol=1e-5)
 
 
 def test_roles_divide_an_image():
@@ -152,7 +153,7 @@ def test_equal_views_are_gman_0():
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         memory = game.memory() if game.memory else None
-        found.append(game.evaluate(state.params, batch, random.key(2), aux={}, memory=memory))
+        found.append(game.apply(state.params, batch, random.key(2), aux={}, memory=memory))
     for name in "GD":
         np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-6)
 
@@ -216,7 +217,7 @@ def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_binary_discriminator_of_k_generators(k):
-    """MA-GAN: D's loss is that of k generators' samples under one name; with k = 1 it is MAD-GAN's."""
+    """MA-GAN: D has one name for k generators' samples; with k = 1 it is MAD-GAN."""
     losses = []
     for binary in (True, False):
         experiment = mad_gan.experiment(
@@ -224,7 +225,7 @@ def test_a_binary_discriminator_of_k_generators(k):
         )
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
-        losses.append(jax.jit(partial(game.evaluate, aux={}))(state.params, batch, random.key(2)))
+        losses.append(jax.jit(partial(game.apply, aux={}))(state.params, batch, random.key(2)))
         if binary:
             G, D = (
                 player.bind(state.params[name], name=name) for name, player in game.players.items()

@@ -113,7 +113,7 @@ def test_c_alone_minimises_the_cross_entropy_and_the_consistency_as_it_ramps_up(
     game = experiment.game
     params = play.init(game, random.key(0), experiment.data).params
     evaluate = jax.jit(
-        lambda step: game.evaluate(
+        lambda step: game.apply(
             params, game.draw(experiment.data, random.key(1)), random.key(2), aux={}, step=step
         )
     )

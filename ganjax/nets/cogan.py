@@ -1,16 +1,19 @@
 """CoGAN's nets for 28 pixels (Liu and Tuzel 2016), of which a team of two shares layers by name.
 
 The paper shares "layer0" to "layer3" of the generators, all but "image", and all but "layer0" of
-the discriminators.
+the discriminators. Its baseline is a single pair of nets that are told the domain (`WithDomain`).
 """
 
 from __future__ import annotations
 
 import flax.linen as nn
+import jax.numpy as jnp
 from flax.linen import initializers as inits
 from jax import Array
 
+from ganjax.nets.cgan import joined
 from ganjax.nets.layers import BatchNorm, Conv, ConvTranspose, max_pool
+from ganjax.player import Bound
 
 WEIGHTS = inits.variance_scaling(2.0, "fan_avg", "uniform")
 BIAS = inits.constant(0.1)
@@ -97,10 +100,28 @@ class Discriminator(nn.Module):
             x = max_pool(x)
         x = Hidden(self.widths[2], name="layer2")(x.reshape(len(x), -1))
         score = nn.Dense(1, kernel_init=WEIGHTS, bias_init=BIAS, name="score")(x)[..., 0]
-        return (
-            x,
-            score,
-            nn.Dense(self.classes, kernel_init=WEIGHTS, bias_init=BIAS, name="label")(x)
-            if self.classes
-            else None,
-        )
+        if not self.classes:
+            return x, score, None
+        label = nn.Dense(self.classes, kernel_init=WEIGHTS, bias_init=BIAS, name="label")(x)
+        return x, score, label
+
+
+class WithDomain(nn.Module):
+    """A net that is told the domain, one-hot, as a second input: x [B, ...], domain [B, 2]."""
+
+    net: nn.Module
+
+    def __call__(self, x: Array, domain: Array) -> Array:
+        return self.net(joined(x, domain))
+
+
+def apply_pair(P: Bound, x: Array, y: Array) -> Array:
+    """A team of two on x and y, [B, ...] each, a domain for each member: [B, 2, *out].
+
+    A single player, whose net is a `WithDomain`, is given both in one batch. In batches of their
+    own its normalisation would subtract the domain again.
+    """
+    if P.player.n:
+        return P.each(jnp.stack([x, y], 1))
+    domain = jnp.repeat(jnp.eye(2), len(x), 0)  # [2B, 2]
+    return jnp.stack(jnp.split(P(jnp.concatenate([x, y]), domain), 2), 1)

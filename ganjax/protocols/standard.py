@@ -166,7 +166,7 @@ def few_label_features(key: Array, data: Any, parts: Parts, D: Bound) -> dict[st
         jnp.asarray(x[0][: len(x[0]) // rows * rows]).reshape(-1, rows, *x[0].shape[1:]),
     )
     still = D.player.bind(D.params, stats=stats, name="D")
-    maps = jax.jit(lambda images: classifiers.pooled(still(images, method="features")))  # type: ignore[arg-type]
+    maps = jax.jit(lambda images: classifiers.pooled(still(images, method="features")))
     seen = [
         np.concatenate(
             [np.asarray(maps(part[i : i + 2 * rows])) for i in range(0, len(part), 2 * rows)]

@@ -16,14 +16,15 @@ from ganjax.experiment import FinishedRow
 from ganjax.figures import heat
 from ganjax.game import Bound
 from ganjax.metrics.gmam import Columns, gmam, table
-from ganjax.nets import boosting
 
 B, BATCHES = 500, 5  # real images of a batch; batches of a seed, as the authors take
 
 called = jax.jit(Bound.__call__)
 
 
-def opinion(row: FinishedRow, players: Mapping[str, Bound], G: Bound, x: Array, key: Array) -> Array:
+def opinion(
+    row: FinishedRow, players: Mapping[str, Bound], G: Bound, x: Array, key: Array
+) -> Array:
     """F of a row of `gman`: what its discriminators' values of the real batch x and of G, another
     row's generator, come to.
     """
@@ -32,7 +33,7 @@ def opinion(row: FinishedRow, players: Mapping[str, Bound], G: Bound, x: Array, 
         called(players["D"], called(G, G.noise(key, len(x)))),
     ]  # [B, N] each
     if row.options["aggregate"] == "F-boost":
-        scores = [boosting.verdict(score, players["A"])[:, None] for score in scores]
+        scores = [aggregates.boosted_score(score, players["A"])[:, None] for score in scores]
     softness = players["L"]() if "L" in players else row.options["lam"]
     return aggregates.AGGREGATES[row.options["aggregate"]](aggregates.values(*scores), softness)
 

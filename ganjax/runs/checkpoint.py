@@ -49,7 +49,7 @@ class Checkpoints:
         with a line on stderr. Raises ValueError where one belongs to other options.
         """
         # not where it was saved: the devices may be others
-        place = sharding.home() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        place = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
         def abstract(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)

@@ -72,8 +72,8 @@ def advance(
     second of steps.
     """
     devices = record.device["count"]
-    with sharding.over(devices):
-        place = partial(jax.device_put, device=sharding.home())
+    with sharding.use_devices(devices):
+        place = partial(jax.device_put, device=sharding.replicated())
     pages = turning(data, step, rows_per_step(game, data), place)
     end, page = next(pages)
     n = 1
@@ -83,7 +83,7 @@ def advance(
         stops = ((step // every + 1) * every for every in (record.every, record.save_every))
         n = min(n, min(record.steps, end, *stops) - step)
         started = time.perf_counter()
-        with sharding.over(devices):  # here alone: measurements have batches of their own
+        with sharding.use_devices(devices):  # here alone: measurements have batches of their own
             lanes = [play.run(game, s, page, n)[0] if _moves(s, step) else s for s in lanes]
         jax.block_until_ready(lanes)
         took = time.perf_counter() - started

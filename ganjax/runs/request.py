@@ -65,7 +65,7 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     """Raises ValueError, one line, before any time is spent, where shapes do not fit a game, or
     its samples have no figure.
     """
-    with sharding.over(record.device["count"]):
+    with sharding.use_devices(record.device["count"]):
         population.template(experiment.played, record, experiment.data)
     made = population.sample_shape(experiment, 2)
     figures.samples(experiment.data, np.zeros(made.shape), 0.0, 1.0)

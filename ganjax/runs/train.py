@@ -49,8 +49,8 @@ def train(
 def _train(out: Path, record: RunRecord, experiment: Experiment, quiet: bool) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
     checkpoints = Checkpoints(out / "checkpoints", record.tie)
-    with sharding.over(record.device["count"]):
-        data = sharding.placed(experiment.data)
+    with sharding.use_devices(record.device["count"]):
+        data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
         step, lanes = found or (0, population.initial(game, record, data))
     rows = storage.truncate_rows(out / "metrics.jsonl", step)
