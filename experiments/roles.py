@@ -20,7 +20,7 @@ from jax import Array, random
 from ganjax import aggregates, cli
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax.data.views import ROLES, views
+from ganjax.data.transforms import ROLES, views
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.nets import gman, symmetric

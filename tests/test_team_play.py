@@ -15,7 +15,7 @@ import roles as roles_experiment
 from jax import random
 
 from ganjax import aggregates, play
-from ganjax.data.dataset import Set
+from ganjax.data.dataset import Dataset
 from ganjax.data.views import coarse, views
 from ganjax.experiment import Experiment, FinishedRow
 from ganjax.figures import overlay
@@ -199,7 +199,7 @@ def test_curves_of_runs_are_means_over_seeds():
 def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (60, 8, 8, 1), np.uint8)
-    test = Set("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
+    test = Dataset("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
     net = features.Net(2)
     known = features.Classifier(
         "untrained", net, net.init(random.key(0), jnp.zeros((1, 8, 8, 1))), (8, 8, 1), 1.0
