@@ -11,7 +11,7 @@ import pytest
 from data_files import loaded, uci_folder
 
 from ganjax import data
-from ganjax.data import Splits, Dataset
+from ganjax.data import Dataset, Splits
 from ganjax.metrics import classifiers, parzen
 from ganjax.protocols import standard
 
@@ -70,12 +70,11 @@ def test_a_prepared_set_with_a_test_split_comes_in_three_disjoint_parts(tmp_path
         == [len(train["x"]), len(valid["x"]), len(test["x"])]
         == [20, 3, 11]
     )
-    whole = loaded("optdigits/uci")
-    for name in ("x", "label"):
-        joined = np.concatenate([train[name], valid[name]])
-        np.testing.assert_array_equal(
-            joined, whole[name] / np.float32(255) if name == "x" else whole[name]
-        )
+    everything = loaded("optdigits/uci")
+    kept, held = hold_out(23)
+    for rows, part in ((kept, train), (held, valid)):
+        np.testing.assert_array_equal(part["label"], everything["label"][rows])
+        np.testing.assert_array_equal(part["x"], everything["x"][rows] / np.float32(255))
     np.testing.assert_array_equal(test["label"], loaded("optdigits/uci", "test")["label"])
     resized = data.find_splits("optdigits/uci", size=4)
     assert [part.shape for part in resized if part] == [(4, 4, 1)] * 3

@@ -16,7 +16,7 @@ from jax import random
 
 from ganjax import aggregates, play
 from ganjax.data.dataset import Dataset
-from ganjax.data.views import coarse, views
+from ganjax.data.transforms import coarsen, views
 from ganjax.experiment import Experiment, FinishedRow
 from ganjax.figures import overlay
 from ganjax.metrics import features
@@ -117,7 +117,7 @@ def test_roles_divide_an_image():
             square, np.broadcast_to(square[:, :, :1, :, :1], square.shape)
         )
         np.testing.assert_allclose(fine[:, i].mean((1, 2)), x.mean((1, 2)), atol=1e-6)
-        np.testing.assert_allclose(coarse(fine[:, i], i), fine[:, i], atol=1e-6)
+        np.testing.assert_allclose(coarsen(fine[:, i], i), fine[:, i], atol=1e-6)
     bands = views(each, "bands")
     np.testing.assert_allclose(bands.sum(1), x, atol=1e-6)  # nothing is lost
     products = jnp.einsum("bnhwc,bmhwc->nm", bands, bands)
