@@ -32,7 +32,8 @@ def _stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
             name, shape, lambda: {"x": x, "label": np.arange(20, dtype=np.int32) % 10}, 10, 20
         )
 
-    monkeypatch.setattr(data, "points_or_images", found)
+    for module in (data, data.registry):
+        monkeypatch.setattr(module, "points_or_images", found)
 
 
 KINDS = (

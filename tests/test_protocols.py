@@ -12,6 +12,7 @@ from data_files import loaded, uci_folder
 
 from ganjax import data
 from ganjax.data import Dataset, Splits
+from ganjax.data.splits import hold_out
 from ganjax.metrics import classifiers, parzen
 from ganjax.protocols import standard
 
