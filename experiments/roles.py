@@ -2,8 +2,8 @@
 bands of frequencies.
 
 GMAN's game, nets, rates and mean (Durugkar, Gemp and Mahadevan 2017; `gman`), where D_i sees not
-the image but its own view of it (`ganjax.data.views`): all members have the same net, and equal
-views are GMAN-0 itself.
+the image but its own view of it (`ganjax.data.transforms.views`): all members have the same net,
+and equal views are GMAN-0 itself.
 
     ganjax run roles --roles bands
     ganjax reproduce roles/fashion

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -10,7 +10,8 @@ import numpy as np
 from jax import Array, random
 from jax.scipy.special import logsumexp
 from jaxtyping import Float
-from numpy.typing import ArrayLike
+
+Numbers = Array | np.ndarray | Sequence | float | int
 
 
 class Mixture(NamedTuple):
@@ -40,7 +41,7 @@ class Mixture(NamedTuple):
         noise = random.normal(noise_key, (n, self.dim))  # [n, d]
         return jnp.asarray(self.mean)[mode] + jnp.asarray(self.sd)[mode, None] * noise
 
-    def log_prob(self, x: ArrayLike) -> Float[Array, "*points"]:
+    def log_prob(self, x: Array | np.ndarray) -> Float[Array, "*points"]:
         """Exact log density in nats, [...], at the points x [..., d]."""
         sd = jnp.asarray(self.sd)
         z = (jnp.asarray(x)[..., None, :] - jnp.asarray(self.mean)) / sd[:, None]  # [..., M, d]
@@ -49,7 +50,7 @@ class Mixture(NamedTuple):
         return logsumexp(log_normal + jnp.log(self.weight), axis=-1)
 
 
-def mixture(mean: ArrayLike, sd: ArrayLike, weight: ArrayLike | None = None) -> Mixture:
+def mixture(mean: Numbers, sd: Numbers, weight: Numbers | None = None) -> Mixture:
     """A Mixture from numbers: mean [M, d], sd [M] or one for all, weight [M] (default: equal).
 
     Weights may have any scale. Host code: the fields are NumPy arrays. Raises ValueError for other

@@ -223,18 +223,8 @@ def read_or_decode(
             f"{folder} lacks {Path(error.filename).name}: "
             "remove the folder and prepare the dataset again"
         ) from error
-    stamp = json.dumps(
-        [
-            CACHE_FORMAT,
-            builder.info.full_name,
-            split,
-            info.num_examples,
-            fields,
-            shape,
-            sorted(shards.items()),
-        ],
-        sort_keys=True,
-    )
+    made_of = [CACHE_FORMAT, builder.info.full_name, split, info.num_examples, fields, shape]
+    stamp = json.dumps([*made_of, sorted(shards.items())], sort_keys=True)
     name = f"ganjax-{split}-{'-'.join(fields.values())}.npz"
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     caches = [folder / name, cache.user_folder() / f"{place}-{name}"]

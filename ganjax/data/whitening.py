@@ -36,7 +36,7 @@ def fit_zca(x: np.ndarray, eps: float = 1e-5) -> dict[str, np.ndarray]:
     return fitted
 
 
-def whiten(x: Array, mean: Array, zca: Array) -> Array:
+def whiten(x: Array, mean: Array | np.ndarray, zca: Array | np.ndarray) -> Array:
     """Images in -1 … 1, [..., H, W, C], whitened: the same shape. Pure."""
     flat = x.reshape(*x.shape[:-3], -1)
     # Small variances are divided by: a GPU's usual half of the digits would not do.
