@@ -26,17 +26,17 @@ from ganjax.runs.arguments import integer
 Batch = dict[str, Array]
 
 
-def resident(found: data.Set, batch: int) -> Iterator[Batch]:
+def resident(found: data.Dataset, batch: int) -> Iterator[Batch]:
     """Batches drawn on the device by key."""
     arrays = jax.device_put(found.load())
     drawn = jax.jit(lambda arrays, key, step: data.draw(arrays, random.fold_in(key, step), batch))
     return (drawn(arrays, random.key(0), step) for step in itertools.count())
 
 
-def streamed(found: data.Set, batch: int) -> Iterator[Batch]:
+def streamed(found: data.Dataset, batch: int) -> Iterator[Batch]:
     """Batches decoded from their records by Grain's threads."""
     ready = jax.jit(lambda rows: {name: data.scaled(values) for name, values in rows.items()})
-    return (ready(rows) for rows in data.stream(found, 0, batch))
+    return (ready(rows) for rows in found.stream(0, batch))
 
 
 def loaded(name: str, data_dir: str, batch: int) -> Iterator[Batch]:

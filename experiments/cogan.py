@@ -20,7 +20,7 @@ from jax import Array
 
 from ganjax import cli
 from ganjax import experiment as ex
-from ganjax.data.domains import DERIVED, domains, unpaired
+from ganjax.data.domains import DERIVED, domains_of, unpaired
 from ganjax.experiment import Experiment, Table
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
@@ -168,7 +168,7 @@ def experiment(
     ex.positive(width=width, width_d=width_d, batch=batch, lr=lr, steps=steps)
     if not (0 <= shared_g <= 4 and 0 <= shared_d <= 3):
         raise ValueError(f"shared_g is 0 to 4, shared_d 0 to 3; got {shared_g} and {shared_d}")
-    found = domains(data, derive, data_dir, size=size)
+    found = domains_of(data, derive, data_dir=data_dir, size=size)
     if found.shape[:2] != (28, 28):
         raise ValueError(
             f"the nets are for 28 x 28 pixels, and {data} has {found.shape[0]} x {found.shape[1]}: say --size 28"

@@ -19,7 +19,7 @@ from jax import Array
 
 from ganjax import cli, image_pool
 from ganjax import experiment as ex
-from ganjax.data.domains import Domains, chosen, domains, unpaired
+from ganjax.data.domains import Domains, domains_of, domains_of_two, require_sides, unpaired
 from ganjax.experiment import Experiment, Table
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
@@ -53,7 +53,7 @@ TABLES = {
         },
         columns=translation.COLUMNS,
         anchors=lambda data_dir: translation.baselines(
-            **domains("openmoji_pairs", None, data_dir).test
+            **domains_of("openmoji_pairs", data_dir=data_dir).test
         ),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the width, no identity term.",
     ),
@@ -115,7 +115,7 @@ def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
     """Of the first n held-out pairs, 64 at most: x, G(x), F(G(x)), y, F(y), G(F(y)), [n, 6, H, W,
     C] in 0..1.
     """
-    x, y = found.look(min(n, 64))
+    x, y = found.test_images(min(n, 64))
     return (jnp.stack([x, G(x), F(G(x)), y, F(y), G(F(y))], 1) + 1) / 2
 
 
@@ -171,7 +171,10 @@ def experiment(
     """
     ex.positive(width=width, batch=batch, lr=lr, steps=steps)
     ex.positive(zero=True, lam=lam, identity=identity, blocks=blocks)
-    found = chosen(data, derive, data_x, data_y, data_dir, size=size, sides=4)
+    how: dict[str, Any] = {"data_dir": data_dir, "size": size}
+    two = data_x or data_y
+    found = domains_of_two(data_x, data_y, **how) if two else domains_of(data, derive, **how)
+    require_sides(found, 4)
     steps = steps or 200 * max(map(len, found.train.values())) // batch
     weights = (*(t * weight for t, weight in zip(TERMS[terms], (1.0, lam, lam))), lam * identity)
     played = game(found.shape, weights, blocks, width, batch, lr, steps)

@@ -157,7 +157,7 @@ def judge(
     G_1: Any = None,
     G_2: Any = None,
     classes: int,
-    parts: sets.Parts,
+    parts: sets.Splits,
 ) -> dict[str, float]:
     """The Parzen log-likelihood of held-out images, at full size and level by level."""
     players = {f"G_{k}": G for k, G in enumerate((G_0, G_1, G_2)) if G is not None}
@@ -198,7 +198,7 @@ def experiment(
     steps: steps of training
     """
     ex.positive(width=width, batch=batch, lr=lr, steps=steps)
-    parts = sets.parts(data, data_dir, size=size)
+    parts = sets.find_splits(data, data_dir, size=size)
     found = sets.require(parts.train, (None, None, None), labels=conditional)
     side, classes = found.shape[0], found.classes or 0 if conditional else 0
     if (

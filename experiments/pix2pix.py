@@ -19,7 +19,7 @@ from jax import Array
 from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax.data.domains import Domains, chosen, domains
+from ganjax.data.domains import Domains, domains_of, require_sides
 from ganjax.experiment import Experiment, Table
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
@@ -43,7 +43,7 @@ TABLES = {
         rows={"CycleGAN": {"experiment": "cyclegan", "identity": 0.0, **SMALL}, "pix2pix": SMALL},
         columns=translation.COLUMNS,
         anchors=lambda data_dir: translation.baselines(
-            **domains("openmoji_pairs", None, data_dir).test
+            **domains_of("openmoji_pairs", data_dir=data_dir).test
         ),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the width. CycleGAN is row full of its ablation.",
     )
@@ -86,7 +86,7 @@ def game(
 
 def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
     """Of the first n held-out pairs, 64 at most: x, G(x), y, F(y), [n, 4, H, W, C] in 0..1."""
-    x, y = found.look(min(n, 64))
+    x, y = found.test_images(min(n, 64))
     return (jnp.stack([x, G(x), y, F(y)], 1) + 1) / 2
 
 
@@ -132,7 +132,8 @@ def experiment(
     """
     ex.positive(width=width, batch=batch, lr=lr, steps=steps)
     ex.positive(zero=True, lam=lam, blocks=blocks)
-    found = chosen(data, derive, None, None, data_dir, size=size, sides=4, together=True)
+    found = domains_of(data, derive, together=True, data_dir=data_dir, size=size)
+    require_sides(found, 4)
     steps = steps or 200 * len(found.train["x"]) // batch
     on = partial(partial, found=found)
     played = game(found.shape, lam, blocks, width, batch, lr, steps)

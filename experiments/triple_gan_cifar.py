@@ -23,7 +23,7 @@ from jax.nn import softplus as sp
 from ganjax import cli, figures
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax.data.whitening import whitened, zca
+from ganjax.data.whitening import fit_zca, whiten
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
@@ -63,7 +63,7 @@ def losses(
     rows, epoch = random.permutation(rows_key, L())[:B], 1000 * step / steps
     x_l, y_l = sets.scaled(batch["all"]["x"][rows]), batch["all"]["label"][rows]
     x_u, x_d, few = batch["x_u"], batch["x_d"], len(batch["x_d"]) // 4
-    white = partial(whitened, mean=batch["mean"], zca=batch["zca"])
+    white = partial(whiten, mean=batch["mean"], zca=batch["zca"])
     seen = C(white(jnp.stack([x_l, x_u, x_u], 1)), key=keys[0])  # [B, 3, K]
     R_L, p, again = ce(seen[:, 0], y_l).mean(), nn.softmax(seen[:, 1]), nn.softmax(seen[:, 2])
     R_U = ((p - again) ** 2).mean()
@@ -147,7 +147,7 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 def measure(data: Any, key: Array, *, C: Bound) -> dict[str, Array]:
     """The test error of C, its parameters averaged."""
-    white = partial(whitened, mean=data["mean"], zca=data["zca"])
+    white = partial(whiten, mean=data["mean"], zca=data["zca"])
     return {"error": semi_supervised.error(data, key, C, low=-1.0, see=white, at_once=1000)}
 
 
@@ -183,12 +183,12 @@ def experiment(
         raise ValueError(
             f"{found.name} has images of {found.shape[0]} x {found.shape[1]}; the sides are 24, 32, 40, ...: ask for a size"
         )
-    arrays, K = semi_supervised.held_out(found, data_dir, size=size), found.classes or 0
+    arrays, K = semi_supervised.labelled_examples(found), found.classes or 0
     if labels % K:
         raise ValueError(f"labels is a multiple of the number of classes, {K}; got {labels}")
     played, arrays = (
         game(found.shape, K, arrays["label"], labels, alone, width, batch, lr, steps),
-        arrays | zca(arrays["x"]),
+        arrays | fit_zca(arrays["x"]),
     )
     # A noise in each row, a class in each column.
     return Experiment(

@@ -276,9 +276,10 @@ def data(argv: Sequence[str]) -> int:
     if args.action == "show":
         refuse_output(args.out, ".png")
         from ganjax import figures
-        from ganjax.data import show
+        from ganjax.data import find
+        from ganjax.figures import preview
 
-        pictures = show(args.name, args.data_dir, args.n)
+        pictures = preview.example_pictures(find(args.name, args.data_dir), args.n)
         figures.save(figures.grid(pictures, -1.0, 1.0), args.out)
         return 0
     if args.action == "list":

@@ -39,7 +39,7 @@ def test_call_is_what_a_shell_sees() -> None:
         [sys.executable, str(GAN), "--data", "rign"], capture_output=True, text=True
     )
     assert (made.returncode, made.stdout, made.stderr) == call("run", "gan", "--data", "rign")
-    assert made.stderr == "ganjax: there is no data set 'rign': did you mean ring?\n"
+    assert made.stderr == "ganjax: there is no dataset 'rign': did you mean ring?\n"
     made = subprocess.run([sys.executable, "-m", "ganjax", "rn"], capture_output=True, text=True)
     assert (made.returncode, made.stdout, made.stderr) == call("rn")
 

@@ -12,7 +12,7 @@ import payoffs
 import pytest
 
 from ganjax import data, penalties, play
-from ganjax.data import Set
+from ganjax.data import Dataset
 from ganjax.game import Player
 from ganjax.metrics import imagenet
 from ganjax.nets import dcgan as nets
@@ -25,14 +25,15 @@ SHAPES = {"stacked_mnist": (28, 28, 3), "cifar10": (32, 32, 3), "emoji_styles": 
 def _stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of sets that are not here: twenty random images of their shape, with labels."""
 
-    def found(name: str, data_dir: str | None = None, size: int | None = None, **_: Any) -> Set:
+    def found(name: str, data_dir: str | None = None, size: int | None = None, **_: Any) -> Dataset:
         shape = SHAPES[name] if size is None else (size, size, SHAPES[name][-1])
         x = np.random.default_rng(0).integers(0, 256, (20, *shape), np.uint8)
-        return Set(
+        return Dataset(
             name, shape, lambda: {"x": x, "label": np.arange(20, dtype=np.int32) % 10}, 10, 20
         )
 
-    monkeypatch.setattr(data, "points_or_images", found)
+    for module in (data, data.registry):
+        monkeypatch.setattr(module, "points_or_images", found)
 
 
 KINDS = (
@@ -177,7 +178,7 @@ def test_the_distance_of_photographs_needs_colour_and_the_weights(
 
 def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None:
     labels = np.arange(300) % 4
-    part = Set(
+    part = Dataset(
         "small",
         (8, 8, 1),
         lambda: {"x": np.zeros((300, 8, 8, 1), np.uint8), "label": labels},
@@ -186,7 +187,7 @@ def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None
     )
     assert (
         standard.few_label_features(
-            jax.random.key(0), part.read(), data.Parts(part, part, part), None
+            jax.random.key(0), part.read(), data.Splits(part, part, part), None
         )
         == {}
     )  # type: ignore[arg-type]

@@ -15,7 +15,13 @@ from jax import random
 
 from ganjax import image_pool
 from ganjax.data import transforms
-from ganjax.data.domains import alike, chosen, domains, unpaired
+from ganjax.data.domains import (
+    domains_of,
+    domains_of_two,
+    match_channels,
+    require_sides,
+    unpaired,
+)
 from ganjax.figures import strips
 from ganjax.game import Player
 from ganjax.metrics import coupled
@@ -34,7 +40,7 @@ def rows(x: np.ndarray) -> set[bytes]:
 
 
 def test_derived_domains_come_from_disjoint_halves_and_pairs_are_held_out():
-    found = domains("digits", "negative")
+    found = domains_of("digits", "negative")
     x, y, held = found.train["x"], 255 - found.train["y"], found.test["x"]
     assert abs(len(x) - len(y)) <= 1
     assert len(x) + len(y) + len(held) == 1797
@@ -44,7 +50,8 @@ def test_derived_domains_come_from_disjoint_halves_and_pairs_are_held_out():
 
 
 def test_together_every_image_has_its_partner_in_the_same_row():
-    found, apart = domains("digits", "negative", together=True), domains("digits", "negative")
+    found = domains_of("digits", "negative", together=True)
+    apart = domains_of("digits", "negative")
     np.testing.assert_array_equal(found.train["y"], 255 - found.train["x"])
     np.testing.assert_array_equal(found.test["x"], apart.test["x"])
     assert len(found.train["x"]) == len(apart.train["x"]) + len(apart.train["y"])
@@ -59,7 +66,8 @@ def test_domains_are_drawn_apart_and_labels_stay_with_x():
 
 
 def test_edges_are_those_of_the_other_half():
-    found, plain = domains("digits", "edge"), domains("digits", "negative")
+    found = domains_of("digits", "edge")
+    plain = domains_of("digits", "negative")
     np.testing.assert_array_equal(
         found.train["y"], transforms.edge(jnp.asarray(255 - plain.train["y"]))
     )
@@ -74,27 +82,33 @@ def test_two_sets_of_ones_own_need_one_size_and_share_their_channels(tmp_path):
     ):
         np.savez(tmp_path / f"{name}.npz", x=x)
     path = {name: str(tmp_path / f"{name}.npz") for name in ("grey", "colour", "small", "few")}
-    found = chosen("", None, path["grey"], path["colour"])
+    found = domains_of_two(path["grey"], path["colour"])
     assert not found.paired
     assert (found.train["x"].shape, found.train["y"].shape) == ((14, 12, 12, 3), (20, 12, 12, 3))
     np.testing.assert_array_equal(found.train["x"][..., 2], images(14)[..., 0])
     wrong = [
-        (("", None, path["grey"], path["small"]), "ask for one size"),
-        (("", None, path["grey"], None), "together"),
-        ((path["grey"], None, None, None), "is one domain"),
-        ((path["few"], "edge", None, None), "12 or more"),
-        (("ring", "edge", None, None), "images of 1 or 3 channels"),
+        (domains_of_two, (path["grey"], path["small"]), "ask for one size"),
+        (domains_of_two, (path["grey"], None), "together"),
+        (domains_of, (path["grey"],), "is one domain"),
+        (domains_of, (path["few"], "edge"), "12 or more"),
+        (domains_of, ("ring", "edge"), "images of 1 or 3 channels"),
+        (require_sides, (domains_of("digits", "edge"), 5), "multiples of 5"),
     ]
-    for arguments, message in wrong:
+    for function, arguments, message in wrong:
         with pytest.raises(ValueError, match=message) as caught:
-            chosen(*arguments)
+            function(*arguments)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="multiples of 5"):
-        chosen("digits", "edge", None, None, sides=5)
+
+
+def test_domains_are_read_as_they_are_asked_for(tmp_path):
+    np.savez(tmp_path / "a.npz", x=images(14, 12, channels=3))
+    found = domains_of(str(tmp_path / "a.npz"), "negative", size=6, channels=1, crop=True)
+    assert found.shape == (6, 6, 1)
+    assert require_sides(found, 3) is found
 
 
 def test_unpaired_draws_are_independent_rows_of_each_domain():
-    data = alike(
+    data = match_channels(
         np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1),
         100 + np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1),
     )
@@ -213,9 +227,6 @@ def test_the_levels_of_a_pyramid_add_up():
         / 5
     )
     assert together == pytest.approx(alone)
-    assert laplacian.log_likelihood([one], [0.01, 0.3, 1.0])["parzen_levels"] <= max(
-        laplacian.log_likelihood([one], [s])["parzen_levels"] for s in (0.01, 0.3, 1.0)
-    )
 
 
 def test_the_nearest_sample():

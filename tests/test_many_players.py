@@ -56,8 +56,8 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
 def test_digits_are_held_out_by_a_fixed_permutation():
     found = data.find("digits")
     one, again, all_of_it = (
-        semi_supervised.held_out(found),
-        semi_supervised.held_out(found),
+        semi_supervised.labelled_examples(found),
+        semi_supervised.labelled_examples(found),
         found.read(),
     )
     assert (len(one["x"]), len(one["test_x"])) == (1498, 299)

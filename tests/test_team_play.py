@@ -15,8 +15,8 @@ import roles as roles_experiment
 from jax import random
 
 from ganjax import aggregates, play
-from ganjax.data.dataset import Set
-from ganjax.data.views import coarse, views
+from ganjax.data.dataset import Dataset
+from ganjax.data.transforms import coarsen, views
 from ganjax.experiment import Experiment, FinishedRow
 from ganjax.figures import overlay
 from ganjax.metrics import features
@@ -118,7 +118,7 @@ def test_roles_divide_an_image():
             square, np.broadcast_to(square[:, :, :1, :, :1], square.shape)
         )
         np.testing.assert_allclose(fine[:, i].mean((1, 2)), x.mean((1, 2)), atol=1e-6)
-        np.testing.assert_allclose(coarse(fine[:, i], i), fine[:, i], atol=1e-6)
+        np.testing.assert_allclose(coarsen(fine[:, i], i), fine[:, i], atol=1e-6)
     bands = views(each, "bands")
     np.testing.assert_allclose(bands.sum(1), x, atol=1e-6)  # nothing is lost
     products = jnp.einsum("bnhwc,bmhwc->nm", bands, bands)
@@ -200,7 +200,7 @@ def test_curves_of_runs_are_means_over_seeds():
 def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (60, 8, 8, 1), np.uint8)
-    test = Set("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
+    test = Dataset("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
     net = features.Net(2)
     known = features.Classifier(
         "untrained", net, net.init(random.key(0), jnp.zeros((1, 8, 8, 1))), (8, 8, 1), 1.0

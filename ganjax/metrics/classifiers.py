@@ -82,7 +82,7 @@ def few_label_svm(
 
     def drawn(i: int) -> tuple[np.ndarray, np.ndarray]:
         few = np.asarray(
-            transforms.labelled(random.fold_in(key, i), y, per_class, int(y.max()) + 1)
+            transforms.labelled_rows(random.fold_in(key, i), y, per_class, int(y.max()) + 1)
         )
         return x[few], y[few]
 

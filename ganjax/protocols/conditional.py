@@ -10,7 +10,7 @@ from jax import Array, nn
 from matplotlib.figure import Figure
 
 from ganjax import figures
-from ganjax.data.splits import Parts
+from ganjax.data.splits import Splits
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.protocols import standard
@@ -43,7 +43,7 @@ def measure(
 
 
 def judge(
-    data: Any, key: Array, *, G: Bound, parts: Parts, sample: Callable[..., Array] = sample
+    data: Any, key: Array, *, G: Bound, parts: Splits, sample: Callable[..., Array] = sample
 ) -> dict[str, float]:
     """Classes and quality by the nearest neighbour; where images are held out, the Parzen row and
     1-NN on samples. Host code.

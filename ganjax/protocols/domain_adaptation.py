@@ -12,7 +12,6 @@ from jax import Array
 from ganjax import data as sets
 from ganjax.data import transforms
 from ganjax.game import Bound
-from ganjax.protocols import semi_supervised
 
 
 def pair(
@@ -32,14 +31,15 @@ def pair(
         raise ValueError(
             f"{source} has {found[0].classes} classes and {target} has {found[1].classes}: the same ones are wanted"
         )
-    known, other = (semi_supervised.held_out(one, data_dir) for one in found)
-    x, y, test_y = (framed(images) for images in (known["x"], other["x"], other["test_x"]))
+    known, _ = sets.train_and_test(found[0])
+    other, test = sets.train_and_test(found[1])
+    x, y, test_y = (framed(images) for images in (known["x"], other["x"], test["x"]))
     return {
         "x": x,
         "label": known["label"],
         "y": y,
         "test_y": test_y,
-        "test_label": other["test_label"],
+        "test_label": test["label"],
     }, found[0].classes or 0
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from jax import Array
 
 from ganjax.data.batches import scaled
-from ganjax.data.dataset import Set
-from ganjax.data.splits import Parts
+from ganjax.data.dataset import Dataset
+from ganjax.data.splits import Splits
 from ganjax.data.transforms import band
 from ganjax.game import Bound
 from ganjax.keys import stream
@@ -66,7 +66,7 @@ def densities(x: np.ndarray, samples: np.ndarray, sigmas: Sequence[float]) -> np
     return np.concatenate([log_density(x[i : i + 1], samples[i], sigmas) for i in range(len(x))], 1)
 
 
-def judge(parts: Parts, levels: Sequence[Bound], key: Array, classes: int) -> dict[str, float]:
+def judge(parts: Splits, levels: Sequence[Bound], key: Array, classes: int) -> dict[str, float]:
     """`log_likelihood` of generators of images in -1..1, finest first, on held-out images; nothing
     where none are held out.
 
@@ -82,7 +82,7 @@ def judge(parts: Parts, levels: Sequence[Bound], key: Array, classes: int) -> di
 
 
 def pyramid(
-    part: Set, n: int, levels: Sequence[Bound], key: Array, classes: int
+    part: Dataset, n: int, levels: Sequence[Bound], key: Array, classes: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """What each level of the first n images should be, [n, H, W, C], and samples of it, [n, s, H,
     W, C], given their own coarser image.

@@ -39,7 +39,7 @@ def known(label: np.ndarray, per_class: int, classes: int) -> Player:
             f"{per_class} labelled examples of each class are asked for, and the smallest class has {least}"
         )
     return Player(
-        Rows(lambda key: transforms.labelled(key, label, per_class, classes)),
+        Rows(lambda key: transforms.labelled_rows(key, label, per_class, classes)),
         optax.set_to_zero(),
         None,
     )
@@ -56,21 +56,9 @@ def draw(arrays: Any, key: Array, sizes: dict[str, int], low: float = 0.0) -> di
     return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in ("x", "label")}}
 
 
-def held_out(found: data.Set, data_dir: str | None = None, **how: Any) -> dict[str, np.ndarray]:
-    """{"x", "label", "test_x", "test_label"} of a set with labels; without a test split, a sixth by
-    a fixed permutation is held out.
-
-    how: what `data.find` was told of size, channels and crop.
-    """
-    train: Any = found.read()
-    try:
-        test: Any = data.find(found.name, data_dir, "test", **how).read()
-    except ValueError:
-        order, n = np.random.default_rng(0).permutation(len(train["x"])), len(train["x"]) // 6
-        train, test = (
-            {name: values[rows] for name, values in train.items()}
-            for rows in (order[n:], order[:n])
-        )
+def labelled_examples(found: data.Dataset) -> dict[str, np.ndarray]:
+    """{"x", "label", "test_x", "test_label"} of a dataset with labels, as `data.splits` splits it."""
+    train, test = data.train_and_test(found)
     return {
         "x": train["x"],
         "label": train["label"],
@@ -91,7 +79,7 @@ def error(
     """The share of the test images, in 0..1, that C names wrongly: its batch norm has the
     statistics of n training images. Pure.
 
-    arrays: as `held_out` gives them. C sees see(images in low..1), all test images together, or
+    arrays: as `labelled_examples` gives them. C sees see(images in low..1), all test images together, or
     `at_once` where they are too many.
     """
     x = see(data.draw({"x": arrays["x"]}, key, n, low)["x"])

@@ -14,9 +14,9 @@ import numpy as np
 from jax import Array
 
 from ganjax import play
-from ganjax.data.dataset import Set
+from ganjax.data.dataset import Dataset
 from ganjax.data.mixtures import Mixture
-from ganjax.data.splits import Parts
+from ganjax.data.splits import Splits
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.metrics import classifiers, imagenet, mixtures, neighbours, parzen
@@ -99,7 +99,7 @@ def drawn(sample: Callable[..., Array], key: Array, n: int, **players: Bound) ->
 
 
 def likelihood(
-    sample: Callable[..., Array], key: Array, parts: Parts, **players: Bound
+    sample: Callable[..., Array], key: Array, parts: Splits, **players: Bound
 ) -> dict[str, float]:
     """The Parzen-window log-likelihood of the test images, by the protocol of Goodfellow et al.
     2014; nothing where none are held out.
@@ -117,7 +117,7 @@ def likelihood(
 
 
 def conditional(
-    sample: Callable[..., Array], key: Array, parts: Parts, classes: int, **players: Bound
+    sample: Callable[..., Array], key: Array, parts: Splits, classes: int, **players: Bound
 ) -> dict[str, float]:
     """`likelihood`, and the test error of a nearest neighbour among 1,000, 10,000 and 50,000
     labelled samples (Radford et al. 2016).
@@ -135,7 +135,7 @@ def conditional(
     return {**likelihood(sample, key, parts, **players), **errors}
 
 
-def few_label_features(key: Array, data: Any, parts: Parts, D: Bound) -> dict[str, float]:
+def few_label_features(key: Array, data: Any, parts: Splits, D: Bound) -> dict[str, float]:
     """Test errors of a linear SVM that sees 100 labels a class: "svm" on D's features, "svm_pixels"
     on pixels (Radford et al. 2016, 5.2).
 
@@ -198,7 +198,7 @@ def photographs(
     )
 
 
-def parzen_anchors(parts: Parts) -> dict[str, dict[str, float]]:
+def parzen_anchors(parts: Splits) -> dict[str, dict[str, float]]:
     """Rows of a Parzen table that no model makes: 10,000 training images, and as many centroids of
     k-means (Theis et al. 2016, table 1).
     """
@@ -225,18 +225,18 @@ def parzen_anchors(parts: Parts) -> dict[str, dict[str, float]]:
     }
 
 
-def images(part: Set | None) -> np.ndarray:
+def images(part: Dataset | None) -> np.ndarray:
     """The images of a held-out set, uint8 0..255 as 0..1."""
     x = _arrays(part)["x"]
     return x / np.float32(255) if x.dtype == np.uint8 else x
 
 
-def labels(part: Set | None) -> np.ndarray:
+def labels(part: Dataset | None) -> np.ndarray:
     """Their labels."""
     return _arrays(part)["label"]
 
 
-def _arrays(part: Set | None) -> dict[str, np.ndarray]:
+def _arrays(part: Dataset | None) -> dict[str, np.ndarray]:
     found = part.read() if part else {}
     assert isinstance(found, dict)
     return found

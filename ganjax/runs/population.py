@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganjax import play, sharding
-from ganjax.data.paging import turning
+from ganjax.data.paging import page_through
 from ganjax.experiment import Experiment, with_players
 from ganjax.game import Bound, Game
 from ganjax.keys import stream
@@ -74,7 +74,7 @@ def advance(
     devices = record.device["count"]
     with sharding.use_devices(devices):
         place = partial(jax.device_put, device=sharding.replicated())
-    pages = turning(data, step, rows_per_step(game, data), place)
+    pages = page_through(data, step, rows_per_step(game, data), place)
     end, page = next(pages)
     n = 1
     while step < record.steps:
