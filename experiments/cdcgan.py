@@ -19,10 +19,11 @@ from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.samples import image_grid
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
 from ganjax.nets import dcgan, symmetric
-from ganjax.protocols.conditional import drawings, judge, measure, sample
+from ganjax.protocols.conditional import evaluate, measure, sample
 
 QUICK = {"steps": 60, "width": 8, "units": 64, "batch": 32}
 TABLES = {
@@ -83,6 +84,12 @@ def game(
     )
 
 
+def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> dict[str, Any]:
+    """Eight samples of each class, a column for each."""
+    classes = G.player.inputs[1][0]
+    return {"classes": image_grid(x[: 8 * classes], columns=classes)}
+
+
 def experiment(
     data: str = "digits",
     data_dir: str | None = None,
@@ -123,8 +130,8 @@ def experiment(
             f"cDCGAN's images have sides that are multiples of 4; those of {found.name} are {list(found.shape)}: resize"
         )
     played = game(found, width, units, z, batch, lr, l2, steps)
-    last = partial(judge, parts=parts)
-    return Experiment(played, found.load(), steps, sample, measure, last, drawings)
+    last = partial(evaluate, parts=parts)
+    return Experiment(played, found.load(), steps, sample, measure, last, figures)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.samples import image_grid
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
 from ganjax.nets import cgan, pixel_logits
 from ganjax.optim import heavy_ball
-from ganjax.protocols.conditional import drawings, judge, measure, sample
+from ganjax.protocols.conditional import evaluate, measure, sample
 
 QUICK = {"steps": 300, "width": 120}
 TABLES = {
@@ -74,6 +75,12 @@ def game(
     return Game(players, losses, [["D", "G"]], partial(sets.draw, n=batch, low=0.0, high=1.0))
 
 
+def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> dict[str, Any]:
+    """Eight samples of each class, a column for each."""
+    classes = G.player.inputs[1][0]
+    return {"classes": image_grid(x[: 8 * classes], columns=classes)}
+
+
 def experiment(
     data: str = "digits",
     data_dir: str | None = None,
@@ -118,8 +125,8 @@ def experiment(
         steps,
         made,
         partial(measure, sample=made),
-        partial(judge, parts=parts, sample=made),
-        drawings,
+        partial(evaluate, parts=parts, sample=made),
+        figures,
     )
 
 

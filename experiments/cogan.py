@@ -25,7 +25,7 @@ from ganjax.experiment import Experiment, Table
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating
-from ganjax.metrics import coupled
+from ganjax.metrics import pairs
 from ganjax.nets import cogan
 from ganjax.protocols import standard
 
@@ -113,13 +113,15 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, Array]:
     """The agreement of 256 pairs."""
-    return coupled.agreement(sample(key, 256, G=G), DERIVED[derive], derive == "negative")
+    return pairs.agreement_ratios(sample(key, 256, G=G), DERIVED[derive], derive == "negative")
 
 
-def judge(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, float]:
     """The agreement of 10 000 pairs, as the authors have it."""
-    found = coupled.agreement(
-        jnp.asarray(standard.drawn(sample, key, 10_000, G=G)), DERIVED[derive], derive == "negative"
+    found = pairs.agreement_ratios(
+        jnp.asarray(standard.draw_samples(sample, key, 10_000, G=G)),
+        DERIVED[derive],
+        derive == "negative",
     )
     return {name: float(value) for name, value in found.items()}
 
@@ -175,7 +177,7 @@ def experiment(
         )
     played = game(found.shape[-1], conditional, shared_g, shared_d, width, width_d, batch, lr)
     by = partial(partial, derive=derive)
-    return Experiment(played, found.train, steps, sample, by(measure), by(judge), by(figures))
+    return Experiment(played, found.train, steps, sample, by(measure), by(evaluate), by(figures))
 
 
 if __name__ == "__main__":

@@ -114,13 +114,13 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 def measure(data: Any, key: Array, *, D: Bound, member: int) -> dict[str, Array]:
     """The share of 500 test images of the second set that a member of D names rightly."""
     return {
-        "accuracy": domain_adaptation.right(
+        "accuracy": domain_adaptation.correct(
             D, data["test_y"][:500], data["test_label"][:500], member
         ).mean()
     }
 
 
-def judge(data: Any, key: Array, *, D: Bound, member: int) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, D: Bound, member: int) -> dict[str, float]:
     """The same of all of them."""
     return {"accuracy": domain_adaptation.accuracy(D, data["test_y"], data["test_label"], member)}
 
@@ -154,11 +154,11 @@ def experiment(
     steps: steps of training
     """
     ex.positive(width=width, width_d=width_d, batch=batch, lr=lr, steps=steps)
-    arrays, classes = domain_adaptation.pair(x, y, data_dir)
+    arrays, classes = domain_adaptation.load_pair(x, y, data_dir)
     member = 0 if alone else 1  # without images of y the second member has not learnt
     played = game(classes, alone, width, width_d, batch, lr)
     on = partial(partial, member=member)
-    return Experiment(played, arrays, steps, sample, on(measure), on(judge), figures)
+    return Experiment(played, arrays, steps, sample, on(measure), on(evaluate), figures)
 
 
 if __name__ == "__main__":

@@ -121,12 +121,12 @@ def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, Array]:
     """How far sixteen translations are from what they should be, in L1, where that is known."""
-    return translation.near(G, F, found)
+    return translation.measure(G, F, found)
 
 
-def judge(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:
     """A thousand translations by L1, structural similarity and retrieval, where that is known."""
-    return translation.judge(G, F, **found.test) if found.paired else {}
+    return translation.evaluate(G, F, **found.test) if found.paired else {}
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def experiment(
     weights = (*(t * weight for t, weight in zip(TERMS[terms], (1.0, lam, lam))), lam * identity)
     played = game(found.shape, weights, blocks, width, batch, lr, steps)
     on = partial(partial, found=found)
-    return Experiment(played, found.train, steps, on(sample), on(measure), on(judge), figures)
+    return Experiment(played, found.train, steps, on(sample), on(measure), on(evaluate), figures)
 
 
 if __name__ == "__main__":

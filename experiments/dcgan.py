@@ -21,7 +21,8 @@ from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
-from ganjax.figures import drawings
+from ganjax.figures.samples import image_grid
+from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating as payoff
 from ganjax.nets import dcgan, symmetric
@@ -86,22 +87,29 @@ def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     return {"p_fake": jax.nn.sigmoid(D(fake)).mean(), "p_real": jax.nn.sigmoid(D(real)).mean()}
 
 
-def judge(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Splits) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Splits) -> dict[str, float]:
     """Classes, quality, Parzen row, sums of z; with held-out labels SVMs on D's features and on
     pixels, otherwise a distance.
     """
-    held = standard.likelihood(sample, key, parts, G=G) | standard.few_label_features(
+    held = standard.parzen_likelihood(sample, key, parts, G=G) | standard.few_label_svm(
         key, data, parts, D
     )
-    far = {} if "svm" in held else standard.photographs(data, sample, key, G=G)
+    far = {} if "svm" in held else standard.imagenet_distance(data, sample, key, G=G)
     return (
-        standard.judge(data, sample, key, G=G) | latent_arithmetic.judge(data, key, G) | held | far
+        standard.evaluate(data, sample, key, G=G)
+        | latent_arithmetic.evaluate(data, key, G)
+        | held
+        | far
     )
 
 
 def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
     """Points on lines between random z, as in figure 4; sums of z, as in figure 7."""
-    return {"walk": drawings.walk(G, -1.0), **drawings.sums(data, G)}
+    walk = image_grid(latent_arithmetic.interpolation(G), -1.0, columns=9)
+    sums = latent_arithmetic.examples(data, G)
+    if sums is None:
+        return {"walk": walk}
+    return {"walk": walk, "arithmetic": strips(sums, ("a+", "- a-", "+ b-", "= ?", "b+"))}
 
 
 def experiment(
@@ -142,7 +150,7 @@ def experiment(
         raise ValueError(f"kernel is 4 or 5; got {kernel}")
     played = game(found.shape, width, kernel, z, batch, lr, l2)
     return Experiment(
-        played, found.load(), steps, sample, measure, partial(judge, parts=parts), figures
+        played, found.load(), steps, sample, measure, partial(evaluate, parts=parts), figures
     )
 
 

@@ -19,13 +19,15 @@ from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
-from ganjax.figures import drawings
+from ganjax.figures.curves import equilibrium_curves
+from ganjax.figures.samples import image_grid
+from ganjax.figures.strips import nearest_strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import PAYOFFS, Payoff
 from ganjax.metrics import equilibrium
 from ganjax.nets import MLP, MaxoutCritic, pixel_logits, symmetric, symmetric_init
 from ganjax.optim import heavy_ball
-from ganjax.protocols import standard
+from ganjax.protocols import latent_arithmetic, standard
 
 QUICK = {"steps": 300, "width": 64}
 TABLES = {
@@ -34,7 +36,7 @@ TABLES = {
         ("parzen", "parzen_sigma", "quality"),
         seeds=3,
         paper={"GAN": {"parzen": 225.0}} if data == "mnist" else {},
-        anchors=lambda data_dir, data=data: standard.parzen_anchors(
+        anchors=lambda data_dir, data=data: standard.parzen_baselines(
             sets.find_splits(data, data_dir)
         ),  # type: ignore[misc]
         note="Nats, as in table 1. The two last rows are no models: they show what the measure rewards.",
@@ -124,14 +126,28 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """On a mixture modes, quality and divergences of 2^14 samples, the value and D's accuracy."""
     x = sample(key, 2**14, G=G)
-    return standard.measure(data, x, key) | standard.equilibrium(data, x, key, D)
+    return standard.measure(data, x, key) | standard.measure_equilibrium(data, x, key, D)
 
 
-def judge(data: Any, key: Array, *, G: Bound, parts: sets.Splits) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, parts: sets.Splits) -> dict[str, float]:
     """The same by the full protocol; on images classes and quality by the nearest neighbour, and
     the Parzen row.
     """
-    return standard.judge(data, sample, key, G=G) | standard.likelihood(sample, key, parts, G=G)
+    return standard.evaluate(data, sample, key, G=G) | standard.parzen_likelihood(
+        sample, key, parts, G=G
+    )
+
+
+def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> dict[str, Any]:
+    """On a mixture the way to the equilibrium; of images the nearest training images, and lines in
+    z.
+    """
+    if isinstance(data, sets.Mixture):
+        return {"equilibrium": equilibrium_curves(rows)}
+    if x.ndim != 4:
+        return {}
+    walk = image_grid(latent_arithmetic.interpolation(G), columns=9)
+    return {"nearest": nearest_strips(x, data["x"]), "interpolation": walk}
 
 
 def experiment(
@@ -188,7 +204,7 @@ def experiment(
         )
     played = game(shape, arrays, PAYOFFS[payoff], k, width, z, batch, lr, ema)
     return Experiment(
-        played, arrays, steps, sample, measure, partial(judge, parts=parts), drawings.plain
+        played, arrays, steps, sample, measure, partial(evaluate, parts=parts), figures
     )
 
 

@@ -5,7 +5,7 @@ Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sect
 D_i maximises its own V_i on its own part of the minibatch, G minimises F(V_1 … V_N) of the
 original, saturating objective. Dropout rates, rates and the epsed sigmoid are those of the authors'
 code; the code never moves λ, here GMAN* learns it with the paper's term -cλ. Boosted
-(`ganjax.aggregates`), all D_i see the whole batch. Images of 32 px get the paper's nets. `sd`
+(`ganjax.nets.boosting`), all D_i see the whole batch. Images of 32 px get the paper's nets. `sd`
 and `steady` are those of figure 4 (`ganjax.metrics.convergence`).
 
     ganjax run gman --n 5 --aggregate learned        (mod-GAN: --n 1 --modified)
@@ -24,12 +24,13 @@ from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data import transforms
 from ganjax.experiment import Experiment, Table
-from ganjax.figures import overlay
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import log_sigmoid
 from ganjax.metrics import convergence
-from ganjax.nets import Positive, gman, symmetric
-from ganjax.protocols import standard, tournament
+from ganjax.nets import Positive, boosting, gman, symmetric
+from ganjax.protocols import standard
+from ganjax.protocols.overlay import overlay
+from ganjax.protocols.tournament import tournament
 
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}
 MNIST = {"data": "mnist", "pad": 32, "width": 128, "steps": 6000}
@@ -53,7 +54,7 @@ TABLES = {
         columns=("value", "quality"),
         seeds=3,
         paper={row: {"score": score} for row, score in scores.items() if score},
-        after=tournament.play,
+        after=tournament,
         note="By GMAM: above 0 a row has the better generator; its score is the sum over its opponents",
     )
     for name, scores in SCORES.items()
@@ -68,9 +69,7 @@ TABLES |= {
         columns=("steady", "value", "sd", "lambda"),
         seeds=3,
         every=10,
-        after=partial(
-            overlay.rows, measures={"value": None, "sd": convergence.LIMIT, "lambda": None}
-        ),
+        after=partial(overlay, measures={"value": None, "sd": convergence.LIMIT, "lambda": None}),
         note="GMAN*; by figure 4 of the paper five discriminators are steady about twice as soon as one. Figures 3, 4 and 6 are drawn",
     )
     for name, of in SIZES.items()
@@ -91,7 +90,7 @@ def losses(
         learnt = {"D": -aggregates.values(real, fake).sum()}
     else:
         real, fake = (D(x, key=key) for x, key in zip(images, keys))
-        learnt = aggregates.boosting_losses(real, fake, A)
+        learnt = boosting.losses(real, fake, A)
         if aggregate == "F-boost":
             real, fake = (
                 aggregates.boosted_score(score, A)[:, None] for score in (real, fake)
@@ -101,7 +100,7 @@ def losses(
     value, cost = F(V, softness), F(-log_sigmoid(fake, 0.01).mean(0) if modified else V, softness)
     if L is not None:
         learnt |= {"L": cost - c * softness, "lambda": softness}
-    memory, seen = convergence.follow(memory, value, step)
+    memory, seen = convergence.update(memory, value, step)
     return {**learnt, "G": cost, "value": value, "memory": memory, **seen}
 
 
@@ -127,9 +126,9 @@ def game(
     if aggregate == "learned":
         players["L"] = Player(Positive(), adam, None)
     if aggregate in ("F-boost", "P-boost"):
-        players["A"] = aggregates.boosting_player(n)
+        players["A"] = boosting.booster(n)
     rule = partial(losses, aggregate=aggregate, lam=lam, c=c, modified=modified)
-    return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), convergence.blank)
+    return Game(players, rule, [list(players)], partial(sets.draw, n=batch * n), convergence.init)
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -143,9 +142,9 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     return standard.measure(data, sample(key, 2**14, G=G), key)
 
 
-def judge(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
     """The same by the full protocol; on images classes and quality by the nearest neighbour."""
-    return standard.judge(data, sample, key, G=G)
+    return standard.evaluate(data, sample, key, G=G)
 
 
 def experiment(
@@ -200,7 +199,7 @@ def experiment(
         steps,
         sample,
         measure,
-        judge,
+        evaluate,
     )
 
 

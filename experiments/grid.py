@@ -22,7 +22,7 @@ from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
-from ganjax.figures import heat
+from ganjax.figures.heat import value_map
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import PAYOFFS, Payoff, log_sigmoid
 from ganjax.nets import MLP, Weights, symmetric
@@ -114,12 +114,12 @@ def measure(data: Any, key: Array, *, G: Bound, D: Bound, U: Bound, W: Bound) ->
     return {**standard.measure(data, sample(key, 2**14, G=G, U=U), key), **pairs, **mixed}
 
 
-def judge(data: Any, key: Array, *, G: Bound, D: Bound, U: Bound) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, D: Bound, U: Bound) -> dict[str, float]:
     """Modes, quality and divergences by the full protocol, on images by the nearest neighbour; the
     parameters of all nets.
     """
     numbers = sum(leaf.size for leaf in jax.tree.leaves((G.params, D.params)))
-    return {**standard.judge(data, sample, key, G=G, U=U), "parameters": numbers}
+    return {**standard.evaluate(data, sample, key, G=G, U=U), "parameters": numbers}
 
 
 def experiment(
@@ -161,8 +161,8 @@ def experiment(
         steps,
         sample,
         measure,
-        judge,
-        lambda data, x, rows: {"tournament": heat.pairs(rows)},
+        evaluate,
+        lambda data, x, rows: {"tournament": value_map(rows)},
     )
 
 

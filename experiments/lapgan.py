@@ -20,8 +20,8 @@ from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.data.transforms import band, resize
-from ganjax.figures import grid
-from ganjax.figures.strips import details
+from ganjax.figures.samples import image_grid
+from ganjax.figures.strips import pyramid_strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating
 from ganjax.nets import lapgan, symmetric
@@ -143,13 +143,13 @@ def measure(
 ) -> dict[str, Array]:
     """How far 200 real images are from the nearest of 256 samples."""
     return {
-        "nearest": laplacian.nearest(
+        "nearest": laplacian.nearest_distance(
             data["x"][:200], sample(key, 256, G_0=G_0, G_1=G_1, G_2=G_2, classes=classes)[:, -1]
         )
     }
 
 
-def judge(
+def evaluate(
     data: Any,
     key: Array,
     *,
@@ -162,14 +162,14 @@ def judge(
     """The Parzen log-likelihood of held-out images, at full size and level by level."""
     players = {f"G_{k}": G for k, G in enumerate((G_0, G_1, G_2)) if G is not None}
     last = lambda key, n, **G: sample(key, n, **G, classes=classes)[:, -1]  # noqa: E731
-    return standard.likelihood(last, key, parts, **players) | laplacian.judge(
+    return standard.parzen_likelihood(last, key, parts, **players) | laplacian.evaluate(
         parts, [*players.values()], key, classes
     )
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
     """Samples, and how twelve of them came about."""
-    return {"samples": grid(x[:64, -1]), "chain": details(x[:12])}
+    return {"samples": image_grid(x[:64, -1]), "chain": pyramid_strips(x[:12])}
 
 
 def experiment(
@@ -218,7 +218,7 @@ def experiment(
     played = game(found.shape, levels, classes, width, batch, tx)
     on = partial(partial, classes=classes)
     return ex.Experiment(
-        played, found.load(), steps, on(sample), on(measure), on(judge, parts=parts), figures
+        played, found.load(), steps, on(sample), on(measure), on(evaluate, parts=parts), figures
     )
 
 

@@ -29,7 +29,7 @@ from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.nets import mad_gan
-from ganjax.protocols.teams import judge, measure, sample
+from ganjax.protocols.teams import evaluate, measure, sample
 
 QUICK: dict[str, Any] = {
     "data": "ring",
@@ -155,7 +155,12 @@ def experiment(
     width, z, batch, steps = (given or one for given, one in zip((width, z, batch, steps), usual))
     played = game(found.shape, k, lam, width, z, batch, lr or rate, beta1)
     return Experiment(
-        played, found.load(), steps, sample, measure, partial(judge, name=data, data_dir=data_dir)
+        played,
+        found.load(),
+        steps,
+        sample,
+        measure,
+        partial(evaluate, name=data, data_dir=data_dir),
     )
 
 

@@ -23,7 +23,7 @@ from ganjax.game import Bound, Game, Player
 from ganjax.losses import PAYOFFS, Payoff
 from ganjax.metrics import stacked_mnist
 from ganjax.nets import MLP, dcgan
-from ganjax.protocols import by_classifier, standard
+from ganjax.protocols import classifier, standard
 
 QUICK = {"width": 64, "steps": 300}
 ROWS: dict[str, dict[str, Any]] = {
@@ -61,11 +61,7 @@ TABLES["stacked"] = Table(
     },
     columns=("modes", "kl"),
     seeds=2,
-    anchors=lambda at: {
-        "training images": by_classifier.counted(
-            "stacked_mnist", at, sets.find("stacked_mnist", at, size=32).read()
-        )
-    },
+    anchors=partial(classifier.training_images, name="stacked_mnist", size=32),
     note="Equal nets, steps and rates; penalties not tuned. 25,600 samples, named by a classifier of ours.",
 )
 
@@ -136,15 +132,16 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     return standard.measure(data, sample(key, 2**14, G=G), key)
 
 
-def judge(data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None) -> dict[str, float]:
+def evaluate(
+    data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None
+) -> dict[str, float]:
     """The same by the full protocol; of three digits the modes that a classifier finds; of other
     images what nearest neighbours say.
     """
-    if name not in by_classifier.NAMED:
-        return standard.judge(data, sample, key, G=G)
-    return by_classifier.counted(
-        name, data_dir, {"x": standard.drawn(sample, key, stacked_mnist.MADGAN_SAMPLES, G=G)}
-    )
+    if name not in classifier.LABELS:
+        return standard.evaluate(data, sample, key, G=G)
+    x = standard.draw_samples(sample, key, stacked_mnist.MADGAN_SAMPLES, G=G)
+    return classifier.mode_coverage(name, data_dir, x)
 
 
 def experiment(
@@ -190,7 +187,12 @@ def experiment(
     )
     played = game(found.shape, payoff, gp, r1, r2, width, z, batch, lr or (1e-4 if dense else 2e-4))
     return Experiment(
-        played, found.load(), steps, sample, measure, partial(judge, name=data, data_dir=data_dir)
+        played,
+        found.load(),
+        steps,
+        sample,
+        measure,
+        partial(evaluate, name=data, data_dir=data_dir),
     )
 
 

@@ -92,12 +92,12 @@ def sample(key: Array, n: int, *, G: Bound, F: Bound, found: Domains) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, Array]:
     """How far sixteen translations are from what they should be, in L1."""
-    return translation.near(G, F, found)
+    return translation.measure(G, F, found)
 
 
-def judge(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, F: Bound, found: Domains) -> dict[str, float]:
     """A thousand translations by L1, structural similarity and retrieval."""
-    return translation.judge(G, F, **found.test)
+    return translation.evaluate(G, F, **found.test)
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def experiment(
     steps = steps or 200 * len(found.train["x"]) // batch
     on = partial(partial, found=found)
     played = game(found.shape, lam, blocks, width, batch, lr, steps)
-    return Experiment(played, found.train, steps, on(sample), on(measure), on(judge), figures)
+    return Experiment(played, found.train, steps, on(sample), on(measure), on(evaluate), figures)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from ganjax.data.transforms import ROLES, views
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.nets import gman, symmetric
-from ganjax.protocols import by_classifier, standard
+from ganjax.protocols import classifier, standard
 
 QUICK = {"width": 64, "lr": 1e-3, "batch": 32, "steps": 1000}
 FASHION = {"data": "fashion_mnist", "size": 32, "width": 128, "steps": 6000, "features": True}
@@ -70,16 +70,16 @@ def measure(data: Any, key: Array, *, G: Bound, D: Bound, view: str) -> dict[str
     return {f"V_{i}": value for i, value in enumerate(aggregates.values(real, fake))}
 
 
-def judge(data: Any, key: Array, *, G: Bound, known: dict[str, Any] | None) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, known: dict[str, Any] | None) -> dict[str, float]:
     """Classes and quality by the nearest neighbour; where it is known, the Fréchet distance by the
     set's classifier.
     """
     far = (
-        by_classifier.distance(lambda n: standard.drawn(sample, key, n, G=G), **known)
+        classifier.frechet_distance(lambda n: standard.draw_samples(sample, key, n, G=G), **known)
         if known
         else {}
     )
-    return {**standard.judge(data, sample, key, G=G), **far}
+    return {**standard.evaluate(data, sample, key, G=G), **far}
 
 
 def experiment(
@@ -126,7 +126,7 @@ def experiment(
         steps,
         sample,
         partial(measure, view=roles),
-        partial(judge, known=known),
+        partial(evaluate, known=known),
     )
 
 

@@ -21,10 +21,11 @@ import optax
 from jax import Array, random
 from jax.nn import softplus as sp
 
-from ganjax import cli, figures
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.samples import image_grid
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
 from ganjax.nets import MLP, triple_gan
@@ -120,9 +121,10 @@ def game(
         late=int(late * steps),
     )  # fmt: skip
     how = partial(
-        semi_supervised.draw, sizes={"x_u": max(batch, 100 * batch // labels), "x_d": 4 * batch}
+        semi_supervised.draw_batches,
+        sizes={"x_u": max(batch, 100 * batch // labels), "x_d": 4 * batch},
     )
-    players = {"G": G, "D": D, "C": C, "L": semi_supervised.known(label, labels // K, K)}
+    players = {"G": G, "D": D, "C": C, "L": semi_supervised.known_labels(label, labels // K, K)}
     return Game(players, rule, [["C"]] if alone else [["D"], ["G"], ["C"]], how)
 
 
@@ -134,7 +136,7 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 def measure(data: Any, key: Array, *, C: Bound) -> dict[str, Array]:
     """The test error of C, its parameters averaged."""
-    return {"error": semi_supervised.error(data, key, C)}
+    return {"error": semi_supervised.error_rate(data, key, C)}
 
 
 def experiment(
@@ -202,7 +204,7 @@ def experiment(
         steps,
         sample,
         measure,
-        figures=lambda data, x, rows: {"styles": figures.grid(x[: K * K])},
+        figures=lambda data, x, rows: {"styles": image_grid(x[: K * K])},
     )
 
 

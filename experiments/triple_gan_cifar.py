@@ -20,11 +20,12 @@ import optax
 from jax import Array, random
 from jax.nn import softplus as sp
 
-from ganjax import cli, figures
+from ganjax import cli
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax.data.whitening import fit_zca, whiten
+from ganjax.data.whitening import whitened, zca
 from ganjax.experiment import Experiment, Table
+from ganjax.figures.samples import image_grid
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import ce
 from ganjax.nets import triple_gan
@@ -63,7 +64,7 @@ def losses(
     rows, epoch = random.permutation(rows_key, L())[:B], 1000 * step / steps
     x_l, y_l = sets.scaled(batch["all"]["x"][rows]), batch["all"]["label"][rows]
     x_u, x_d, few = batch["x_u"], batch["x_d"], len(batch["x_d"]) // 4
-    white = partial(whiten, mean=batch["mean"], zca=batch["zca"])
+    white = partial(whitened, mean=batch["mean"], zca=batch["zca"])
     seen = C(white(jnp.stack([x_l, x_u, x_u], 1)), key=keys[0])  # [B, 3, K]
     R_L, p, again = ce(seen[:, 0], y_l).mean(), nn.softmax(seen[:, 1]), nn.softmax(seen[:, 2])
     R_U = ((p - again) ** 2).mean()
@@ -123,7 +124,7 @@ def game(
         ),
         "D": Player(triple_gan.ColourDiscriminator(max(1, width // 4)), adam, (shape, (K,))),
         "C": Player(triple_gan.CifarClassifier(K, width), for_c, shape, ema=0.99),
-        "L": semi_supervised.known(label, labels // K, K),
+        "L": semi_supervised.known_labels(label, labels // K, K),
     }
     how = partial(draw, sizes={"x_u": batch, "x_d": max(1, 8 * batch // 5)})
     return Game(
@@ -136,7 +137,10 @@ def game(
 
 def draw(data: Any, key: Array, sizes: dict[str, int]) -> dict[str, Any]:
     """Images in -1..1 without their labels, every example as it is, and how to whiten."""
-    return semi_supervised.draw(data, key, sizes, -1.0) | {"mean": data["mean"], "zca": data["zca"]}
+    return semi_supervised.draw_batches(data, key, sizes, -1.0) | {
+        "mean": data["mean"],
+        "zca": data["zca"],
+    }
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -147,8 +151,10 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 def measure(data: Any, key: Array, *, C: Bound) -> dict[str, Array]:
     """The test error of C, its parameters averaged."""
-    white = partial(whiten, mean=data["mean"], zca=data["zca"])
-    return {"error": semi_supervised.error(data, key, C, low=-1.0, see=white, at_once=1000)}
+    white = partial(whitened, mean=data["mean"], zca=data["zca"])
+    return {
+        "error": semi_supervised.error_rate(data, key, C, low=-1.0, transform=white, at_once=1000)
+    }
 
 
 def experiment(
@@ -183,12 +189,12 @@ def experiment(
         raise ValueError(
             f"{found.name} has images of {found.shape[0]} x {found.shape[1]}; the sides are 24, 32, 40, ...: ask for a size"
         )
-    arrays, K = semi_supervised.labelled_examples(found), found.classes or 0
+    arrays, K = semi_supervised.held_out(found, data_dir, size=size), found.classes or 0
     if labels % K:
         raise ValueError(f"labels is a multiple of the number of classes, {K}; got {labels}")
     played, arrays = (
         game(found.shape, K, arrays["label"], labels, alone, width, batch, lr, steps),
-        arrays | fit_zca(arrays["x"]),
+        arrays | zca(arrays["x"]),
     )
     # A noise in each row, a class in each column.
     return Experiment(
@@ -197,7 +203,7 @@ def experiment(
         steps,
         sample,
         measure,
-        figures=lambda data, x, rows: {"styles": figures.grid(x[: K * K])},
+        figures=lambda data, x, rows: {"styles": image_grid(x[: K * K])},
     )
 
 

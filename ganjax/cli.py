@@ -201,7 +201,8 @@ def sample(argv: Sequence[str]) -> int:
 
     import numpy as np
 
-    from ganjax import figures
+    from ganjax.figures.samples import sample_figure
+    from ganjax.figures.style import save
     from ganjax.runs import population
 
     game, states = population.restored(args.run, record, experiment)
@@ -210,7 +211,7 @@ def sample(argv: Sequence[str]) -> int:
     if args.out.suffix == ".npz":
         np.savez_compressed(args.out, x=x)
     else:
-        figures.save(figures.samples(experiment.data, x, 0.0, 1.0), args.out)
+        save(sample_figure(experiment.data, x, 0.0, 1.0), args.out)
     return 0
 
 
@@ -271,16 +272,16 @@ def data(argv: Sequence[str]) -> int:
     """list, prepare and show data sets"""
     args = data_parser().parse(argv)
 
-    from ganjax.data import listing, prepare
+    from ganjax.data import find, listing, prepare
 
     if args.action == "show":
         refuse_output(args.out, ".png")
-        from ganjax import figures
-        from ganjax.data import find
-        from ganjax.figures import preview
+        from ganjax.figures.preview import example_pictures
+        from ganjax.figures.samples import image_grid
+        from ganjax.figures.style import save
 
-        pictures = preview.example_pictures(find(args.name, args.data_dir), args.n)
-        figures.save(figures.grid(pictures, -1.0, 1.0), args.out)
+        pictures = example_pictures(find(args.name, args.data_dir), args.n)
+        save(image_grid(pictures, -1.0, 1.0), args.out)
         return 0
     if args.action == "list":
         rows = listing(args.data_dir)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ganjax import data
+from ganjax.data import Dataset, Splits, find_splits, points_or_images
 
 if TYPE_CHECKING:
     from ganjax.game import Bound, Game
@@ -64,13 +64,13 @@ class ImageOptions:
         """The keyword arguments of `data.find`."""
         return self.form.how
 
-    def find(self) -> data.Dataset:
+    def find(self) -> Dataset:
         """The data set: points [D], or images [H, W, 1 or 3]. Raises ValueError for others."""
-        return data.points_or_images(self.data, **self.how)
+        return points_or_images(self.data, **self.how)
 
-    def find_splits(self) -> data.Splits:
+    def find_splits(self) -> Splits:
         """The data set in three: what is learnt from, and, where it has a test split, the rest."""
-        return data.find_splits(self.data, **self.how)
+        return find_splits(self.data, **self.how)
 
 
 @dataclass(frozen=True)

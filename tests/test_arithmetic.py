@@ -7,10 +7,11 @@ import numpy as np
 import optax
 import pytest
 from data_files import loaded
+from matplotlib.figure import Figure
 from PIL import Image
 
-from ganjax import figures
-from ganjax.figures import drawings
+from ganjax.figures.strips import nearest_strips
+from ganjax.figures.style import save
 from ganjax.game import Player
 from ganjax.metrics import neighbours
 from ganjax.nets import MLP
@@ -33,7 +34,7 @@ def line(z: np.ndarray) -> np.ndarray:
 
 
 def of(
-    make: latent_arithmetic.Make, z: np.ndarray = Z, label: np.ndarray | None = None
+    make: latent_arithmetic.Generate, z: np.ndarray = Z, label: np.ndarray | None = None
 ) -> latent_arithmetic.Sums:
     x = make(z)
     return latent_arithmetic.sums(
@@ -57,7 +58,7 @@ def test_where_z_is_linear_every_sum_is_right_and_its_last_term_alone_is_not() -
         "arithmetic_chance": 1 / (2 * C),
     }
     np.testing.assert_allclose(
-        found.terms[:, 0] - found.terms[:, 1] + found.terms[:, 2], found.made, atol=1e-5
+        found.terms[:, 0] - found.terms[:, 1] + found.terms[:, 2], found.results, atol=1e-5
     )
 
 
@@ -88,45 +89,50 @@ def test_classes_that_are_not_made_are_not_asked_for() -> None:
 def test_the_nearest_row_is_found() -> None:
     x = RNG.normal(size=(50, 3, 3, 1))
     order = RNG.permutation(50)
-    np.testing.assert_array_equal(neighbours.nearest(x[order] + 1e-3, x), order)
+    np.testing.assert_array_equal(neighbours.nearest_rows(x[order] + 1e-3, x), order)
     with pytest.raises(
         ValueError, match=r"\Asamples of shape \[3, 3, 1\] are wanted, not an array \[2, 4\]\Z"
     ):
-        neighbours.nearest(np.zeros((2, 4)), x)
+        neighbours.nearest_rows(np.zeros((2, 4)), x)
 
 
-def test_a_game_on_digits_is_judged_by_sums_and_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_game_on_digits_is_evaluated_by_sums_and_draws_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(latent_arithmetic, "POOL", 400)
     monkeypatch.setattr(latent_arithmetic, "REAL", 200)
     digits, player = loaded("digits"), dcgan.game((8, 8, 1), 2, 4, 3, 4, 1e-3, 0.0).players["G"]
     G = player.bind(player.init(jax.random.key(0))[0], name="G")
-    found = latent_arithmetic.judge(digits, jax.random.key(1), G)
-    np.testing.assert_equal(latent_arithmetic.judge(digits, jax.random.key(1), G), found)
+    found = latent_arithmetic.evaluate(digits, jax.random.key(1), G)
+    np.testing.assert_equal(latent_arithmetic.evaluate(digits, jax.random.key(1), G), found)
     assert all(0 <= value <= 1 or np.isnan(value) for value in found.values())
-    assert latent_arithmetic.judge({"x": digits["x"]}, jax.random.key(1), G) == {}
+    assert latent_arithmetic.evaluate({"x": digits["x"]}, jax.random.key(1), G) == {}
     assert (
-        latent_arithmetic.judge({**digits, "x": digits["x"].repeat(3, -1)}, jax.random.key(1), G)
+        latent_arithmetic.evaluate({**digits, "x": digits["x"].repeat(3, -1)}, jax.random.key(1), G)
         == {}
     )
-    assert drawings.sums({"x": digits["x"]}, G) == {}
-    monkeypatch.setattr(latent_arithmetic, "played", lambda *_: of(line))
-    assert set(drawings.sums(digits, G)) == {"arithmetic"}
+    assert latent_arithmetic.examples({"x": digits["x"]}, G) is None
+    monkeypatch.setattr(latent_arithmetic, "sums_of", lambda *_: of(line))
+    shown = latent_arithmetic.examples(digits, G)
+    assert shown.shape == (12, 5, 4, 4, 1)
+    np.testing.assert_allclose(shown[:, 0] - shown[:, 1] + shown[:, 2], shown[:, 3], atol=1e-5)
+    assert set(dcgan.figures(digits, None, [], G=G)) == {"walk", "arithmetic"}
 
 
-def pixels(figure: figures.Figure, path) -> np.ndarray:
-    figures.save(figure, path)
+def pixels(figure: Figure, path) -> np.ndarray:
+    save(figure, path)
     return np.asarray(Image.open(path).convert("L"))
 
 
 def test_samples_stand_above_the_nearest_training_image(tmp_path) -> None:
     images = RNG.integers(0, 256, (30, 8, 8, 1), np.uint8)
-    sheet = pixels(drawings.nearest({"x": images}, images[5:25] / 255.0), tmp_path / "x.png")
+    sheet = pixels(nearest_strips(images[5:25] / 255.0, images), tmp_path / "x.png")
     upper, lower = np.split(sheet[:, 50:], 2)  # without the names
     np.testing.assert_array_equal(upper, lower)
     assert upper.std() > 50
 
 
-def test_a_walk_is_straight_from_one_z_to_another(tmp_path) -> None:
+def test_an_interpolation_is_straight_from_one_z_to_another() -> None:
     player = Player(MLP((), (8, 8, 1)), optax.sgd(1.0), (3,))
     G = player.bind(player.init(jax.random.key(0))[0], name="G")
     a, b = (
@@ -134,11 +140,5 @@ def test_a_walk_is_straight_from_one_z_to_another(tmp_path) -> None:
     )  # a linear G: lines of z are lines of images
     t = jnp.linspace(0, 1, 5)[:, None, None, None]
     expected = (a[:, None] + t * (b - a)[:, None]).reshape(20, 8, 8, 1)
-    walk = pixels(drawings.walk(G, -1.0, lines=4, points=5), tmp_path / "x.png").astype(int)
-    assert (
-        np.abs(
-            walk - pixels(figures.grid(expected, -1.0, 1.0, columns=5), tmp_path / "y.png")
-        ).max()
-        <= 1
-    )
-    assert walk.std() > 10
+    walk = latent_arithmetic.interpolation(G, lines=4, points=5)
+    np.testing.assert_allclose(walk, expected, atol=1e-4)

@@ -16,7 +16,7 @@ from ganjax.data import Dataset
 from ganjax.game import Player
 from ganjax.metrics import imagenet
 from ganjax.nets import dcgan as nets
-from ganjax.protocols import by_classifier, standard
+from ganjax.protocols import classifier, standard
 
 SHAPES = {"stacked_mnist": (28, 28, 3), "cifar10": (32, 32, 3), "emoji_styles": (64, 64, 3)}
 
@@ -114,20 +114,20 @@ def test_a_penalty_through_convolutions_has_the_gradient_of_its_differences() ->
     assert float((ahead - back) / 2e-3) == pytest.approx(float(norm), rel=0.02)
 
 
-def test_images_of_three_digits_are_judged_by_the_classifier_and_others_by_neighbours(
+def test_images_of_three_digits_are_evaluated_by_the_classifier_and_others_by_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     G = payoffs.game((8, 8, 1), "hinge", 0, 0, 0, 2, 3, 4, 1e-4).players["G"]
     bound = G.bind(G.init(jax.random.key(0))[0], name="G")
     seen = []
     monkeypatch.setattr(
-        by_classifier,
-        "counted",
-        lambda name, at, images: seen.append((name, at, images["x"].shape)) or {"modes": 1.0},
+        classifier,
+        "mode_coverage",
+        lambda name, at, x: seen.append((name, at, x.shape)) or {"modes": 1.0},
     )
-    monkeypatch.setattr(payoffs.modes, "MADGAN_SAMPLES", 30)
+    monkeypatch.setattr(payoffs.stacked_mnist, "MADGAN_SAMPLES", 30)
     monkeypatch.setattr(standard, "THOUSAND", 10)
-    assert payoffs.judge(
+    assert payoffs.evaluate(
         {}, jax.random.key(0), G=bound, name="stacked_mnist", data_dir="there"
     ) == {"modes": 1.0}
     assert seen == [("stacked_mnist", "there", (30, 8, 8, 1))]
@@ -135,7 +135,9 @@ def test_images_of_three_digits_are_judged_by_the_classifier_and_others_by_neigh
         "x": np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8),
         "label": np.arange(20) % 2,
     }
-    assert set(payoffs.judge(real, jax.random.key(0), G=bound, name="digits", data_dir=None)) == {
+    assert set(
+        payoffs.evaluate(real, jax.random.key(0), G=bound, name="digits", data_dir=None)
+    ) == {
         "modes",
         "quality",
     }
@@ -159,7 +161,7 @@ def test_the_distance_of_photographs_needs_colour_and_the_weights(
 
     monkeypatch.setattr(standard, "THOUSAND", 40)
     monkeypatch.setattr(imagenet, "PACKAGE", "no_such_package")
-    assert standard.photographs({"x": real}, same, jax.random.key(0)) == {}
+    assert standard.imagenet_distance({"x": real}, same, jax.random.key(0)) == {}
     monkeypatch.setattr(imagenet, "PACKAGE", "json")
     monkeypatch.setattr(imagenet, "load", dict)
     monkeypatch.setattr(
@@ -167,13 +169,13 @@ def test_the_distance_of_photographs_needs_colour_and_the_weights(
         "features",
         lambda params, x: np.asarray(data.scaled(jnp.asarray(x), 0.0)).reshape(len(x), -1),
     )
-    assert standard.photographs({"x": real}, same, jax.random.key(0)) == {
+    assert standard.imagenet_distance({"x": real}, same, jax.random.key(0)) == {
         "frechet_imagenet": pytest.approx(0, abs=1e-5)
     }
-    assert standard.photographs(
+    assert standard.imagenet_distance(
         {"x": real}, lambda key, n: 1 + same(key, n), jax.random.key(0)
     ) == {"frechet_imagenet": pytest.approx(12)}
-    assert standard.photographs({"x": real[..., :1]}, same, jax.random.key(0)) == {}
+    assert standard.imagenet_distance({"x": real[..., :1]}, same, jax.random.key(0)) == {}
 
 
 def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None:
@@ -186,8 +188,6 @@ def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None
         300,
     )
     assert (
-        standard.few_label_features(
-            jax.random.key(0), part.read(), data.Splits(part, part, part), None
-        )
+        standard.few_label_svm(jax.random.key(0), part.read(), data.Splits(part, part, part), None)
         == {}
     )  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from ganjax.data.domains import (
 )
 from ganjax.figures import strips
 from ganjax.game import Player
-from ganjax.metrics import coupled
+from ganjax.metrics import pairs as image_pairs
 from ganjax.metrics.parzen import log_density
 from ganjax.nets import MLP
 from ganjax.nets.cogan import WithDomain, apply_pair
@@ -155,19 +155,19 @@ def test_a_full_pool_keeps_half_of_what_comes():
 def test_perfect_and_empty_pairs():
     x = (np.random.default_rng(0).random((6, 12, 12, 1)) > 0.7).astype(np.float32)
     pairs = jnp.asarray(np.stack([x, 1 - x], 1))
-    found = coupled.agreement(pairs, transforms.negative, background=1.0)
+    found = image_pairs.agreement_ratios(pairs, transforms.negative, background=1.0)
     assert all(float(found[name]) == 1 for name in ("par", "par_foreground", "par_tolerance"))
     np.testing.assert_allclose(float(found["ink_1"] + found["ink_2"]), 1, rtol=1e-6)
-    wrong = coupled.agreement(pairs, lambda x: x, background=0.0)
+    wrong = image_pairs.agreement_ratios(pairs, lambda x: x, background=0.0)
     assert float(wrong["par"]) == float(wrong["par_foreground"]) == 0
-    blank = coupled.agreement(jnp.zeros((2, 2, 8, 8, 1)), transforms.edge)
+    blank = image_pairs.agreement_ratios(jnp.zeros((2, 2, 8, 8, 1)), transforms.edge)
     assert float(blank["par"]) == 1
     assert float(blank["ink_1"]) == 0
 
 
 def test_translations_of_known_quality():
     x, y = images(20, 16), images(20, 16, seed=1)
-    perfect = translation.both_ways(y, x, x, y)
+    perfect = translation.scores_both_ways(y, x, x, y)
     assert perfect["l1_y"] == perfect["l1_inside_x"] == 0
     assert perfect["top1_y"] == perfect["rank_x"] == 1
     assert perfect["ssim_x"] == pytest.approx(1, abs=1e-5)
@@ -177,8 +177,8 @@ def test_translations_of_known_quality():
         == identity["l1_y"]
         == pytest.approx(np.abs(x / 255 - y / 255).mean(), rel=1e-5)
     )
-    assert translation.judge(lambda v: v, lambda v: -v, x, 255 - x) == pytest.approx(
-        translation.both_ways(x, x, x, 255 - x), abs=1e-4
+    assert translation.evaluate(lambda v: v, lambda v: -v, x, 255 - x) == pytest.approx(
+        translation.scores_both_ways(x, x, x, 255 - x), abs=1e-4
     )
 
 
@@ -231,17 +231,22 @@ def test_the_levels_of_a_pyramid_add_up():
 
 def test_the_nearest_sample():
     real = jnp.asarray(images(4)) / 255
-    assert float(laplacian.nearest(real, real[::-1])) == pytest.approx(0, abs=1e-2)
+    assert float(laplacian.nearest_distance(real, real[::-1])) == pytest.approx(0, abs=1e-2)
     assert float(
-        laplacian.nearest(jnp.zeros((3, 4)), jnp.array([[3.0, 4, 0, 0], [10.0, 0, 0, 0]]))
+        laplacian.nearest_distance(jnp.zeros((3, 4)), jnp.array([[3.0, 4, 0, 0], [10.0, 0, 0, 0]]))
     ) == pytest.approx(5)
+    own = np.stack([real, real[::-1]], 1)  # of each image: itself and another
+    assert float(laplacian.nearest_distance(real, own)) == pytest.approx(0, abs=1e-2)
+    alone = laplacian.nearest_distance(real, own[:, 1:])
+    apart = np.sqrt(((real - real[::-1]) ** 2).sum((1, 2, 3))).mean()
+    assert float(alone) == pytest.approx(float(apart), rel=1e-4)
 
 
 def test_strips_have_a_row_for_each_name():
     x = np.random.default_rng(0).random((5, 3, 8, 8, 1))
-    figure = strips.strips(x, ["a", "b", "c"])
+    figure = strips(x, ["a", "b", "c"])
     assert [text.get_text() for text in figure.axes[0].texts] == ["a", "b", "c"]
-    chain = strips.details(x)
+    chain = pyramid_strips(x)
     assert [text.get_text() for text in chain.axes[0].texts] == ["I2", "h1", "I1", "h0", "I0"]
     sheet = np.asarray(chain.axes[0].images[0].get_array())
     height, scale = len(sheet) // 5, 960 // 40

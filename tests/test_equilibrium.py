@@ -18,12 +18,12 @@ from scipy.special import rel_entr
 
 from ganjax import data, play
 from ganjax.data.mixtures import hills, mixture, ring
-from ganjax.figures import drawings
+from ganjax.figures.curves import equilibrium_curves
 from ganjax.metrics import equilibrium
 from ganjax.protocols import standard
 
 LOG4 = math.log(4)
-best = jax.jit(equilibrium.best)
+best = jax.jit(equilibrium.optimal)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(equilibrium, "SAMPLES", 2**10)
 
 
-def test_a_judge_who_cannot_tell_has_minus_log_4_and_one_half():
+def test_a_discriminator_that_cannot_tell_has_minus_log_4_and_one_half():
     found = equilibrium.value(jnp.zeros(7), jnp.zeros((3, 2)))
     assert {name: float(number) for name, number in found.items()} == pytest.approx(
         equilibrium.LIMITS
@@ -59,7 +59,9 @@ def normals(shift, sd):
 
 @settings(max_examples=8, deadline=None)
 @given(st.floats(0.2, 4.0))
-def test_the_best_judge_of_two_normals_has_minus_log_4_and_twice_jensen_and_shannon(shift):
+def test_the_optimal_discriminator_of_two_normals_has_minus_log_4_and_twice_jensen_and_shannon(
+    shift,
+):
     x = shift + np.random.default_rng(0).normal(size=(2**11, 1)).astype(np.float32)
     found = best(mixture([[0.0]], 1), jnp.asarray(x), random.key(0))
     value, accuracy = normals(shift, math.hypot(1, 0.5))  # both blurred by half an SD
@@ -69,13 +71,13 @@ def test_the_best_judge_of_two_normals_has_minus_log_4_and_twice_jensen_and_shan
 
 
 @pytest.mark.parametrize("toy", [hills(), ring()], ids=["hills", "ring"])
-def test_against_the_mixture_itself_the_best_judge_cannot_tell(toy):
+def test_against_the_mixture_itself_the_optimal_discriminator_cannot_tell(toy):
     found = best(toy, toy.draw(random.key(1), 2**11), random.key(0))
     assert float(found["value_best"]) == pytest.approx(-LOG4, abs=0.03)
     assert float(found["accuracy_best"]) == pytest.approx(0.5, abs=0.04)
 
 
-def test_a_lost_mode_and_samples_elsewhere_are_told_by_the_best_judge():
+def test_a_lost_mode_and_samples_elsewhere_are_told_by_the_optimal_discriminator():
     toy, one = mixture([[0.0, 0.0], [10.0, 0.0]], 1), mixture([[0.0, 0.0]], 1)
     found = best(toy, one.draw(random.key(1), 2**11), random.key(0))
     # D* is 1/3 where p is half of q, and 1 on the lost mode.
@@ -91,11 +93,13 @@ def test_a_lost_mode_and_samples_elsewhere_are_told_by_the_best_judge():
 def test_a_run_on_a_mixture_measures_both_and_a_run_on_images_neither():
     x = hills().draw(random.key(0), 64)
     found = jax.jit(
-        lambda x: standard.equilibrium(hills(), x, random.key(1), lambda x: jnp.zeros(len(x)))
+        lambda x: standard.measure_equilibrium(
+            hills(), x, random.key(1), lambda x: jnp.zeros(len(x))
+        )
     )(x)
     assert set(found) == {"value", "accuracy", "value_best", "accuracy_best"}
     assert float(found["value"]) == pytest.approx(-LOG4)
-    assert standard.equilibrium({"x": np.zeros((4, 8, 8, 1))}, x, random.key(1), None) == {}
+    assert standard.measure_equilibrium({"x": np.zeros((4, 8, 8, 1))}, x, random.key(1), None) == {}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_the_table_plays_on_a_known_density_and_prints_the_limits():
     assert set(table.anchors(None)["equilibrium"]) < set(table.columns)
 
 
-def test_the_way_is_drawn_beside_that_of_the_best_judge_and_to_the_limits():
+def test_the_way_is_drawn_beside_that_of_the_optimal_discriminator_and_to_the_limits():
     rows = [
         {
             "step": s,
@@ -135,7 +139,7 @@ def test_the_way_is_drawn_beside_that_of_the_best_judge_and_to_the_limits():
         for s in (0, 10, 20)
         for q in (0, 1)
     ]
-    value, accuracy = drawings.equilibrium(iter(rows)).axes
+    value, accuracy = equilibrium_curves(iter(rows)).axes
     assert [line.get_label() for line in value.lines] == ["-log 4", "D*", "D"]
     np.testing.assert_allclose(value.lines[0].get_ydata(), -LOG4)
     np.testing.assert_allclose(value.lines[2].get_xydata(), [[0, -1.05], [10, -1.15], [20, -1.25]])

@@ -8,8 +8,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ganjax import figures
 from ganjax.data.mixtures import mixture1d, ring
+from ganjax.figures.curves import curves
+from ganjax.figures.samples import histogram, image_grid, sample_figure, scatter
+from ganjax.figures.style import save
 
 ROWS = [
     {"step": s, "seed": q, "time": 1.0, "kl": s + q, "modes": 8}
@@ -22,19 +24,19 @@ def drawn(name: str) -> Figure:
     """One of the figures, from arrays made anew."""
     rng = np.random.default_rng(0)
     return {
-        "scatter": lambda: figures.scatter(ring(), rng.normal(size=(100, 4, 2))),
-        "points": lambda: figures.scatter(rng.normal(size=(100, 2)), rng.normal(size=(100, 2))),
-        "histogram": lambda: figures.histogram(mixture1d(), rng.uniform(0, 120, (50, 8, 1))),
-        "counts": lambda: figures.histogram(rng.normal(size=(100, 1)), rng.normal(size=(100, 1))),
-        "grid": lambda: figures.grid(rng.normal(size=(20, 3, 8, 8, 1))),
-        "curves": lambda: figures.curves(ROWS),
+        "scatter": lambda: scatter(ring(), rng.normal(size=(100, 4, 2))),
+        "points": lambda: scatter(rng.normal(size=(100, 2)), rng.normal(size=(100, 2))),
+        "histogram": lambda: histogram(mixture1d(), rng.uniform(0, 120, (50, 8, 1))),
+        "counts": lambda: histogram(rng.normal(size=(100, 1)), rng.normal(size=(100, 1))),
+        "grid": lambda: image_grid(rng.normal(size=(20, 3, 8, 8, 1))),
+        "curves": lambda: curves(ROWS),
     }[name]()
 
 
 @pytest.mark.parametrize("name", ["scatter", "points", "histogram", "counts", "grid", "curves"])
 def test_the_same_arrays_give_the_same_bytes(name, tmp_path):
     for part in "ab":
-        figures.save(drawn(name), tmp_path / "deep" / f"{part}.png")
+        save(drawn(name), tmp_path / "deep" / f"{part}.png")
     first, second = ((tmp_path / "deep" / f"{part}.png").read_bytes() for part in "ab")
     assert first == second
     assert b"Matplotlib" not in first
@@ -42,7 +44,11 @@ def test_the_same_arrays_give_the_same_bytes(name, tmp_path):
 
 
 def test_pyplot_is_never_imported(tmp_path):
-    code = "import sys, ganjax.figures as f; f.save(f.grid([[[0.0]]]), sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
+    code = (
+        "import sys; from ganjax.figures import curves, heat, samples, strips, style; "
+        "style.save(samples.image_grid([[[0.0]]]), sys.argv[1]); "
+        "print('matplotlib.pyplot' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "x.png")],
         capture_output=True,
@@ -53,7 +59,7 @@ def test_pyplot_is_never_imported(tmp_path):
 
 
 def sheet(figure: Figure, path) -> np.ndarray:
-    figures.save(figure, path)
+    save(figure, path)
     return np.asarray(Image.open(path).convert("RGB"))
 
 
@@ -61,7 +67,7 @@ def sheet(figure: Figure, path) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (7, 13, 1)])
 def test_a_contact_sheet_holds_every_pixel(n, shape, tmp_path):
     levels = np.random.default_rng(0).integers(0, 256, (n, *shape))
-    picture = sheet(figures.grid(levels / 255), tmp_path / "x.png")
+    picture = sheet(image_grid(levels / 255), tmp_path / "x.png")
     columns = int(np.ceil(np.sqrt(n)))
     scale = 640 // (columns * shape[1])
     cell = scale * shape[0] + 2, scale * shape[1] + 2
@@ -77,7 +83,7 @@ def test_a_contact_sheet_holds_every_pixel(n, shape, tmp_path):
 
 def test_generators_have_a_row_each(tmp_path):
     images = np.broadcast_to(np.linspace(0, 1, 3)[:, None, None], (4, 3, 8, 8))
-    picture = sheet(figures.grid(images), tmp_path / "x.png")
+    picture = sheet(image_grid(images), tmp_path / "x.png")
     height = picture.shape[0]
     for k, level in enumerate([0, 128, 255]):
         assert abs(int(picture[int((k + 0.5) / 3 * height), -10, 0]) - level) <= 1
@@ -85,9 +91,9 @@ def test_generators_have_a_row_each(tmp_path):
 
 def test_low_and_high_are_black_and_white_and_what_lies_beyond_is_clipped(tmp_path):
     images = np.array([-5, 0, 0.5, 1, 5, np.nan])[:, None, None] * np.ones((6, 4, 4))
-    picture = sheet(figures.grid(images), tmp_path / "x.png")
+    picture = sheet(image_grid(images), tmp_path / "x.png")
     np.testing.assert_array_equal(
-        sheet(figures.grid(2 * images - 1, -1.0, 1.0), tmp_path / "x.png"), picture
+        sheet(image_grid(2 * images - 1, -1.0, 1.0), tmp_path / "x.png"), picture
     )
     height, width = picture.shape[:2]
     levels = [
@@ -99,7 +105,7 @@ def test_low_and_high_are_black_and_white_and_what_lies_beyond_is_clipped(tmp_pa
 
 
 def test_curves_are_means_with_a_band_of_one_sd():
-    axes = figures.curves(ROWS, ["kl"]).axes
+    axes = curves(ROWS, ["kl"]).axes
     assert len(axes) == 1
     np.testing.assert_allclose(axes[0].lines[0].get_xydata(), [[0, 2], [10, 12], [20, 22]])
     band = axes[0].collections[0].get_paths()[0].vertices
@@ -112,12 +118,12 @@ def test_curves_leave_out_what_is_not_finite_and_take_a_single_step():
         {"step": 0, "seed": 1, "G": 2.0},
         {"step": 5, "seed": 0, "G": None},
     ]
-    g, d = figures.curves(rows, ["G", "D"]).axes
+    g, d = curves(rows, ["G", "D"]).axes
     np.testing.assert_allclose(g.lines[0].get_xydata(), [[0, 2]])
     np.testing.assert_allclose(d.lines[0].get_xydata(), [[0, 1]])
-    assert figures.curves(rows[:1], ["D"]).axes[0].get_title(loc="left") == "D"
-    assert [axes.get_title(loc="left") for axes in figures.curves(rows).axes] == ["G"]
-    assert [axes.get_title(loc="left") for axes in figures.curves(rows[:1]).axes] == ["G", "D"]
+    assert curves(rows[:1], ["D"]).axes[0].get_title(loc="left") == "D"
+    assert [axes.get_title(loc="left") for axes in curves(rows).axes] == ["G"]
+    assert [axes.get_title(loc="left") for axes in curves(rows[:1]).axes] == ["G", "D"]
 
 
 @pytest.mark.parametrize(
@@ -128,20 +134,18 @@ def test_curves_of_nothing_are_refused(rows, names):
         ValueError,
         match=r"^(no measure named k; known are kl, modes|there are no measures to draw)$",
     ):
-        figures.curves(rows, names)
+        curves(rows, names)
 
 
 def test_bars_have_the_mass_inside_and_the_rest_is_counted():
-    axes = figures.histogram(mixture1d(), np.array([50.0, 50, 70, 1e6])[:, None]).axes[0]
+    axes = histogram(mixture1d(), np.array([50.0, 50, 70, 1e6])[:, None]).axes[0]
     values, edges, _ = axes.patches[0].get_data()
     assert (values * np.diff(edges)).sum() == pytest.approx(0.75)
     assert [text.get_text() for text in axes.texts] == ["25.0% outside"]
 
 
 def test_the_scatters_frame_does_not_move_with_the_samples(tmp_path):
-    near, far = (
-        figures.scatter(ring(), np.full((10, 2), value)).axes[0] for value in (0.0, np.nan)
-    )
+    near, far = (scatter(ring(), np.full((10, 2), value)).axes[0] for value in (0.0, np.nan))
     assert near.get_xlim() == far.get_xlim()
     assert near.get_ylim() == far.get_ylim()
     assert [text.get_text() for text in far.texts] == ["100.0% outside"]
@@ -162,9 +166,9 @@ def test_the_scatters_frame_does_not_move_with_the_samples(tmp_path):
     ],
 )
 def test_samples_choose_the_figure_by_the_data(data, shape, panels, tmp_path):
-    figure = figures.samples(data, np.zeros(shape))
+    figure = sample_figure(data, np.zeros(shape))
     assert len(figure.axes) == panels
-    figures.save(figure, tmp_path / "x.png")
+    save(figure, tmp_path / "x.png")
 
 
 def test_of_many_images_the_first_are_shown(tmp_path):
@@ -175,7 +179,7 @@ def test_of_many_images_the_first_are_shown(tmp_path):
     for part, first in ((images, images[:32]), (images[:, 0], images[:64, 0])):
         shown, expected = (
             sheet(figure, tmp_path / "x.png")
-            for figure in (figures.samples(data, part), figures.grid(first))
+            for figure in (sample_figure(data, part), image_grid(first))
         )
         np.testing.assert_array_equal(shown, expected)
 
@@ -192,12 +196,12 @@ def test_of_many_images_the_first_are_shown(tmp_path):
 )
 def test_samples_without_a_figure_are_refused_in_one_line(data, shape):
     with pytest.raises(ValueError, match=r"^[^\n]*are wanted[^\n]*$"):
-        figures.samples(data, np.zeros(shape))
+        sample_figure(data, np.zeros(shape))
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "x.png"
-    figures.save(drawn("curves"), path)
+    save(drawn("curves"), path)
     before = path.read_bytes()
 
     def torn(figure, part, **options):
@@ -206,14 +210,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", torn)
     with pytest.raises(ValueError, match="No space left on device"):
-        figures.save(drawn("grid"), path)
+        save(drawn("grid"), path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["x.png"]
 
 
 def test_only_png_is_written_and_a_bad_place_is_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"should end in \.png"):
-        figures.save(drawn("curves"), tmp_path / "x.pdf")
+        save(drawn("curves"), tmp_path / "x.pdf")
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot be written"):
-        figures.save(drawn("curves"), tmp_path / "file" / "x.png")
+        save(drawn("curves"), tmp_path / "file" / "x.png")

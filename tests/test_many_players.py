@@ -17,7 +17,7 @@ import triple_gan
 from jax import random
 
 from ganjax import data, play
-from ganjax.figures import heat
+from ganjax.figures.heat import heat_map
 from ganjax.game import Player
 from ganjax.metrics import convergence
 from ganjax.nets.layers import BatchNorm
@@ -30,8 +30,8 @@ def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
     values = np.cumsum(rng.normal(size=1200) * 0.05 * np.exp(-np.arange(1200) / 200)).astype(
         np.float32
     )
-    log = jax.jit(partial(jax.lax.scan, lambda memory, at: convergence.follow(memory, *at)))
-    _, found = log(convergence.blank(), (jnp.asarray(values), jnp.arange(len(values))))
+    log = jax.jit(partial(jax.lax.scan, lambda memory, at: convergence.update(memory, *at)))
+    _, found = log(convergence.init(), (jnp.asarray(values), jnp.arange(len(values))))
     padded = np.concatenate([np.full(500, values[0]), values[1:]])
     sd = np.array([padded[i : i + 500].reshape(10, 50).mean(1).std() for i in range(len(values))])
     np.testing.assert_allclose(found["sd"], sd, rtol=1e-3, atol=1e-6)
@@ -42,7 +42,7 @@ def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
 
 def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     label = np.random.default_rng(0).integers(0, 4, 200)
-    L = semi_supervised.known(label, 5, 4)
+    L = semi_supervised.known_labels(label, 5, 4)
     drawn = [np.asarray(L.bind(*L.init(random.key(seed)))()) for seed in (0, 0, 1)]
     for rows in drawn:
         assert len(set(rows)) == 20
@@ -50,7 +50,7 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert set(drawn[0]) != set(drawn[2])
     with pytest.raises(ValueError, match="the smallest class has"):
-        semi_supervised.known(label, 100, 4)
+        semi_supervised.known_labels(label, 100, 4)
 
 
 def test_digits_are_held_out_by_a_fixed_permutation():
@@ -89,7 +89,7 @@ def test_the_test_error_is_of_the_training_images_statistics():
         "test_label": np.r_[np.ones(40, np.int32), np.zeros(10, np.int32)],
     }
     C = Player(Brightness(), semi_supervised.optax.identity(), (4, 4, 1))
-    error = jax.jit(semi_supervised.error, static_argnums=3)(
+    error = jax.jit(semi_supervised.error_rate, static_argnums=3)(
         arrays, random.key(0), C.bind(*C.init(random.key(0))), 400
     )
     assert error == pytest.approx(0.2)
@@ -118,7 +118,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
 
 
 class Stub:
-    """A player that is a function of its inputs, with parameters for the weight decay."""
+    """A player that is a function of its inputs; weight decay needs its parameters, which are C's."""
 
     def __init__(self, f):
         self.f, self.params = f, {"last": {"kernel": jnp.zeros((1, 1))}}
@@ -267,7 +267,7 @@ def test_gman_pads_with_black_and_then_has_the_papers_nets():
 
 
 def test_a_table_of_numbers_is_drawn_or_refused():
-    figure = heat.table([[1.0, 2.0]], ["a"], ["b", "c"])
+    figure = heat_map([[1.0, 2.0]], ["a"], ["b", "c"])
     assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "2.00"]
     with pytest.raises(ValueError, match="2 rows and 1 columns"):
-        heat.table([[1.0, 2.0]], ["a", "b"], ["c"])
+        heat_map([[1.0, 2.0]], ["a", "b"], ["c"])

@@ -17,7 +17,7 @@ from ganjax.metrics import mixtures, neighbours
 
 N = 1_048_576
 measure = jax.jit(mixtures.measure)
-shares = jax.jit(mixtures.shares)
+shares = jax.jit(mixtures.mode_shares)
 coverage = jax.jit(mixtures.coverage)
 mode_kl = jax.jit(mixtures.mode_kl)
 divergences = jax.jit(mixtures.histogram_divergences, static_argnums=4)
@@ -34,7 +34,7 @@ def fresh(toy: Mixture, seed: int, n: int) -> np.ndarray:
 
 def test_nearest_counts_in_the_modes_own_sds():
     toy = mixture([[0.0], [10.0]], [1, 4])
-    mode, distance = mixtures.nearest(toy, jnp.array([[1.0], [4.0], [22.0]]))
+    mode, distance = mixtures.nearest_mode(toy, jnp.array([[1.0], [4.0], [22.0]]))
     np.testing.assert_array_equal(
         mode, [0, 1, 1]
     )  # 4 is nearer to 0, but 4 SD from it and 1.5 SD from 10
@@ -176,36 +176,36 @@ def digits():
 
 def test_fresh_digits_are_good_and_of_ten_classes(digits):
     (new, kind), (x, label) = digits
-    found = neighbours.classes(new, x, label)
+    found = neighbours.coverage(new, x, label)
     assert found["modes"] == 10
     assert found["quality"] == pytest.approx(0.95, abs=0.03)
     np.testing.assert_allclose(
-        neighbours.shares(new, x, label), np.bincount(kind) / len(kind), atol=0.02
+        neighbours.class_shares(new, x, label), np.bincount(kind) / len(kind), atol=0.02
     )
 
 
 @pytest.mark.parametrize("lost", range(10))
 def test_a_lost_digit_is_seen(digits, lost):
     (new, kind), (x, label) = digits
-    share = neighbours.shares(new[kind != lost], x, label)
+    share = neighbours.class_shares(new[kind != lost], x, label)
     assert share[lost] < 0.01  # what is left are errors of the nearest neighbour
     if lost in (0, 2, 4, 6):
-        assert neighbours.classes(new[kind != lost], x, label)["modes"] == 9
+        assert neighbours.coverage(new[kind != lost], x, label)["modes"] == 9
 
 
 def test_noise_and_broken_numbers_are_not_good(digits):
     _, (x, label) = digits
     noise = np.random.default_rng(0).uniform(0, 16, (200, 8, 8))
-    assert neighbours.classes(noise, x, label) == {"modes": 0, "quality": 0}
-    assert neighbours.classes(np.full((3, 8, 8), np.nan), x, label) == {"modes": 0, "quality": 0}
+    assert neighbours.coverage(noise, x, label) == {"modes": 0, "quality": 0}
+    assert neighbours.coverage(np.full((3, 8, 8), np.nan), x, label) == {"modes": 0, "quality": 0}
     half = np.concatenate([x[:50], np.full((50, 8, 8), np.inf)])
-    assert neighbours.classes(half, x, label)["quality"] == 0.5
+    assert neighbours.coverage(half, x, label)["quality"] == 0.5
 
 
 def test_labels_may_be_any_numbers():
     x, label = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([7, 7, -2, -2])
     np.testing.assert_array_equal(
-        neighbours.shares([[0.5], [10.5], [10.6], [5.0]], x, label), [0.5, 0.25]
+        neighbours.class_shares([[0.5], [10.5], [10.6], [5.0]], x, label), [0.5, 0.25]
     )
 
 
@@ -213,6 +213,6 @@ def test_labels_may_be_any_numbers():
 def test_samples_of_another_shape_are_refused(digits, samples):
     _, (x, label) = digits
     with pytest.raises(ValueError, match="samples of shape"):
-        neighbours.shares(samples, x, label)
+        neighbours.class_shares(samples, x, label)
     with pytest.raises(ValueError, match="real examples with a label each"):
-        neighbours.shares(x, x, label[1:])
+        neighbours.class_shares(x, x, label[1:])

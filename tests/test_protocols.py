@@ -1,4 +1,4 @@
-"""Sets in three parts, and the protocols that judge a generator by them."""
+"""Datasets in three splits, and the protocols that evaluate a generator by them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -91,9 +91,9 @@ def test_a_set_without_held_out_examples_is_one_part(tmp_path: Path) -> None:
             None,
             None,
         )
-        assert standard.likelihood(noise, jax.random.key(0), found) == {}
-        assert standard.conditional(noise, jax.random.key(0), found, 10) == {}
-        assert standard.parzen_anchors(found) == {}
+        assert standard.parzen_likelihood(noise, jax.random.key(0), found) == {}
+        assert standard.conditional_scores(noise, jax.random.key(0), found, 10) == {}
+        assert standard.parzen_baselines(found) == {}
 
 
 def test_what_is_not_there_or_does_not_fit_is_refused_as_it_is_of_a_whole_set(
@@ -112,23 +112,25 @@ def test_what_is_not_there_or_does_not_fit_is_refused_as_it_is_of_a_whole_set(
 
 def test_fewer_samples_are_the_first_of_more_and_none_comes_twice() -> None:
     key = jax.random.key(0)
-    more = standard.drawn(noise, key, 100)
-    np.testing.assert_array_equal(more[:50], standard.drawn(noise, key, 50))
+    more = standard.draw_samples(noise, key, 100)
+    np.testing.assert_array_equal(more[:50], standard.draw_samples(noise, key, 50))
     assert more.dtype == np.float32
     assert more.shape == (100, 8, 8, 1)
     assert len(np.unique(more.reshape(100, -1), axis=0)) == 100
-    assert not np.isin(standard.drawn(noise, jax.random.key(1), 100)[:, 0, 0], more[:, 0, 0]).any()
+    assert not np.isin(
+        standard.draw_samples(noise, jax.random.key(1), 100)[:, 0, 0], more[:, 0, 0]
+    ).any()
 
 
 def test_the_likelihood_is_parzens_of_400_samples_on_pixels_in_0_to_1() -> None:
     parts, key = digits(), jax.random.key(0)
     train, valid, test = map(read, parts)
     sample = replayed(train["x"], train["label"])
-    found = standard.likelihood(sample, key, parts)
+    found = standard.parzen_likelihood(sample, key, parts)
     assert found == parzen.log_likelihood(
-        standard.drawn(sample, key, 400), valid["x"][:40], test["x"]
+        standard.draw_samples(sample, key, 400), valid["x"][:40], test["x"]
     )
-    assert found["parzen"] > standard.likelihood(noise, key, parts)["parzen"] + 10
+    assert found["parzen"] > standard.parzen_likelihood(noise, key, parts)["parzen"] + 10
 
 
 def test_a_generator_that_returns_real_images_serves_a_nearest_neighbour_as_real_images_do() -> (
@@ -137,21 +139,21 @@ def test_a_generator_that_returns_real_images_serves_a_nearest_neighbour_as_real
     parts, key = digits(), jax.random.key(0)
     train, _, test = map(read, parts)
     sample = replayed(train["x"], train["label"])
-    found = standard.conditional(sample, key, parts, 10)
+    found = standard.conditional_scores(sample, key, parts, 10)
     real = classifiers.one_nn(train["x"], train["label"], test["x"], test["label"])
     assert found["one_nn_50k"] == pytest.approx(real, abs=0.01)
     assert found["one_nn_50k"] <= found["one_nn_10k"] < found["one_nn_1k"] < 0.5
     assert {
         name: value for name, value in found.items() if name.startswith("parzen")
-    } == standard.likelihood(sample, key, parts)
-    lied = standard.conditional(replayed(train["x"], train["label"], lie=1), key, parts, 10)
+    } == standard.parzen_likelihood(sample, key, parts)
+    lied = standard.conditional_scores(replayed(train["x"], train["label"], lie=1), key, parts, 10)
     assert lied["one_nn_50k"] > 0.9
 
 
-def test_parzen_anchors_are_training_images_and_the_centroids_that_beat_them() -> None:
+def test_parzen_baselines_are_training_images_and_the_centroids_that_beat_them() -> None:
     parts = digits()
     train, valid, test = map(read, parts)
-    found = standard.parzen_anchors(parts)
+    found = standard.parzen_baselines(parts)
     assert list(found) == ["training images", "k-means centroids"]
     assert found["training images"] == pytest.approx(
         parzen.log_likelihood(train["x"][:400], valid["x"][:40], test["x"])
@@ -159,4 +161,4 @@ def test_parzen_anchors_are_training_images_and_the_centroids_that_beat_them() -
     assert (
         found["k-means centroids"]["parzen"] > found["training images"]["parzen"]
     )  # Theis et al. 2016, table 1
-    assert found == standard.parzen_anchors(parts)
+    assert found == standard.parzen_baselines(parts)

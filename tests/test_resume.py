@@ -19,8 +19,8 @@ import pytest
 from runs import TINY, call, everything, outcome, saved, signalled
 
 from ganjax import play
-from ganjax.runs import storage, train
 from ganjax.runs import record as run_record
+from ganjax.runs import storage, train
 
 # Measurements at 3, 6, …, 18, 20 and checkpoints at 5, 10, 15, 20: neither falls on all of the
 # other's steps.

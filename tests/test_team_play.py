@@ -12,15 +12,16 @@ import mad_gan
 import numpy as np
 import pytest
 import roles as roles_experiment
+from ganjax.data.views import views
 from jax import random
 
 from ganjax import aggregates, play
 from ganjax.data.dataset import Dataset
-from ganjax.data.transforms import coarsen, views
 from ganjax.experiment import Experiment, FinishedRow
-from ganjax.figures import overlay
-from ganjax.metrics import features
-from ganjax.protocols import by_classifier, tournament
+from ganjax.figures.curves import curves_of_runs
+from ganjax.protocols import classifier
+from ganjax.protocols.overlay import overlay
+from ganjax.protocols.tournament import tournament
 
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
 
@@ -173,7 +174,7 @@ def test_a_tournament_of_games_is_fair():
     rows = {name: played("learned", 2, (0, 1), (0, 1)) for name in ("a", "again")} | {
         "b": played("F-boost", 3, (0, 1), (0,))
     }
-    columns, drawn = tournament.play(rows)
+    columns, drawn = tournament(rows)
     assert columns["a"]["against again"] == pytest.approx([0, 0], abs=1e-5)
     assert columns["a"]["against b"][0] == pytest.approx(-columns["b"]["against a"][0])
     assert columns["a"]["against b"][0] == pytest.approx(columns["again"]["against b"][0])
@@ -187,37 +188,42 @@ def test_curves_of_runs_are_means_over_seeds():
         "none": [{"step": 10, "seed": 1}],
     }
     runs["two"] = [{"step": 10, "seed": 1, "sd": 5.0}, {"step": 10, "seed": 2, "sd": None}]
-    (axes,) = overlay.curves(runs, "sd", 0.1).axes
+    (axes,) = curves_of_runs(runs, "sd", 0.1).axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert lines["one"] == [[10, 12], [20, 22]]
     assert lines["two"] == [[10, 5]]
     assert "none" not in lines
     assert axes.get_yscale() == "log"
     with pytest.raises(ValueError, match="no run has measured kl"):
-        overlay.curves(runs, "kl")
+        curves_of_runs(runs, "kl")
+    rows = {run: FinishedRow(None, {}, (1, 3), metrics, dict) for run, metrics in runs.items()}
+    columns, drawn = overlay(rows, {"sd": 0.1})
+    assert not columns
+    assert list(drawn) == ["sd"]
+    assert len(drawn["sd"].axes[0].get_lines()) == len(axes.get_lines())
 
 
 def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (60, 8, 8, 1), np.uint8)
     test = Dataset("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
-    net = features.Net(2)
-    known = features.Classifier(
-        "untrained", net, net.init(random.key(0), jnp.zeros((1, 8, 8, 1))), (8, 8, 1), 1.0
-    )
-    monkeypatch.setattr(by_classifier.sets, "find", lambda name, data_dir, split, **how: test)
-    monkeypatch.setattr(by_classifier.features, "of", lambda name, data_dir, **how: known)
-    same = by_classifier.distance(lambda n: x[:n] / np.float32(255), "noise", None)["frechet"]
-    grey = by_classifier.distance(lambda n: np.full((n, 8, 8, 1), 0.5, np.float32), "noise", None)[
-        "frechet"
-    ]
-    assert same == pytest.approx(0, abs=1e-6)
-    assert grey > 1e-3
+    C = classifier.game((8, 8, 1), 2, 1).players["C"]
+    untrained = classifier.Classifier("untrained", C.bind(C.init(random.key(0))[0]), 1.0)
+    monkeypatch.setattr(classifier.data, "find", lambda name, data_dir, split, **how: test)
+    monkeypatch.setattr(classifier, "of_dataset", lambda name, data_dir, **how: untrained)
+
+    def distance(fake):
+        return classifier.frechet_distance(lambda n: fake[:n], "noise", None)["frechet"]
+
+    assert distance(x / np.float32(255)) == pytest.approx(0, abs=1e-6)
+    assert distance(np.full((60, 8, 8, 1), 0.5, np.float32)) > 1e-3
 
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_binary_discriminator_of_k_generators(k):
-    """MA-GAN: D has one name for k generators' samples; with k = 1 it is MAD-GAN."""
+    """MA-GAN: D's loss is that of k generators' samples under one name; with k = 1 it is
+    MAD-GAN's.
+    """
     losses = []
     for binary in (True, False):
         experiment = mad_gan.experiment(

@@ -30,7 +30,7 @@ def saved(folder, **sets) -> list[str]:
 
 def test_the_second_set_comes_without_labels_and_its_test_images_are_not_learnt_from(tmp_path):
     first, second = squares(60, 28), squares(90, 28, seed=1)
-    found, classes = domain_adaptation.pair(*saved(tmp_path, first=first, second=second))
+    found, classes = domain_adaptation.load_pair(*saved(tmp_path, first=first, second=second))
     assert classes == 3
     rows = {name: {row.tobytes() for row in found[name]} for name in ("x", "y", "test_y")}
     assert not rows["y"] & rows["test_y"]
@@ -46,13 +46,13 @@ def test_the_second_set_comes_without_labels_and_its_test_images_are_not_learnt_
 def test_sets_of_different_classes_are_refused(tmp_path):
     paths = saved(tmp_path, three=squares(60, 28), four=squares(60, 28, classes=4))
     with pytest.raises(ValueError, match=r"3 classes and .* has 4"):
-        domain_adaptation.pair(*paths)
+        domain_adaptation.load_pair(*paths)
 
 
 @settings(deadline=None, max_examples=30)  # each size is compiled
 @given(st.integers(1, 20), st.integers(0, 255))
 def test_a_small_square_fills_the_inner_twenty_pixels(side, grey):
-    framed = domain_adaptation.framed(np.full((1, side, side, 1), grey, np.uint8))
+    framed = domain_adaptation.to_28_pixels(np.full((1, side, side, 1), grey, np.uint8))
     assert framed.dtype == np.uint8
     np.testing.assert_array_equal(framed[0, 4:24, 4:24, 0], grey)
     assert framed.shape == (1, 28, 28, 1)
@@ -61,13 +61,13 @@ def test_a_small_square_fills_the_inner_twenty_pixels(side, grey):
 
 def test_images_of_28_pixels_stay_and_others_are_refused():
     x = squares(2, 28)["x"]
-    np.testing.assert_array_equal(domain_adaptation.framed(x), x)
+    np.testing.assert_array_equal(domain_adaptation.to_28_pixels(x), x)
     for height, width in ((24, 24), (8, 9), (28, 14)):
         with pytest.raises(ValueError, match=f"{height} x {width}"):
-            domain_adaptation.framed(np.zeros((1, height, width, 1), np.uint8))
+            domain_adaptation.to_28_pixels(np.zeros((1, height, width, 1), np.uint8))
 
 
-def test_each_member_is_judged_by_its_own_answers():
+def test_each_member_is_scored_by_its_own_answers():
     net = cogan.Discriminator(10, cogan.widths(2))
     D = Player(net, None, (28, 28, 1), n=2, shared=("layer1", "layer2", "score", "label"))
     bound = D.bind(D.init(random.key(0))[0])

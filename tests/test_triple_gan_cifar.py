@@ -100,7 +100,7 @@ def test_the_test_error_is_the_same_in_parts() -> None:
     C = Player(Mean(), optax.identity(), (4, 4, 3))
     C = C.bind(*C.init(random.key(0)))
     whole, parts = (
-        semi_supervised.error(arrays, random.key(1), C, 50, -1.0, lambda x: 2 * x, at_once)
+        semi_supervised.error_rate(arrays, random.key(1), C, 50, -1.0, lambda x: 2 * x, at_once)
         for at_once in (None, 8)
     )
     assert whole == pytest.approx(float(parts))

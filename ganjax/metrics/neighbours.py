@@ -1,70 +1,76 @@
-"""Modes and quality where no density is known but real examples have labels: a sample is judged by
-its nearest real example. Host code.
+"""Modes and quality where no density is known but real examples have labels: a sample counts by its
+nearest real example. Host code.
 """
 
+from __future__ import annotations
+
 import numpy as np
+from jaxtyping import Float64, Int
 from numpy.typing import ArrayLike
 
 
-def shares(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> np.ndarray:
-    """The share of all samples that are good and of a class, for each class in ascending order of
-    label: float64 [classes].
+def class_shares(
+    samples: ArrayLike, x: ArrayLike, label: ArrayLike
+) -> Float64[np.ndarray, " classes"]:
+    """For each class, in ascending order of label, the share of all samples that are good and of
+    that class.
 
-    samples: [n, ...]; x: real examples [N, ...] in the same units; label: [N]. A sample is good if
-    it is as near to a real example as real
-    examples are to each other: its Euclidean distance to the nearest one is at most the 95th
-    percentile of the distances of the real examples to their nearest other one. It has the class of
-    its nearest real example. Samples that are not finite are not good.
+    samples [n, ...]; real examples x [N, ...] in the same units; label [N]. A sample is good if it
+    is as near to a real example as real examples are to each other: its Euclidean distance to the
+    nearest one is at most the 95th percentile of the distances of the real examples to their
+    nearest other one. Its class is that of its nearest real example. Samples that are not finite
+    are not good.
 
     The protocol is ours, after "within 3 SD" on mixtures: fresh real examples have quality .95.
     Time grows with N², so pass some thousands. Raises ValueError for fewer than two real examples,
-    or shapes that do not belong together.
+    or shapes that do not fit together.
     """
     from sklearn.neighbors import NearestNeighbors  # takes seconds to import
 
     points, real = np.asarray(samples, np.float32), np.asarray(x, np.float32)
-    kinds, kind = np.unique(np.asarray(label), return_inverse=True)
-    if len(real) < 2 or kind.shape != real.shape[:1]:
+    classes, index = np.unique(np.asarray(label), return_inverse=True)
+    if len(real) < 2 or index.shape != real.shape[:1]:
         raise ValueError(
-            f"two or more real examples with a label each are wanted, not {list(real.shape)} with labels {list(kind.shape)}"
+            "two or more real examples with a label each are wanted, "
+            f"not {list(real.shape)} with labels {list(index.shape)}"
         )
     if not len(points) or points.shape[1:] != real.shape[1:]:
-        raise ValueError(
-            f"one or more samples of shape {list(real.shape[1:])} are wanted, not an array {list(points.shape)}"
-        )
+        raise ValueError(_unlike(points, real, "one or more samples"))
     points, real = points.reshape(len(points), -1), real.reshape(len(real), -1)
     search = NearestNeighbors(n_neighbors=1).fit(real)
-    within = np.percentile(
-        search.kneighbors()[0], 95
-    )  # without an argument no example is its own neighbour
+    # Without an argument of kneighbors no example is its own neighbour.
+    reach = np.percentile(search.kneighbors()[0], 95)
     finite = points[np.isfinite(points).all(1)]
-    distance, neighbour = (
-        search.kneighbors(finite) if len(finite) else (np.empty((0, 1)), np.empty((0, 1), int))
-    )
-    good = neighbour[distance <= within]
-    return np.bincount(kind[good], minlength=len(kinds)) / len(points)
+    if not len(finite):
+        return np.zeros(len(classes))
+    distance, neighbour = search.kneighbors(finite)
+    good = neighbour[distance <= reach]
+    return np.bincount(index[good], minlength=len(classes)) / len(points)
 
 
-def nearest(samples: ArrayLike, x: ArrayLike) -> np.ndarray:
-    """The row of x [N, ...] nearest to each sample [n, ...] of the same units, Euclidean, int64
-    [n]. Raises ValueError for other shapes.
+def coverage(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> dict[str, float]:
+    """{"modes": classes with at least one good sample, "quality": share of good samples};
+    arguments, protocol and errors as in `class_shares`.
+
+    One sample is enough to count a class, and the class is only as right as a nearest neighbour's
+    (98 % on scikit-learn's digits).
+    """
+    share = class_shares(samples, x, label)
+    return {"modes": int((share > 0).sum()), "quality": float(share.sum())}
+
+
+def nearest_rows(samples: ArrayLike, x: ArrayLike) -> Int[np.ndarray, " n"]:
+    """For each sample [n, ...] the index of the Euclidean nearest example of x [N, ...] of the same
+    units. Raises ValueError for other shapes.
     """
     from sklearn.metrics import pairwise_distances_argmin
 
     points, real = np.nan_to_num(np.asarray(samples, np.float32)), np.asarray(x, np.float32)
     if points.shape[1:] != real.shape[1:]:
-        raise ValueError(
-            f"samples of shape {list(real.shape[1:])} are wanted, not an array {list(points.shape)}"
-        )
+        raise ValueError(_unlike(points, real, "samples"))
     return pairwise_distances_argmin(points.reshape(len(points), -1), real.reshape(len(real), -1))
 
 
-def classes(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> dict[str, float]:
-    """{"modes": classes with at least one good sample, "quality": share of good samples};
-    arguments, protocol and errors as in `shares`.
-
-    One sample is enough to count a class, and the class is only as right as a nearest neighbour's
-    (98 % on scikit-learn's digits).
-    """
-    share = shares(samples, x, label)
-    return {"modes": int((share > 0).sum()), "quality": float(share.sum())}
+def _unlike(points: np.ndarray, real: np.ndarray, what: str) -> str:
+    wanted, got = list(real.shape[1:]), list(points.shape)
+    return f"{what} of shape {wanted} are wanted, not an array {got}"

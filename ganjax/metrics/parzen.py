@@ -2,17 +2,18 @@
 section 5). Host code, float64.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from ganjax.metrics.vectors import finite, rows
+from ganjax.metrics.inputs import as_rows, finite_rows
 
-SIGMAS = tuple(
-    10 ** (i / 9 - 1) for i in range(10)
-)  # logspace(-1, 0, 10), the grid of the authors' code
-BLOCK = 256  # examples whose distances to all samples are held at once
+SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))  # logspace(-1, 0, 10): the authors' grid
+BLOCK = 256  # examples whose distances to all samples are in memory at once
 
 
 def log_likelihood(
@@ -22,10 +23,10 @@ def log_likelihood(
     "parzen_sigma": the window's width}.
 
     samples [n, ...], valid [m, ...], test [t, ...]; pixels in 0..1 (uint8 is scaled), as a density
-    depends on units. The width is the one of the grid under which the validation examples are
-    likeliest on average; the error is SD / √t. The authors take 10 000 samples (means, not
+    depends on units. The width is that of the grid under which the validation examples are
+    likeliest on average; the standard error is SD / √t. The authors take 10 000 samples (means, not
     Bernoulli draws), the first 1000 validation images and 10 000 test images (parzen_ll.py).
-    Compare at equal n only: the measure grows with n, and in high dimensions ranks models wrongly
+    Compare at equal n only: the number grows with n, and in high dimensions it ranks models wrongly
     (Theis et al. 2016). Raises ValueError as `log_density` does.
     """
     sigma = sigmas[int(log_density(valid, samples, sigmas).mean(1).argmax())]
@@ -37,11 +38,13 @@ def log_likelihood(
     }
 
 
-def log_density(x: ArrayLike, samples: ArrayLike, sigmas: Sequence[float]) -> np.ndarray:
-    """log of the mean over samples of N(x; sample, σ² I) in nats, for each σ: float64 [len(sigmas),
-    m] for x [m, ...], samples [n, ...].
+def log_density(
+    x: ArrayLike, samples: ArrayLike, sigmas: Sequence[float]
+) -> Float64[np.ndarray, "sigmas m"]:
+    """The log of the mean over samples [n, ...] of N(x; sample, σ² I) in nats, for each σ and each
+    x [m, ...].
 
-    A sample that is not finite adds no density, but counts among n. Raises ValueError for examples
+    A sample that is not finite adds no density, but counts in n. Raises ValueError for examples
     of another size than samples, examples that are not finite, no finite sample, no σ, or a σ that
     is not above 0.
     """
@@ -51,8 +54,8 @@ def log_density(x: ArrayLike, samples: ArrayLike, sigmas: Sequence[float]) -> np
 
     if not len(sigmas) or not min(sigmas) > 0:
         raise ValueError(f"the width of a Parzen window is above 0, not {list(sigmas)}")
-    centres = rows(np.asarray(samples)[finite(samples, "samples")], "samples")
-    points = rows(x, "examples", centres)
+    centres = as_rows(np.asarray(samples)[finite_rows(samples, "samples")], "samples")
+    points = as_rows(x, "examples", centres)
     # The matrix form of the distances loses digits far from the origin.
     middle = centres.mean(0)
     points, centres = points - middle, centres - middle

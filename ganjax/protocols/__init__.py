@@ -1,1 +1,1 @@
-"""How players are measured: players and data -> numbers."""
+"""Protocols: players and data -> numbers."""

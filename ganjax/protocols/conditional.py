@@ -1,15 +1,13 @@
-"""How a conditional generator is sampled, measured, judged and drawn: class by class in turn."""
+"""How a conditional generator is sampled, measured and evaluated: the classes take turns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, nn
-from matplotlib.figure import Figure
 
-from ganjax import figures
 from ganjax.data.splits import Splits
 from ganjax.game import Bound
 from ganjax.keys import stream
@@ -17,42 +15,33 @@ from ganjax.protocols import standard
 
 
 def sample(key: Array, n: int, *, G: Bound, dropout: bool = False) -> Array:
-    """What G(z, y) makes, [n, *shape]: sample i is of class i mod classes; normalised by the
-    statistics of the batch, where it is.
+    """Samples G(z, y), [n, *shape]; sample i is of class i mod classes. Batch norm, where there is
+    any, has the statistics of the batch.
 
-    dropout: G drops units as in training.
+    dropout: whether G drops out units as in training.
     """
-    classes = G.player.inputs[1][0]
-    return G(
-        G.noise(key, n),
-        nn.one_hot(jnp.arange(n) % classes, classes),
-        key=stream(key, "dropout") if dropout else None,
-    )
+    drop_key = stream(key, "dropout") if dropout else None
+    return G(G.noise(key, n), _labels(G, n), key=drop_key)
 
 
 def measure(
     data: Any, key: Array, *, G: Bound, D: Bound, sample: Callable[..., Array] = sample
 ) -> dict[str, Array]:
-    """D's probability of 256 samples, on average."""
-    n, classes = 256, G.player.inputs[1][0]
-    return {
-        "p_fake": nn.sigmoid(
-            D(sample(key, n, G=G), nn.one_hot(jnp.arange(n) % classes, classes))
-        ).mean()
-    }
+    """D's mean probability that 256 samples are real. Pure."""
+    n = 256
+    return {"p_fake": nn.sigmoid(D(sample(key, n, G=G), _labels(G, n))).mean()}
 
 
-def judge(
+def evaluate(
     data: Any, key: Array, *, G: Bound, parts: Splits, sample: Callable[..., Array] = sample
 ) -> dict[str, float]:
-    """Classes and quality by the nearest neighbour; where images are held out, the Parzen row and
-    1-NN on samples. Host code.
+    """Modes and quality by nearest neighbours; with held-out images also the Parzen-window
+    log-likelihood and a nearest neighbour's error. Host code.
     """
-    held = standard.conditional(sample, key, parts, G.player.inputs[1][0], G=G)
-    return standard.judge(data, sample, key, G=G) | held
+    held_out = standard.conditional_scores(sample, key, parts, G.player.inputs[1][0], G=G)
+    return standard.evaluate(data, sample, key, G=G) | held_out
 
 
-def drawings(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
-    """A column for each class."""
+def _labels(G: Bound, n: int) -> Array:
     classes = G.player.inputs[1][0]
-    return {"classes": figures.grid(x[: 8 * classes], columns=classes)}
+    return nn.one_hot(jnp.arange(n) % classes, classes)

@@ -2,6 +2,8 @@
 section 4.1). Host code, float64.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Float64
 
 from ganjax.data.batches import scaled
 from ganjax.data.dataset import Dataset
@@ -19,19 +22,15 @@ from ganjax.keys import stream
 from ganjax.metrics.parzen import log_density
 from ganjax.protocols import standard
 
-VALID, TEST, SAMPLES = (
-    50,
-    200,
-    500,
-)  # images that widths are chosen on and that are judged, samples for each of them
-SIGMAS = tuple(
-    10 ** (i / 9 - 2) for i in range(19)
-)  # of 0.01 to 1: residuals are smaller than images
+VALID = 50  # images that the widths are chosen on
+TEST = 200  # images whose likelihood is stated
+SAMPLES = 500  # for each image and level
+SIGMAS = tuple(10 ** (i / 9 - 2) for i in range(19))  # .01 to 1: residuals are smaller than images
 
 
 class Level(NamedTuple):
     """Residuals h, or the coarsest images, of m validation and t test images, and s samples of
-    each, given what is coarser in it.
+    each, conditioned on its own coarser image.
     """
 
     valid: np.ndarray  # [m, H, W, C]
@@ -44,9 +43,9 @@ def log_likelihood(levels: Sequence[Level], sigmas: Sequence[float] = SIGMAS) ->
     """{"parzen_levels": mean over test images of log p(I_K) + Σ log p(h_k | l_k) in nats,
     "parzen_levels_error": SD / √t}.
 
-    Each term is a Parzen window over the samples made for that very image, its width the one under
-    which the validation images of that level are likeliest. The levels hold more numbers than the
-    image, so this is no density of images: compare it with that of the same pyramid alone. Raises
+    Each term is a Parzen window over samples conditioned on that image, of the width under which
+    the validation images of that level are likeliest. The levels hold more numbers than the image,
+    so this is no density of images: compare it only with that of the same pyramid. Raises
     ValueError as `log_density` does.
     """
     each = np.zeros(len(levels[0].test))
@@ -59,57 +58,64 @@ def log_likelihood(levels: Sequence[Level], sigmas: Sequence[float] = SIGMAS) ->
     }
 
 
-def densities(x: np.ndarray, samples: np.ndarray, sigmas: Sequence[float]) -> np.ndarray:
-    """`log_density` of each example x [m, ...] under its own samples [m, s, ...]: float64
-    [len(sigmas), m].
-    """
+def densities(
+    x: Float[np.ndarray, "m ..."],
+    samples: Float[np.ndarray, "m s ..."],
+    sigmas: Sequence[float],
+) -> Float64[np.ndarray, "sigmas m"]:
+    """`log_density` of each example under its own samples."""
     return np.concatenate([log_density(x[i : i + 1], samples[i], sigmas) for i in range(len(x))], 1)
 
 
-def judge(parts: Splits, levels: Sequence[Bound], key: Array, classes: int) -> dict[str, float]:
-    """`log_likelihood` of generators of images in -1..1, finest first, on held-out images; nothing
-    where none are held out.
+def evaluate(parts: Splits, levels: Sequence[Bound], key: Array, classes: int) -> dict[str, float]:
+    """`log_likelihood` of generators of images in -1..1, finest first, on held-out images; empty
+    where no images are held out.
 
-    Each sees noise, the coarse image if there is one, and, with classes, the label, one-hot.
+    A generator sees noise, the coarse image if there is one, and, with classes, the one-hot label.
     """
     if parts.test is None or parts.valid is None:
         return {}
     valid, test = (
-        pyramid(part, n, levels, stream(key, "levels", n), classes)
+        level_samples(part, n, levels, stream(key, "levels", n), classes)
         for part, n in ((parts.valid, VALID), (parts.test, TEST))
     )
     return log_likelihood([Level(*a, *b) for a, b in zip(valid, test)])
 
 
-def pyramid(
+def level_samples(
     part: Dataset, n: int, levels: Sequence[Bound], key: Array, classes: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What each level of the first n images should be, [n, H, W, C], and samples of it, [n, s, H,
-    W, C], given their own coarser image.
+    """For each level, that level of the first n images, [n, H, W, C], and samples of it, [n, s, H,
+    W, C], conditioned on each image's own coarser image.
     """
-    image, found = jnp.asarray(standard.images(part)[:n]) * 2 - 1, []
-    y = [jax.nn.one_hot(standard.labels(part)[:n], classes)] if classes else []
+    image = jnp.asarray(standard.images_of(part)[:n]) * 2 - 1
+    found = []
+    y = [jax.nn.one_hot(standard.labels_of(part)[:n], classes)] if classes else []
     for k, G in enumerate(levels):
         h, *l, image = band(image, image.shape[1] // 2) if k + 1 < len(levels) else (image, image)
 
-        def drawn(i: Array, G: Bound = G, given: Sequence[Array] = (*l, *y)) -> Array:
-            return (
-                G(
-                    G.noise(jax.random.fold_in(key, i), SAMPLES),
-                    *(c[i][None].repeat(SAMPLES, 0) for c in given),
-                )
-                / 2
-            )
+        def samples(i: Array, G: Bound = G, given: Sequence[Array] = (*l, *y)) -> Array:
+            z = G.noise(jax.random.fold_in(key, i), SAMPLES)
+            return G(z, *(c[i][None].repeat(SAMPLES, 0) for c in given)) / 2
 
-        made = jax.jit(drawn)
-        found.append((np.asarray(h / 2), np.stack([np.asarray(made(i)) for i in range(len(h))])))
+        compiled = jax.jit(samples)
+        of_image = np.stack([np.asarray(compiled(i)) for i in range(len(h))])
+        found.append((np.asarray(h / 2), of_image))
     return found
 
 
-def nearest(real: Array, x: Array) -> Array:
-    """The mean over real images [m, ...], uint8 or 0..1, of the distance to the nearest of x [n,
-    ...]: the authors' stopping rule. Pure.
+def nearest_distance(images: Array, candidates: Array) -> Float[Array, ""]:
+    """The mean over images [m, ...] of the Euclidean distance to the nearest candidate; uint8 or
+    0..1. Pure.
+
+    candidates: [n, ...], common to all images, or [m, s, ...], those of each image alone.
     """
-    a, b = (scaled(jnp.asarray(v), 0.0).reshape(len(v), -1) for v in (real, x))
-    square = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    return jnp.sqrt(jnp.maximum(square.min(1), 0)).mean()
+    own = candidates.ndim > images.ndim
+    x = scaled(jnp.asarray(images), 0.0).reshape(len(images), -1)
+    y = scaled(jnp.asarray(candidates), 0.0).reshape(*candidates.shape[: 1 + own], -1)
+
+    def least_square(x: Array, y: Array) -> Array:  # [m, d], [n, d] -> [m]
+        return ((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T).min(1)
+
+    square = jax.vmap(least_square)(x[:, None], y) if own else least_square(x, y)
+    return jnp.sqrt(jnp.maximum(square, 0)).mean()

@@ -1,5 +1,8 @@
-"""How samples are judged on the kind of data there is: a mixture by its density, labelled images by
-their nearest neighbours.
+"""How samples are evaluated by the kind of data: on a mixture by its density, on labelled images by
+nearest neighbours, on held-out images by Parzen windows.
+
+`sample` is an experiment's: sample(key, n, **players) -> [n, (K,) *shape], K the generators of a
+team.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from ganjax import play
 from ganjax.data.dataset import Dataset
@@ -19,130 +23,126 @@ from ganjax.data.mixtures import Mixture
 from ganjax.data.splits import Splits
 from ganjax.game import Bound
 from ganjax.keys import stream
-from ganjax.metrics import classifiers, imagenet, mixtures, neighbours, parzen
-from ganjax.metrics import equilibrium as balance
+from ganjax.metrics import classifiers, equilibrium, imagenet, mixtures, neighbours, parzen
+from ganjax.metrics.inputs import in_unit_range
 
-CHUNK = 2**17  # samples made at once where a protocol asks for a million
+CHUNK = 2**17  # samples generated at once where a protocol asks for a million
 THOUSAND = 1000
-NEIGHBOURS = (
-    5000  # real images that samples are compared with, at most: time grows with their square
-)
+NEIGHBOURS = 5000  # real images that samples are compared with, at most: time grows as the square
 
 
-def flat(x: Array, shape: tuple[int, ...]) -> Array:
-    """[n, (K,) *shape] -> [n K, *shape]: the samples of all generators together."""
+def merge_generators(x: Array, shape: tuple[int, ...]) -> Array:
+    """The samples of all generators together: [n, (K,) *shape] -> [n K, *shape]."""
     return x.reshape(-1, *shape)
 
 
 def measure(data: Any, x: Array, key: Array) -> dict[str, Array]:
-    """What is worth looking at while a game is played: `mixtures.measure` of all generators'
-    samples; nothing for other data. Pure.
-    """
-    return mixtures.measure(data, flat(x, (data.dim,)), key) if isinstance(data, Mixture) else {}
+    """On a mixture `mixtures.measure` of all generators' samples x; on other data empty. Pure."""
+    if not isinstance(data, Mixture):
+        return {}
+    return mixtures.measure(data, merge_generators(x, (data.dim,)), key)
 
 
-def equilibrium(data: Any, x: Array, key: Array, D: Bound) -> dict[str, Array]:
-    """On a mixture `equilibrium.value` of D at samples x [n, d] and as many real ones, and
-    `equilibrium.best`; else nothing. Pure.
+def measure_equilibrium(
+    data: Any, x: Float[Array, "n d"], key: Array, D: Callable[[Array], Array]
+) -> dict[str, Array]:
+    """On a mixture `equilibrium.value` of D at samples x and as many real ones, and
+    `equilibrium.optimal`; on other data empty. Pure.
     """
     if not isinstance(data, Mixture):
         return {}
-    return balance.value(D(data.draw(stream(key, "equilibrium"), len(x))), D(x)) | balance.best(
-        data, x, stream(key, "best")
-    )
+    real = data.draw(stream(key, "equilibrium"), len(x))
+    optimal = equilibrium.optimal(data, x, stream(key, "best"))
+    return equilibrium.value(D(real), D(x)) | optimal
 
 
-def judge(
+def evaluate(
     data: Any, sample: Callable[..., Array], key: Array, **players: Bound
 ) -> dict[str, float]:
-    """The numbers of a finished run. Host code; sample(key, n, **players) makes [n, (K,) *shape], K
-    the generators of a team.
+    """The numbers of a finished run. Host code.
 
     On a mixture: `mixtures.measure` of 1,048,576 samples, equally many from each generator, and the
-    share of them in each mode. On labelled images (samples in 0..1): `neighbours.classes` of as
-    many samples as there are images, or 5000.
+    share of them in each mode. On labelled images, with samples in 0..1: `neighbours.coverage` of
+    as many samples as there are images, at most 5000. On other data empty.
     """
-    make = jax.jit(sample, static_argnums=1)
-    probe = jax.eval_shape(partial(sample, n=1, **players), key)
+    compiled = jax.jit(sample, static_argnums=1)
+    one = jax.eval_shape(partial(sample, n=1, **players), key)
+    numbers_of_one = int(np.prod(one.shape[1:]))
     if isinstance(data, Mixture):
-        teams = int(np.prod(probe.shape[1:])) // data.dim
-        n = CHUNK // teams
-        rounds = -(-mixtures.SAMPLES // (n * teams))
-        x = jnp.concatenate(
-            [flat(make(stream(key, "judge", i), n, **players), (data.dim,)) for i in range(rounds)]
-        )[: mixtures.SAMPLES]
+        generators = numbers_of_one // data.dim
+        n = CHUNK // generators
+        rounds = -(-mixtures.SAMPLES // (n * generators))
+        chunks = (compiled(stream(key, "judge", i), n, **players) for i in range(rounds))
+        merged = jnp.concatenate([merge_generators(chunk, (data.dim,)) for chunk in chunks])
+        x = merged[: mixtures.SAMPLES]
         numbers = jax.jit(mixtures.measure)(data, x, stream(key, "real"))
-        shares = mixtures.shares(data, x)
-        named = {f"share_{i}": float(share) for i, share in enumerate(shares)}
-        return (
-            {name: float(value) for name, value in numbers.items()}
-            | {"share_min": float(shares.min())}
-            | named
-        )
+        shares = mixtures.mode_shares(data, x)
+        return {
+            **{name: float(value) for name, value in numbers.items()},
+            "share_min": float(shares.min()),
+            **{f"share_{i}": float(share) for i, share in enumerate(shares)},
+        }
     if "label" in data:
         shape = data["x"].shape[1:]
-        teams = max(1, int(np.prod(probe.shape[1:])) // int(np.prod(shape)))
-        real, label = (np.asarray(data[name][:NEIGHBOURS]) for name in ("x", "label"))
-        x = flat(make(stream(key, "judge"), -(-len(real) // teams), **players), shape)
-        return neighbours.classes(
-            np.asarray(x), real / 255.0 if real.dtype == np.uint8 else real, label
-        )
+        generators = max(1, numbers_of_one // int(np.prod(shape)))
+        label = np.asarray(data["label"][:NEIGHBOURS])
+        real = in_unit_range(np.asarray(data["x"][:NEIGHBOURS]))
+        drawn = compiled(stream(key, "judge"), -(-len(real) // generators), **players)
+        x = merge_generators(drawn, shape)
+        return neighbours.coverage(np.asarray(x), real, label)
     return {}
 
 
-def drawn(sample: Callable[..., Array], key: Array, n: int, **players: Bound) -> np.ndarray:
-    """n samples [n, *shape] of a single generator, made by the thousand: float32 on the host."""
-    make = jax.jit(sample, static_argnums=1)
-    return np.concatenate(
-        [np.asarray(make(stream(key, i), THOUSAND, **players)) for i in range(-(-n // THOUSAND))]
-    )[:n]
+def draw_samples(
+    sample: Callable[..., Array], key: Array, n: int, **players: Bound
+) -> Float[np.ndarray, "n ..."]:
+    """n samples, float32 on the host, generated by the thousand."""
+    compiled = jax.jit(sample, static_argnums=1)
+    chunks = (compiled(stream(key, i), THOUSAND, **players) for i in range(-(-n // THOUSAND)))
+    return np.concatenate([np.asarray(chunk) for chunk in chunks])[:n]
 
 
-def likelihood(
+def parzen_likelihood(
     sample: Callable[..., Array], key: Array, parts: Splits, **players: Bound
 ) -> dict[str, float]:
     """The Parzen-window log-likelihood of the test images, by the protocol of Goodfellow et al.
-    2014; nothing where none are held out.
+    2014; empty where no images are held out. Host code.
 
-    10,000 samples in 0..1, the window's width chosen on the first 1,000 validation images. Host
-    code.
+    10,000 samples in 0..1; the window's width is chosen on the first 1,000 validation images.
     """
     if parts.test is None:
         return {}
-    return parzen.log_likelihood(
-        drawn(sample, key, 10 * THOUSAND, **players),
-        images(parts.valid)[:THOUSAND],
-        images(parts.test),
-    )
+    return _log_likelihood(draw_samples(sample, key, 10 * THOUSAND, **players), parts)
 
 
-def conditional(
+def conditional_scores(
     sample: Callable[..., Array], key: Array, parts: Splits, classes: int, **players: Bound
 ) -> dict[str, float]:
-    """`likelihood`, and the test error of a nearest neighbour among 1,000, 10,000 and 50,000
-    labelled samples (Radford et al. 2016).
+    """`parzen_likelihood`, and the test error of a nearest neighbour among 1,000, 10,000 and 50,000
+    labelled samples (Radford et al. 2016). Host code.
 
-    sample(key, n) makes sample i of class i mod classes. Host code.
+    sample(key, n) gives sample i the class i mod classes.
     """
     if parts.test is None:
         return {}
     label = np.arange(THOUSAND) % classes  # of each thousand that is drawn
-    x, test = drawn(sample, key, 50 * THOUSAND, **players), (images(parts.test), labels(parts.test))
+    x = draw_samples(sample, key, 50 * THOUSAND, **players)
+    test = (images_of(parts.test), labels_of(parts.test))
     errors = {
         f"one_nn_{n}k": classifiers.one_nn(x[: n * THOUSAND], np.tile(label, n), *test)
         for n in (1, 10, 50)
     }
-    return {**likelihood(sample, key, parts, **players), **errors}
+    return {**parzen_likelihood(sample, key, parts, **players), **errors}
 
 
-def few_label_features(key: Array, data: Any, parts: Splits, D: Bound) -> dict[str, float]:
-    """Test errors of a linear SVM that sees 100 labels a class: "svm" on D's features, "svm_pixels"
-    on pixels (Radford et al. 2016, 5.2).
+def few_label_svm(key: Array, data: Any, parts: Splits, D: Bound) -> dict[str, float]:
+    """Test errors of a linear SVM that is trained on 100 labels a class: "svm" on D's features,
+    "svm_pixels" on pixels (Radford et al. 2016, section 5.2). Host code.
 
-    Features are every layer's maps (the net's method `features`) under standing statistics of
-    training images, max-pooled to 4x4; images in -1..1. C is chosen among three by two draws of
-    labels on 2,000 validation images, and five more are judged: theirs are 10 and 100. Nothing
-    where no labels are held out, or a class has fewer than 100. Host code.
+    Features are the maps of every layer (the net's method `features`), max-pooled to 4x4, of images
+    in -1..1; batch norm has the statistics of training images. C is chosen among three by two draws
+    of labels on 2,000 validation images, and five more draws are tested; the authors take 10 and
+    100. Empty where no labels are held out, or a class has fewer than 100.
     """
     if (
         parts.valid is None
@@ -151,89 +151,86 @@ def few_label_features(key: Array, data: Any, parts: Splits, D: Bound) -> dict[s
         or np.bincount(data["label"][: 10 * THOUSAND]).min() < 100
     ):
         return {}
-    kept = (
+    splits = (
         (data, 10 * THOUSAND),
         (_arrays(parts.valid), 2 * THOUSAND),
         (_arrays(parts.test), None),
     )
-    x = [2 * (np.asarray(part["x"][:n]) / np.float32(255)) - 1 for part, n in kept]
-    y = [np.asarray(part["label"][:n]) for part, n in kept]
+    x = [2 * (np.asarray(split["x"][:n]) / np.float32(255)) - 1 for split, n in splits]
+    y = [np.asarray(split["label"][:n]) for split, n in splits]
     rows = 250  # normalised together, and a divisor of every thousand
-    stats = play.standing(
-        D.player,
-        D.params,
-        None,
-        jnp.asarray(x[0][: len(x[0]) // rows * rows]).reshape(-1, rows, *x[0].shape[1:]),
-    )
-    still = D.player.bind(D.params, stats=stats, name="D")
-    maps = jax.jit(lambda images: classifiers.pooled(still(images, method="features")))
-    seen = [
-        np.concatenate(
-            [np.asarray(maps(part[i : i + 2 * rows])) for i in range(0, len(part), 2 * rows)]
-        )
-        for part in x
-    ]
+    batches = x[0][: len(x[0]) // rows * rows].reshape(-1, rows, *x[0].shape[1:])
+    stats = play.standing(D.player, D.params, None, jnp.asarray(batches))
+    fixed = D.player.bind(D.params, stats=stats, name="D")
+    pooled = jax.jit(lambda images: classifiers.max_pooled(fixed(images, method="features")))
+
+    def features(split: np.ndarray) -> np.ndarray:
+        starts = range(0, len(split), 2 * rows)
+        return np.concatenate([np.asarray(pooled(split[i : i + 2 * rows])) for i in starts])
+
+    inputs = {
+        "svm": [features(split) for split in x],
+        "svm_pixels": [split.reshape(len(split), -1) for split in x],
+    }
+    grid = (1e-4, 1e-3, 1e-2)
     errors = {}
-    for name, features in (
-        ("svm", seen),
-        ("svm_pixels", [part.reshape(len(part), -1) for part in x]),
-    ):
-        train, valid, test = zip(features, y)
-        errors[name] = classifiers.few_label_svm(
-            key, train, valid, test, grid=(1e-4, 1e-3, 1e-2), tries=2, draws=5
-        )["svm"]
+    for name, seen in inputs.items():
+        train, valid, test = zip(seen, y)
+        found = classifiers.few_label_svm(key, train, valid, test, grid=grid, tries=2, draws=5)
+        errors[name] = found["svm"]
     return errors
 
 
-def photographs(
+def imagenet_distance(
     data: Any, sample: Callable[..., Array], key: Array, **players: Bound
 ) -> dict[str, float]:
-    """`imagenet.distance` of samples in 0..1 from as many colour images, at most 5000; nothing for
-    grey ones. Host code.
+    """{"frechet_imagenet"}: `imagenet.distance` between colour images, at most 5000, and as many
+    samples in 0..1. Host code.
+
+    Empty for grey images, and where the weights are not installed.
     """
-    if data["x"].shape[-1] != 3:
+    if data["x"].shape[-1] != 3 or not imagenet.installed():
         return {}
-    return imagenet.distance(
-        np.asarray(data["x"][:NEIGHBOURS]), lambda n: drawn(sample, key, n, **players)
-    )
+    real = np.asarray(data["x"][:NEIGHBOURS])
+    fake = draw_samples(sample, key, len(real), **players)
+    return {"frechet_imagenet": imagenet.distance(real, fake)}
 
 
-def parzen_anchors(parts: Splits) -> dict[str, dict[str, float]]:
-    """Rows of a Parzen table that no model makes: 10,000 training images, and as many centroids of
+def parzen_baselines(parts: Splits) -> dict[str, dict[str, float]]:
+    """Rows of a Parzen table to compare with: 10,000 training images, and as many centroids of
     k-means (Theis et al. 2016, table 1).
     """
     from sklearn.cluster import MiniBatchKMeans
 
     if parts.test is None:
         return {}
-    train = images(parts.train)
-    means = MiniBatchKMeans(
+    train = images_of(parts.train)
+    k_means = MiniBatchKMeans(
         10 * THOUSAND,
         init="random",
         n_init=1,
         batch_size=10 * THOUSAND,
         max_iter=10,
         random_state=0,
-    )
-    centroids = means.fit(train.reshape(len(train), -1)).cluster_centers_.reshape(
-        -1, *train.shape[1:]
-    )
+    ).fit(train.reshape(len(train), -1))
+    centroids = k_means.cluster_centers_.reshape(-1, *train.shape[1:])
     rows = {"training images": train[: 10 * THOUSAND], "k-means centroids": centroids}
-    return {
-        name: parzen.log_likelihood(x, images(parts.valid)[:THOUSAND], images(parts.test))
-        for name, x in rows.items()
-    }
+    return {name: _log_likelihood(x, parts) for name, x in rows.items()}
 
 
-def images(part: Dataset | None) -> np.ndarray:
-    """The images of a held-out set, uint8 0..255 as 0..1."""
-    x = _arrays(part)["x"]
-    return x / np.float32(255) if x.dtype == np.uint8 else x
+def images_of(part: Dataset | None) -> np.ndarray:
+    """The images of a split; uint8 0..255 as 0..1."""
+    return in_unit_range(_arrays(part)["x"])
 
 
-def labels(part: Dataset | None) -> np.ndarray:
-    """Their labels."""
+def labels_of(part: Dataset | None) -> np.ndarray:
+    """The labels of a split."""
     return _arrays(part)["label"]
+
+
+def _log_likelihood(x: np.ndarray, parts: Splits) -> dict[str, float]:
+    valid = images_of(parts.valid)[:THOUSAND]
+    return parzen.log_likelihood(x, valid, images_of(parts.test))
 
 
 def _arrays(part: Dataset | None) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""How a team of generators is sampled, measured and judged: member by member, all together."""
+"""How a team of generators is sampled, measured and evaluated: the samples of all together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jax import Array
 
 from ganjax.game import Bound
 from ganjax.metrics import stacked_mnist
-from ganjax.protocols import by_classifier, standard
+from ganjax.protocols import classifier, standard
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -18,8 +18,8 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 
 def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
-    """Modes, quality and divergences of about 2^14 samples, equally many from each generator, on a
-    mixture.
+    """On a mixture: modes, quality and divergences of about 2^14 samples, equally many from each
+    generator. Pure.
     """
     return standard.measure(data, sample(key, 2**14 // G.n, G=G), key)
 
@@ -27,12 +27,13 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
 def evaluate(
     data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None
 ) -> dict[str, float]:
-    """The same by the full protocol; of three digits the modes that a classifier finds; on other
-    images what nearest neighbours say.
+    """On images of three digits, the modes that a classifier finds; on other data
+    `standard.evaluate`. Host code.
 
-    name: of the set, as the user wrote it. Host code.
+    name: the dataset, as the user wrote it.
     """
-    if name not in by_classifier.NAMED:
-        return standard.judge(data, sample, key, G=G)
-    x = standard.drawn(sample, key, stacked_mnist.MADGAN_SAMPLES // G.n, G=G)  # [n, k, H, W, C]
-    return by_classifier.counted(name, data_dir, {"x": x.reshape(-1, *x.shape[2:])})
+    if name not in classifier.LABELS:
+        return standard.evaluate(data, sample, key, G=G)
+    # [n, k, H, W, C]
+    x = standard.draw_samples(sample, key, stacked_mnist.MADGAN_SAMPLES // G.n, G=G)
+    return classifier.mode_coverage(name, data_dir, x.reshape(-1, *x.shape[2:]))

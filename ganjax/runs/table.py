@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganjax import figures
 from ganjax.experiment import Experiment, FinishedRow, Table
+from ganjax.figures.style import save
 from ganjax.runs import population, record, storage
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord
@@ -75,7 +75,7 @@ def reproduce(r: Reproduction) -> str:
     for row, added in more.items():
         columns[row] = {**columns.get(row, {}), **{name: list(v) for name, v in added.items()}}
     for name, figure in drawn.items():
-        figures.save(figure, r.out / "figures" / f"{name}.png")
+        save(figure, r.out / "figures" / f"{name}.png")
     seconds = sum(max(row["time"] for row in each.metrics) for each in finished.values())
     anchors = {} if r.quick else _anchors(r)
     made = TableRecord(

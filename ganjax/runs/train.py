@@ -16,8 +16,11 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from ganjax import figures, play, sharding
+from ganjax import play, sharding
 from ganjax.experiment import Experiment, with_players
+from ganjax.figures.curves import curves
+from ganjax.figures.samples import sample_figure
+from ganjax.figures.style import save
 from ganjax.game import Game
 from ganjax.keys import stream
 from ganjax.runs import population, storage
@@ -140,13 +143,13 @@ def _draw(
     """Draws a run's figures: samples of one seed, curves of all, and the experiment's own."""
     x = population.sample(experiment, game, state, SHOWN)
     drawn = {
-        "samples": figures.samples(experiment.data, x, 0.0, 1.0),
-        "curves": figures.curves(rows),
+        "samples": sample_figure(experiment.data, x, 0.0, 1.0),
+        "curves": curves(rows),
     }
     players = play.bound(game, state)
     drawn |= with_players(experiment.figures, players, experiment.data, x, rows)
     for name, figure in drawn.items():
-        figures.save(figure, out / "figures" / f"{name}.png")
+        save(figure, out / "figures" / f"{name}.png")
 
 
 @contextmanager
