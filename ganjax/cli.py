@@ -1,6 +1,4 @@
-"""The command line. A wrong request ends in one line on stderr and exit status 2, before anything
-is compiled or written.
-"""
+"""The command line. A wrong request is one line on stderr and exit status 2, and nothing else."""
 
 from __future__ import annotations
 
@@ -47,9 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, function in commands.items():
                 print(f"  {name:<10} {function.__doc__}")
             print(
-                "\n`ganjax COMMAND --help` tells more; `ganjax run NAME --help` lists an", end=" "
+                "\n`ganjax COMMAND --help` tells more, `ganjax run NAME --help` of an experiment."
             )
-            print("experiment's options.")
             return 0
         if command == "--version":
             import ganjax

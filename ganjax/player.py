@@ -300,6 +300,5 @@ class Bound(struct.PyTreeNode):
 def _cast(tree: Tree, dtype: DTypeLike | None) -> Tree:
     if dtype is None:
         return tree
-    return jax.tree.map(
-        lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
-    )
+    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)  # noqa: E731
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if floating(leaf) else leaf, tree)
