@@ -270,6 +270,7 @@ def data(argv: Sequence[str]) -> int:
     args = data_parser().parse(argv)
 
     from ganjax.data import find, listing, prepare
+    from ganjax.runs.report import aligned
 
     if args.action == "show":
         refuse_output(args.out, ".png")
@@ -288,10 +289,7 @@ def data(argv: Sequence[str]) -> int:
     for row in rows:
         shape, prepared_ = "x".join(map(str, row["shape"])), "yes" if row["prepared"] else "no"
         table.append([row["name"], row["size"], shape, row["licence"], prepared_, row["where"]])
-    widths = [max(len(line[i]) for line in table) for i in range(5)]
-    for line in table:
-        padded = [cell.ljust(width) for cell, width in zip(line, [*widths, 0])]
-        print("  ".join(padded).rstrip())
+    print(aligned(table))
     return 0
 
 

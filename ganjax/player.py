@@ -196,7 +196,7 @@ class Bound(struct.PyTreeNode):
         Without a key the net evaluates; with one it drops out. `method` names another method of
         the net, its features for example. Raises ValueError for a wrong shape.
         """
-        return self._call(xs, key, method, self.extra_axes(xs), each=False)
+        return self._call(xs, key, method, each=False)
 
     def each(
         self, *xs: ArrayLike, key: Key[Array, ""] | None = None, method: str | None = None
@@ -206,7 +206,7 @@ class Bound(struct.PyTreeNode):
             raise ValueError(f"{self.name}.each needs a team; {self.name} is a single player")
         if not xs:
             raise ValueError(f"{self.name}.each needs an input for each member")
-        return self._call(xs, key, method, self.extra_axes(xs, each=True) - 1, each=True)
+        return self._call(xs, key, method, each=True)
 
     def noise(self, key: Key[Array, ""], B: int, each: bool = True) -> Shaped[Array, "B ..."]:
         """A batch of noise from the player's prior, [B, (n,) *sees].
@@ -245,14 +245,8 @@ class Bound(struct.PyTreeNode):
             raise ValueError(f"{self.name} sees {shapes} as {axes}; got {given}")
         return len(lead) - 1
 
-    def _call(
-        self,
-        xs: tuple[ArrayLike, ...],
-        key: Array | None,
-        method: str | None,
-        axes: int,
-        each: bool,
-    ) -> Any:
+    def _call(self, xs: Any, key: Array | None, method: str | None, each: bool) -> Any:
+        axes = self.extra_axes(xs, each) - each
         stream = None if key is None else keys.stream(key, self.name)
         return self._map(self._members(method, each), axes)(stream, *xs)
 

@@ -66,7 +66,11 @@ def mean_sd(values: Sequence[float | None]) -> str:
 
 def plain_text(record: TableRecord) -> str:
     """The table in plain text."""
-    lines = cells(record)
+    return aligned(cells(record))
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as text, in columns."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     padded = ([cell.ljust(w) for cell, w in zip(line, widths)] for line in lines)
     return "\n".join("  ".join(line).rstrip() for line in padded)
