@@ -170,7 +170,8 @@ def _nothing(*_: Any) -> dict[str, Any]:
 class Experiment:
     """What a run plays and how it is measured.
 
-    The functions take the players that they name as keywords: `def sample(key, n, *, G)`.
+    The functions take the players that they name as keywords: `def sample(key, n, *, G)`; with
+    `**players` they take all.
     """
 
     game: Callable[[Any], Game]  # options -> the game
@@ -197,10 +198,11 @@ class Experiment:
 
 
 def with_players(function: Callable[..., Any], players: Mapping[str, Any], *args: Any) -> Any:
-    """function(*args) with the players that it names as keywords."""
+    """function(*args) with the players that it names as keywords, or, if it takes **, with all."""
     parameters = inspect.signature(function).parameters.values()
-    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in players]
-    return function(*args, **{name: players[name] for name in named})
+    named = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return function(*args, **{n: p for n, p in players.items() if takes_all or n in named})
 
 
 @dataclass(frozen=True, eq=False)
