@@ -19,7 +19,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import optax
-from jax import Array, nn, random
+from jax import Array, nn
 
 from ganjax import cli
 from ganjax.data import Splits, draw, require
@@ -28,6 +28,7 @@ from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures import grid
 from ganjax.figures.strips import details
 from ganjax.game import Bound, Game, Player
+from ganjax.keys import stream
 from ganjax.losses import non_saturating
 from ganjax.nets import lapgan, symmetric
 from ganjax.optim import heavy_ball
@@ -84,8 +85,9 @@ def losses(batch: Any, key: Array, **players: Bound) -> dict[str, Array]:
         last = k + 1 == len(generators)
         h, *l, image = (image, image) if last else band(image, image.shape[1] // 2)
         given = [*l, *y]
-        fake_score = D(G(G.noise(key, len(h)), *given), *given, key=key)  # [B]
-        real_score = D(*(v[:half] for v in (h, *given)), key=random.fold_in(key, 1))  # [B / 2]
+        fake = G(G.noise(key, len(h)), *given)
+        fake_score = D(fake, *given, key=stream(key, "fake"))  # [B]
+        real_score = D(*(v[:half] for v in (h, *given)), key=stream(key, "real"))  # [B / 2]
         out[f"D_{k}"] = non_saturating.d(real_score, fake_score[-half:]).mean() / 2
         out[f"G_{k}"] = non_saturating.g(fake_score).mean()
     return out
