@@ -68,14 +68,16 @@ class Options:
 
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
-    """Equation 3, G non-saturating as in the authors' code."""
+    """Equation 3, G non-saturating; each cross entropy is one mean over both domains, as the
+    authors'.
+    """
     z = G.noise(key, len(batch["x"]), each=False)  # [B, Z]
     fake = both(G, z, z)  # [B, 2, H, W, C]
     real_score = both(D, batch["x"], batch["y"])  # [B, 2]
     fake_score = both(D, fake[:, 0], fake[:, 1])
     return {
-        "D": non_saturating.d(real_score, fake_score).mean(0).sum(),
-        "G": non_saturating.g(fake_score).mean(0).sum(),
+        "D": non_saturating.d(real_score, fake_score).mean(),
+        "G": non_saturating.g(fake_score).mean(),
     }
 
 

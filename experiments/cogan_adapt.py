@@ -67,7 +67,7 @@ class Options:
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound, alone: bool) -> dict[str, Array]:
     """Equation 3, and for D the cross entropy of x's labels and the squared distance of the
-    features of generated pairs.
+    features of generated pairs. Each cross entropy is one mean over both domains, as the authors'.
     """
     x, y = batch["x"], batch["y"]  # [B, H, W, 1]
     named = ce(D(x, method="label")[:, 0], batch["label"]).mean()  # by the first member
@@ -78,10 +78,10 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, alone: bool) -> dict[s
     real_score, fake_score = both(D, x, y), D.each(fake)  # [B, 2]
     features = D.each(fake, method="features")  # [B, 2, F]
     tie = ((features[:, 0] - features[:, 1]) ** 2).sum(-1).mean()
-    V = non_saturating.d(real_score, fake_score).mean(0).sum()
+    V = non_saturating.d(real_score, fake_score).mean()
     return {
         "D": V + 10 * named + 0.01 * tie,
-        "G": non_saturating.g(fake_score).mean(0).sum(),
+        "G": non_saturating.g(fake_score).mean(),
         "named": named,
         "tie": tie,
     }
