@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,8 +27,8 @@ from ganjax.figures import strips
 from ganjax.game import Player
 from ganjax.metrics import pairs as image_pairs
 from ganjax.metrics.parzen import log_density
-from ganjax.nets import MLP
-from ganjax.nets.cogan import WithDomain, apply_pair
+from ganjax.nets import MLP, lapgan
+from ganjax.nets.flagged import Flagged, both
 from ganjax.protocols import laplacian, translation
 
 
@@ -240,6 +241,53 @@ def test_the_nearest_sample():
     alone = laplacian.nearest_distance(real, own[:, 1:])
     apart = np.sqrt(((real - real[::-1]) ** 2).sum((1, 2, 3))).mean()
     assert float(alone) == pytest.approx(float(apart), rel=1e-4)
+
+
+class Constant(nn.Module):
+    """The same residual everywhere, whatever it sees."""
+
+    @nn.compact
+    def __call__(self, z, l, *y):
+        return jnp.zeros_like(l) + self.param("value", nn.initializers.zeros, ())
+
+
+def constant_pyramid(value: float) -> list:
+    G = Player(Constant(), None, ((12, 12, 1), (12, 12, 2)))
+    coarse = Player(MLP((), (6, 6, 2)), None, (3,))
+    return [G.bind({"value": jnp.float32(value)}), coarse.bind(coarse.init(random.key(0))[0])]
+
+
+def test_without_detail_the_nearest_sample_lacks_the_whole_band():
+    x = jnp.asarray(images(5, channels=2)) / 127.5 - 1
+    found = laplacian.nearest_detail(x, [], constant_pyramid(0.0), random.key(0), samples=3)
+    h = np.asarray(transforms.band(x, 6)[0]).reshape(5, -1)
+    assert set(found) == {"nearest_0"}
+    assert float(found["nearest_0"]) == pytest.approx(
+        np.linalg.norm(h, axis=1).mean() / 2, rel=1e-5
+    )
+
+
+def test_the_nearest_of_a_wrong_constant_is_its_norm_in_units_of_0_to_1():
+    x = jnp.full((4, 12, 12, 2), 0.3)
+    found = laplacian.nearest_detail(x, [], constant_pyramid(-0.5), random.key(0), samples=2)
+    assert float(found["nearest_0"]) == pytest.approx(0.5 * np.sqrt(12 * 12 * 2) / 2, rel=1e-4)
+
+
+def test_each_image_has_samples_given_its_own_coarse_image():
+    net = lapgan.Generator(width=2)
+    x = jnp.asarray(images(2, channels=2)) / 127.5 - 1
+    y = jnp.eye(2)
+    G = Player(net, None, ((12, 12, 1), (12, 12, 2), (2,)))
+    finer = G.bind(G.init(random.key(0))[0])
+    levels = [finer, constant_pyramid(0.0)[1]]
+    h, l, _ = transforms.band(x, 6)
+    least = []
+    for i in range(2):
+        z = finer.noise(random.fold_in(random.key(3), i), 3)
+        made = [finer(z[j : j + 1], l[i : i + 1], y[i : i + 1]) for j in range(3)]
+        least.append(min(np.linalg.norm(np.asarray(one[0] - h[i])) for one in made))
+    found = laplacian.nearest_detail(x, [y], levels, random.key(3), samples=3)
+    assert float(found["nearest_0"]) == pytest.approx(np.mean(least) / 2, rel=1e-5)
 
 
 def test_strips_have_a_row_for_each_name():
