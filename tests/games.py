@@ -304,7 +304,7 @@ def r1():
 def cogan_losses(batch, key, *, G, D):
     x = jnp.stack([batch["x"], batch["y"]], 1)  # [B, 2, H, W, 1]
     fake = D.each(G(G.noise(key, B, each=False)))  # [B, 2]
-    return {"D": minimax.d(D.each(x), fake).mean(0).sum(), "G": minimax.g(fake).mean(0).sum()}
+    return {"D": minimax.d(D.each(x), fake).mean(), "G": minimax.g(fake).mean()}
 
 
 def cogan():

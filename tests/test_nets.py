@@ -271,8 +271,30 @@ def test_a_sequence_is_scored_in_both_directions():
 
 def test_labels_are_joined_at_every_point():
     x, y = random.normal(random.key(0), (2, 3, 5, 2)), jnp.eye(4)[:2]
-    x_and_y = cgan.joined(x, y)
-    np.testing.assert_array_equal(x_and_y[..., :2], x)
-    np.testing.assert_array_equal(
-        x_and_y[..., 2:], jnp.broadcast_to(y[:, None, None], (2, 3, 5, 4))
-    )
+    both = cgan.joined(x, y)
+    np.testing.assert_array_equal(both[..., :2], x)
+    np.testing.assert_array_equal(both[..., 2:], jnp.broadcast_to(y[:, None, None], (2, 3, 5, 4)))
+
+
+@pytest.mark.parametrize(
+    ("net", "sees", "sd"),
+    [
+        (lapgan.coarse_generator(), [(100,)], 0.05),
+        (lapgan.coarse_discriminator(), [(8, 8, 3)], 0.005),
+        (lapgan.coarse_generator(conditional=True), [(100,), (10,)], 0.0550482),
+        (lapgan.coarse_discriminator(conditional=True), [(8, 8, 3), (10,)], 0.0406222),
+    ],
+)
+def test_coarse_lapgan_nets_begin_as_in_the_authors_scripts(net, sees, sd):
+    """N(.05) and N(.005), or with labels Torch's U(±1/√fan_in), of SD 1/√(3 fan_in)."""
+    params = net.init(random.key(0), *(jnp.zeros((1, *shape)) for shape in sees))["params"]
+    kernel = np.asarray(params["Dense_0"]["kernel"])
+    assert kernel.std() == pytest.approx(sd, rel=0.02)
+    if len(sees) == 2:
+        assert np.abs(kernel).max() <= len(kernel) ** -0.5
+    assert all((np.asarray(layer["bias"]) == 0).all() for layer in params.values())
+
+
+def test_coarse_lapgan_nets_are_dense():
+    assert isinstance(lapgan.coarse_generator(), MLP)
+    assert lapgan.coarse_discriminator(7).widths == (7, 7)
