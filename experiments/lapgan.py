@@ -47,7 +47,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "adam": {"width": 32, "adam": True, "lr": 5e-4, "steps": 4000},
     "cifar10": {"data": "cifar10", "width": 32, "steps": 20_000},
 }
-MODELS = {"GAN": {"levels": 1}, "LAPGAN": {}, "CC-LAPGAN": {"conditional": True}}
+MODELS: dict[str, dict[str, Any]] = {
+    "GAN": {"levels": 1},
+    "LAPGAN": {},
+    "CC-LAPGAN": {"conditional": True},
+}
 PARZEN = ("parzen", "parzen_error", "parzen_sigma", "parzen_levels", "parzen_levels_error")
 TABLES = {
     name: Table(

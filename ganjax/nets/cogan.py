@@ -61,12 +61,12 @@ class Hidden(nn.Module):
     """A dense layer with one PReLU."""
 
     units: int
-    init: Callable[..., Array] = WEIGHTS
+    kernel_init: Callable[..., Array] = WEIGHTS
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         return nn.PReLU(negative_slope_init=0.25)(
-            nn.Dense(self.units, kernel_init=self.init, bias_init=BIAS)(x)
+            nn.Dense(self.units, kernel_init=self.kernel_init, bias_init=BIAS)(x)
         )
 
 
