@@ -108,13 +108,13 @@ def close(a: Any, b: Any, rtol: float = 1e-5) -> None:
         assert np.linalg.norm(x - y) <= allowed, path
 
 
-def with_losses(game: Game, change: Callable[[Losses], Losses], *players: str) -> Game:
-    """The game with other losses, which take these players too."""
+def with_losses(game: Game, change: Callable[[Losses], Losses], *players: str, **rest: Any) -> Game:
+    """The game with other losses, which take these players too; `rest` are its other fields."""
     losses = change(game.losses)
     own = inspect.signature(game.losses)
     more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in players]
     losses.__signature__ = own.replace(parameters=[*own.parameters.values(), *more])  # type: ignore[attr-defined]
-    return replace(game, losses=losses)
+    return replace(game, losses=losses, **rest)
 
 
 def steeper(game: Game, name: str) -> Game:

@@ -1,4 +1,4 @@
-"""What holds for every game: the small ones of games.py, and every experiment at its quick options."""
+"""What holds for every game: those of games.py, and every experiment at its quick options."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from laws import ALL, DENSE, TEAMS, after, close, lane, over, same_bits, setting
 from ganjax import keys, play
 from ganjax.game import Game, Player, Turn
 from ganjax.nets.layers import SpectralNorm
+
 
 @over(ALL)
 def test_a_step_is_finite_and_moves_every_member_of_every_mover(name):
