@@ -23,14 +23,14 @@ from ganjax.experiment import Experiment, with_players
 from ganjax.runs import storage
 
 # What users get; tests are compiled without optimisation.
-OPTIMISED = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+OPTIMISED: dict[str, Any] = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
 every_experiment = pytest.mark.parametrize("name", FILES)
 
 
 @pytest.fixture(autouse=True)
 def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
-    cache = jax.config.jax_compilation_cache_dir
+    cache = jax.config.read("jax_compilation_cache_dir")
     yield
     jax.config.update("jax_compilation_cache_dir", cache)
 

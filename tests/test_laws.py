@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import games
@@ -115,7 +115,7 @@ def forms_of_a_team_agree(name: str, change: Change = lambda game: game) -> None
 def forms_of_a_run_agree(name: str, change: Change = lambda game: game) -> None:
     """The changed game, played in the other form of a run, makes the game's step."""
     game, data = setting(name)
-    form = "scan" if game.convolves else "dispatch"
+    form: Literal["scan", "dispatch"] = "scan" if game.convolves else "dispatch"
     changed = change(game)
     close(
         play.run(changed, play.init(changed, random.key(0), data), data, 1, form),

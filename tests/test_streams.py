@@ -141,6 +141,7 @@ def test_permuting_the_members_of_a_team_permutes_the_field(name, teams):
     game, data = setting(name)
     state = play.init(game, SEED, data)
     n = game.players["D"].n
+    assert n is not None
     order = np.roll(np.arange(n), 1)
     batch = game.draw(data, SEED)
 
