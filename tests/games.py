@@ -231,7 +231,7 @@ def gan3d():
     grid = (4, 4, 4)
     voxels = {"x": np.random.default_rng(1).integers(0, 2, (32, *grid, 1)).astype(np.float32)}
     G, D = Player(Generator(grid), ADAM, (Z,)), Player(Critic(), ADAM, (*grid, 1))
-    turns = [Turn(("D",), when=lambda step, log: log["accuracy"] <= 0.8), ["G"]]
+    turns = [Turn(("D",), when=lambda step, log: log["accuracy"] <= 0.8), Turn(("G",))]
     return Game({"G": G, "D": D}, gan3d_losses, turns, DRAW), voxels
 
 

@@ -61,7 +61,7 @@ def test_on_four_virtual_devices(which: str) -> None:
 def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(games, "B", BATCH)
     monkeypatch.setattr(games, "DRAW", partial(sets.draw, n=BATCH))
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.jax_compilation_cache_dir
+    flags, cache = os.environ["XLA_FLAGS"], jax.config.read("jax_compilation_cache_dir")
     yield
     os.environ["XLA_FLAGS"] = flags
     jax.config.update("jax_compilation_cache_dir", cache)
@@ -167,7 +167,7 @@ def test_a_run_on_four_devices_goes_on_to_its_bits_and_another_number_of_devices
     assert call(*run, "--out", tmp_path / "whole") == (0, "", "")
     assert outcome(tmp_path / "whole")["options"]["device"]["count"] == N
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "append", signalled(3, signal.SIGTERM))
+        patch.setattr(storage, "append_rows", signalled(3, signal.SIGTERM))
         assert call(*run, "--out", tmp_path / "stopped") == (143, "", "")
     shutil.copytree(tmp_path / "stopped", tmp_path / "moved")
     assert call("resume", tmp_path / "stopped", "--quiet") == (0, "", "")
