@@ -99,7 +99,8 @@ def test_a_run_on_a_mixture_measures_both_and_a_run_on_images_neither():
     )(x)
     assert set(found) == {"value", "accuracy", "value_best", "accuracy_best"}
     assert float(found["value"]) == pytest.approx(-LOG4)
-    assert standard.measure_equilibrium({"x": np.zeros((4, 8, 8, 1))}, x, random.key(1), None) == {}
+    images = {"x": np.zeros((4, 8, 8, 1))}
+    assert standard.measure_equilibrium(images, x, random.key(1), lambda x: x) == {}
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ def svm_error(train: Labelled, test: Labelled, C: float) -> float:
     return float((svm.predict(t) != wanted).mean())
 
 
-def max_pooled(maps: Sequence[Float[Array, "B ..."]], side: int = 4) -> Float[Array, "B d"]:
+def max_pooled(
+    maps: Sequence[Float[Array | np.ndarray, "B ..."]], side: int = 4
+) -> Float[Array, "B d"]:
     """A critic's maps [B, *space, C] as one feature vector an example: each map is max-pooled to
     `side` on each axis and flattened, and all are concatenated.
 

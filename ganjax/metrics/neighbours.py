@@ -48,7 +48,7 @@ def class_shares(
     return np.bincount(index[good], minlength=len(classes)) / len(points)
 
 
-def coverage(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> dict[str, float]:
+def coverage(samples: ArrayLike, x: ArrayLike, label: ArrayLike) -> dict[str, int | float]:
     """{"modes": classes with at least one good sample, "quality": share of good samples};
     arguments, protocol and errors as in `class_shares`.
 

@@ -85,7 +85,7 @@ def foreground(
     return jnp.logical_or(*inked).any(-1, keepdims=True)
 
 
-def ssim(x: Array, y: Array, span: float = 1.0) -> Float[Array, " n"]:
+def ssim(x: Array | np.ndarray, y: Array | np.ndarray, span: float = 1.0) -> Float[Array, " n"]:
     """The structural similarity of each pair of images x, y [n, H, W, C], the mean over pixels and
     channels (Wang et al. 2004, equation 13).
 

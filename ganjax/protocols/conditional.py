@@ -34,7 +34,7 @@ def measure(
 
 def evaluate(
     data: Any, key: Array, *, G: Bound, parts: Splits, sample: Callable[..., Array] = sample
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """Modes and quality by nearest neighbours; with held-out images also the Parzen-window
     log-likelihood and a nearest neighbour's error. Host code.
     """

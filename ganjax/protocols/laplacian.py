@@ -104,7 +104,7 @@ def level_samples(
     return found
 
 
-def nearest(real: Array, x: Array) -> Array:
+def nearest_distance(real: Array, x: Array) -> Array:
     """The mean over real images [m, ...], uint8 or 0..1, of the distance to the nearest of x [n,
     ...]. Pure.
     """

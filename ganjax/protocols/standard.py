@@ -58,7 +58,7 @@ def measure_equilibrium(
 
 def evaluate(
     data: Any, sample: Callable[..., Array], key: Array, **players: Bound
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """The numbers of a finished run. Host code.
 
     On a mixture: `mixtures.measure` of 1,048,576 samples, equally many from each generator, and the

@@ -26,7 +26,7 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
 
 def evaluate(
     data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """On images of three digits, the modes that a classifier finds; on other data
     `standard.evaluate`. Host code.
 
