@@ -151,7 +151,7 @@ def measure(data: Any, key: Array, *, valid: Any, **players: Bound) -> dict[str,
     of validation images, if there are any, to the nearest of their own samples of level k.
     """
     levels = by_level(players)
-    found = {"nearest": laplacian.nearest(data["x"][:200], sample(key, 256, **players)[:, -1])}
+    found = {"nearest": laplacian.nearest_distance(data["x"][:200], sample(key, 256, **players)[:, -1])}
     if valid:
         found |= laplacian.nearest_detail(valid["x"], labels(valid, levels[-1]), levels, key)
     return found
