@@ -1,5 +1,4 @@
-"""How fast are batches drawn: from arrays on the device, by a Grain stream, by tfds.load? And what
-share of a DCGAN step is that?
+"""How fast are batches drawn from arrays on the device, by a Grain stream, by tfds.load?
 
     python benchmarks/data.py --data cifar10 --batch 128 --out data.json
 

@@ -1,5 +1,4 @@
-"""How fast is each convolution of a DCGAN, forward and backward, in each form, against the least
-time that its work takes?
+"""How fast is each convolution of a DCGAN in each form, against the least time for its work?
 
     python benchmarks/layers.py --side 64 --width 128 --batch 128 --out layers.json
 

@@ -1,5 +1,4 @@
-"""How long does a run take from the command to its first measured step, at the first start and when
-it was compiled before?
+"""How long does a run take to its first measured step, compiled anew and compiled before?
 
     python benchmarks/starts.py gan dcgan cyclegan --starts 3 --out starts.json
 

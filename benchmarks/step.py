@@ -1,5 +1,4 @@
-"""How long is a step of each game, at each precision, and what share of the device's ceiling is
-that?
+"""How long is a step of each game, and what share of the device's peak rate is that?
 
     python benchmarks/step.py dcgan64 --precision bfloat16 --mode both --out step.json
 

@@ -1,5 +1,4 @@
-"""What does a team of K critics cost against one, compiled by vmap and member by member, dense and
-with convolutions?
+"""What does a team of K critics cost against one, compiled by vmap and member by member?
 
     python benchmarks/teams.py conv --members 1 5 10 --out teams.json
 

@@ -1,9 +1,8 @@
-"""Times of things that do the same work, taken in turns, and what they are held against: the
-device, its ceilings.
+"""Times of variants that do the same work, and the peak rates of the device.
 
-A variant is a function that plays so many steps and returns arrays to wait for. Blocks of all
-variants alternate, so that a machine that changes its speed changes them all; compare by the ratios
-of neighbouring blocks.
+A variant is a function of a number of steps that returns arrays to wait for. Blocks of all variants
+alternate, so that a change in the machine's speed meets them all; compare by the ratios of
+neighbouring blocks.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def test_a_penalty_through_convolutions_has_the_gradient_of_its_differences() ->
     assert float((ahead - back) / 2e-3) == pytest.approx(float(norm), rel=0.02)
 
 
-def test_images_of_three_digits_are_evaluated_by_the_classifier_and_others_by_neighbours(
+def test_images_of_three_digits_are_named_by_the_classifier_and_others_by_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     G = payoffs.game((8, 8, 1), "hinge", 0, 0, 0, 2, 3, 4, 1e-4).players["G"]
