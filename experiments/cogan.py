@@ -20,12 +20,12 @@ import optax
 from jax import Array
 
 from ganjax import cli
-from ganjax.data.domains import DERIVED, domains, unpaired
+from ganjax.data.domains import DERIVED, domains_of, unpaired
 from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import non_saturating
-from ganjax.metrics import pairs
+from ganjax.metrics.pairs import agreement_ratios
 from ganjax.nets import cogan
 from ganjax.protocols import standard
 
@@ -73,9 +73,9 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     authors'.
     """
     z = G.noise(key, len(batch["x"]), each=False)  # [B, Z]
-    fake = both(G, z, z)  # [B, 2, H, W, C]
-    real_score = both(D, batch["x"], batch["y"])  # [B, 2]
-    fake_score = both(D, fake[:, 0], fake[:, 1])
+    fake = cogan.apply_pair(G, z, z)  # [B, 2, H, W, C]
+    real_score = cogan.apply_pair(D, batch["x"], batch["y"])  # [B, 2]
+    fake_score = cogan.apply_pair(D, fake[:, 0], fake[:, 1])
     return {
         "D": non_saturating.d(real_score, fake_score).mean(),
         "G": non_saturating.g(fake_score).mean(),
@@ -88,8 +88,8 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
     generator = cogan.Generator(shape[-1], o.width)
     critic = cogan.Discriminator(widths=cogan.widths(o.width_d))
     if o.conditional:
-        G = Player(Flagged(generator), adam, ((100,), (2,)))
-        D = Player(Flagged(critic), adam, (shape, (2,)))
+        G = Player(cogan.WithDomain(generator), adam, ((100,), (2,)))
+        D = Player(cogan.WithDomain(critic), adam, (shape, (2,)))
     else:
         first = tuple(f"layer{i}" for i in range(o.shared_g))
         last = ("score", "layer2", "layer1")[: o.shared_d]
@@ -112,13 +112,13 @@ def measure(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, Array]
 
 def evaluate(data: Any, key: Array, *, G: Bound, derive: str) -> dict[str, float]:
     """The agreement of 10 000 pairs, as the authors have it."""
-    pairs = jnp.asarray(standard.drawn(sample, key, 10_000, G=G))
+    pairs = jnp.asarray(standard.draw_samples(sample, key, 10_000, G=G))
     return {name: float(value) for name, value in agreement(pairs, derive).items()}
 
 
 def agreement(pairs: Array, derive: str) -> dict[str, Array]:
-    """Pairs [n, 2, H, W, C] by `coupled.agreement`; a negative has a white background."""
-    return coupled.agreement(pairs, DERIVED[derive], float(derive == "negative"))
+    """Pairs [n, 2, H, W, C] by `agreement_ratios`; a negative has a white background."""
+    return agreement_ratios(pairs, DERIVED[derive], float(derive == "negative"))
 
 
 def figures(data: Any, x: np.ndarray, rows: Any, derive: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def figures(data: Any, x: np.ndarray, rows: Any, derive: str) -> dict[str, Any]:
 
 def experiment(o: Options) -> Experiment:
     """CoGAN on a dataset of 28 pixels and what is derived from it."""
-    found = domains(o.images.data, o.derive, **o.images.how)
+    found = domains_of(o.images.data, o.derive, **o.images.how)
     height, width = found.shape[:2]
     if (height, width) != (28, 28):
         raise ValueError(

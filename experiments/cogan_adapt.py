@@ -75,8 +75,8 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, alone: bool) -> dict[s
     if alone:
         return {"D": 10 * named, "named": named}
     z = G.noise(key, len(x), each=False)  # [B, Z]
-    fake = both(G, z, z)  # [B, 2, H, W, 1]
-    real_score, fake_score = both(D, x, y), D.each(fake)  # [B, 2]
+    fake = cogan.apply_pair(G, z, z)  # [B, 2, H, W, 1]
+    real_score, fake_score = cogan.apply_pair(D, x, y), D.each(fake)  # [B, 2]
     features = D.each(fake, method="features")  # [B, 2, F]
     tie = ((features[:, 0] - features[:, 1]) ** 2).sum(-1).mean()
     V = non_saturating.d(real_score, fake_score).mean()
@@ -113,7 +113,7 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 def measure(data: Any, key: Array, *, D: Bound, member: int) -> dict[str, Array]:
     """The accuracy of a member of D on 500 test images of the second dataset."""
     x, label = data["test_y"][:500], data["test_label"][:500]
-    return {"accuracy": domain_adaptation.right(D, x, label, member).mean()}
+    return {"accuracy": domain_adaptation.correct(D, x, label, member).mean()}
 
 
 def evaluate(data: Any, key: Array, *, D: Bound, member: int) -> dict[str, float]:
@@ -128,7 +128,7 @@ def figures(data: Any, x: np.ndarray, rows: Any) -> dict[str, Any]:
 
 def experiment(o: Options) -> Experiment:
     """CoGAN from a dataset with labels to one without, or the classifier of the first alone."""
-    arrays, classes = domain_adaptation.pair(o.x, o.y, **o.images.how)
+    arrays, classes = domain_adaptation.load_pair(o.x, o.y, **o.images.how)
     member = 0 if o.alone else 1  # without images of y the second member has not learnt
     return Experiment(
         partial(game, classes),

@@ -20,7 +20,7 @@ import optax
 from jax import Array
 
 from ganjax import cli, image_pool
-from ganjax.data.domains import Domains, chosen, domains, unpaired
+from ganjax.data.domains import Domains, domains_of, domains_of_two, require_sides, unpaired
 from ganjax.experiment import Experiment, ImageOptions, Table, option, with_defaults
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
@@ -46,7 +46,7 @@ TABLES = {
         },
         columns=translation.COLUMNS,
         anchors=lambda data_dir: translation.baselines(
-            **domains("openmoji_pairs", data_dir=data_dir).test
+            **domains_of("openmoji_pairs", data_dir=data_dir).test
         ),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the "
         "width, no identity term.",
@@ -113,18 +113,18 @@ def sample(key: Array, n: int, *, G: Bound, F: Bound, domains: Domains) -> Array
     """Of the first n held-out pairs, 64 at most, x, G(x), F(G(x)), y, F(y), G(F(y)): [n, 6, H, W,
     C] in 0..1.
     """
-    x, y = domains.look(min(n, 64))
+    x, y = domains.test_images(min(n, 64))
     return (jnp.stack([x, G(x), F(G(x)), y, F(y), G(F(y))], 1) + 1) / 2
 
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, domains: Domains) -> dict[str, Array]:
     """The L1 distance of sixteen translations from the true partners, where these are known."""
-    return translation.near(G, F, domains)
+    return translation.measure(G, F, domains)
 
 
 def evaluate(data: Any, key: Array, *, G: Bound, F: Bound, domains: Domains) -> dict[str, float]:
     """A thousand translations by L1, structural similarity and retrieval, if partners are known."""
-    return translation.judge(G, F, **domains.test) if domains.paired else {}
+    return translation.evaluate(G, F, **domains.test) if domains.paired else {}
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
@@ -134,7 +134,11 @@ def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
 
 def experiment(o: Options) -> Experiment:
     """CycleGAN on a data set of pairs, on one and what is derived from it, or on two."""
-    found = chosen(o.images.data, o.derive, o.data_x, o.data_y, sides=4, **o.images.how)
+    if o.data_x or o.data_y:
+        found = domains_of_two(o.data_x, o.data_y, **o.images.how)
+    else:
+        found = domains_of(o.images.data, o.derive, **o.images.how)
+    require_sides(found, 4)
     o = with_defaults(o, steps=200 * max(map(len, found.train.values())) // o.batch)
     return Experiment(
         partial(game, found.shape),

@@ -31,8 +31,8 @@ from ganjax import cli
 from ganjax.data import Splits, draw, require, scaled
 from ganjax.data.transforms import band, resize
 from ganjax.experiment import Experiment, ImageOptions, Table, option
-from ganjax.figures import grid
-from ganjax.figures.strips import details
+from ganjax.figures.samples import image_grid
+from ganjax.figures.strips import pyramid_strips
 from ganjax.game import Bound, Game, Player
 from ganjax.keys import stream
 from ganjax.losses import non_saturating
@@ -47,21 +47,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "adam": {"width": 32, "adam": True, "lr": 5e-4, "steps": 4000},
     "cifar10": {"data": "cifar10", "width": 32, "steps": 20_000},
 }
-MODELS: dict[str, dict[str, Any]] = {
-    "GAN": {"levels": 1},
-    "LAPGAN": {},
-    "CC-LAPGAN": {"conditional": True},
-}
 PARZEN = ("parzen", "parzen_error", "parzen_sigma", "parzen_levels", "parzen_levels_error")
 TABLES = {
     name: Table(
-        rows={model: {**setting, **own} for model, own in MODELS.items()},
+        rows={
+            "GAN": {**own, "levels": 1},
+            "LAPGAN": own,
+            "CC-LAPGAN": {**own, "conditional": True},
+        },
         columns=(*PARZEN, "nearest", "nearest_0", "nearest_1"),
         seeds=3,
         note="Fashion-MNIST, or CIFAR-10; finer levels of half the width. parzen_levels sums over "
         "the levels: no density of images.",
     )
-    for name, setting in SETTINGS.items()
+    for name, own in SETTINGS.items()
 }
 
 
@@ -151,7 +150,9 @@ def measure(data: Any, key: Array, *, valid: Any, **players: Bound) -> dict[str,
     of validation images, if there are any, to the nearest of their own samples of level k.
     """
     levels = by_level(players)
-    found = {"nearest": laplacian.nearest_distance(data["x"][:200], sample(key, 256, **players)[:, -1])}
+    found = {
+        "nearest": laplacian.nearest_distance(data["x"][:200], sample(key, 256, **players)[:, -1])
+    }
     if valid:
         found |= laplacian.nearest_detail(valid["x"], labels(valid, levels[-1]), levels, key)
     return found
@@ -162,13 +163,13 @@ def evaluate(data: Any, key: Array, *, splits: Splits, **players: Bound) -> dict
     levels = by_level(players)
     classes = (splits.train.classes or 0) if levels[-1].player.inputs[1:] else 0
     finest = lambda key, n, **players: sample(key, n, **players)[:, -1]  # noqa: E731
-    found = standard.likelihood(finest, key, splits, **players)
-    return found | laplacian.judge(splits, levels, key, classes)
+    found = standard.parzen_likelihood(finest, key, splits, **players)
+    return found | laplacian.evaluate(splits, levels, key, classes)
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
     """Samples, and twelve of them level by level."""
-    return {"samples": grid(x[:64, -1]), "chain": details(x[:12])}
+    return {"samples": image_grid(x[:64, -1]), "chain": pyramid_strips(x[:12])}
 
 
 def experiment(o: Options) -> Experiment:

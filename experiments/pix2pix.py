@@ -20,7 +20,7 @@ from jax import Array
 
 from ganjax import cli
 from ganjax.data import draw
-from ganjax.data.domains import Domains, chosen, domains
+from ganjax.data.domains import Domains, domains_of, require_sides
 from ganjax.experiment import Experiment, ImageOptions, Table, option, with_defaults
 from ganjax.figures.strips import strips
 from ganjax.game import Bound, Game, Player
@@ -36,7 +36,7 @@ TABLES = {
         rows={"CycleGAN": {"experiment": "cyclegan", "identity": 0.0, **PAIRED}, "pix2pix": PAIRED},
         columns=translation.COLUMNS,
         anchors=lambda data_dir: translation.baselines(
-            **domains("openmoji_pairs", data_dir=data_dir).test
+            **domains_of("openmoji_pairs", data_dir=data_dir).test
         ),
         note="Line drawings x and colour y of 64 pixels, 341 pairs held out; nets of half the "
         "width. CycleGAN is row full of its ablation.",
@@ -93,18 +93,18 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
 
 def sample(key: Array, n: int, *, G: Bound, F: Bound, domains: Domains) -> Array:
     """Of the first n held-out pairs, 64 at most, x, G(x), y, F(y): [n, 4, H, W, C] in 0..1."""
-    x, y = domains.look(min(n, 64))
+    x, y = domains.test_images(min(n, 64))
     return (jnp.stack([x, G(x), y, F(y)], 1) + 1) / 2
 
 
 def measure(data: Any, key: Array, *, G: Bound, F: Bound, domains: Domains) -> dict[str, Array]:
     """The L1 distance of sixteen translations from the true partners."""
-    return translation.near(G, F, domains)
+    return translation.measure(G, F, domains)
 
 
 def evaluate(data: Any, key: Array, *, G: Bound, F: Bound, domains: Domains) -> dict[str, float]:
     """A thousand translations by L1, structural similarity and retrieval."""
-    return translation.judge(G, F, **domains.test)
+    return translation.evaluate(G, F, **domains.test)
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
@@ -114,7 +114,8 @@ def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
 
 def experiment(o: Options) -> Experiment:
     """pix2pix on a data set of pairs, or on one and what is derived from it."""
-    found = chosen(o.images.data, o.derive, None, None, sides=4, together=True, **o.images.how)
+    found = domains_of(o.images.data, o.derive, together=True, **o.images.how)
+    require_sides(found, 4)
     o = with_defaults(o, steps=200 * len(found.train["x"]) // o.batch)
     return Experiment(
         partial(game, found.shape),

@@ -22,7 +22,7 @@ def losses_at_logit_0(game):
     initial = {name: player.init(random.key(0)) for name, player in game.players.items()}
     params = {name: pair[0] for name, pair in initial.items()}
     D = params["D"]
-    head = D["net"] if "net" in D else D  # under a condition the net is wrapped
+    head = D.get("net", D)  # under a condition the net is wrapped
     head["score"] = jax.tree.map(jnp.zeros_like, head["score"])
     x, y = random.uniform(random.key(1), (2, 4, *SHAPE))
     batch = {"x": x, "y": y, "label": jnp.arange(4)}

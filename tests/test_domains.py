@@ -28,7 +28,7 @@ from ganjax.game import Player
 from ganjax.metrics import pairs as image_pairs
 from ganjax.metrics.parzen import log_density
 from ganjax.nets import MLP, lapgan
-from ganjax.nets.flagged import Flagged, both
+from ganjax.nets.cogan import WithDomain, apply_pair
 from ganjax.protocols import laplacian, translation
 
 

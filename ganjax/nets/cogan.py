@@ -17,6 +17,7 @@ from jax import Array
 from ganjax.nets.cgan import joined
 from ganjax.nets.layers import BatchNorm, Conv, ConvTranspose, max_pool
 from ganjax.nets.mlp import symmetric_init
+from ganjax.player import Bound
 
 WEIGHTS = inits.variance_scaling(2.0, "fan_avg", "uniform")
 BIAS = inits.constant(0.1)

@@ -17,16 +17,16 @@ from ganjax.data import transforms
 from ganjax.game import Bound
 
 
-def pair(source: str, target: str, **how: Any) -> tuple[dict[str, np.ndarray], int]:
-    """Two sets of grey images, and how many classes they have: "x" with "label", "y" without, and
-    held out "test_y" with "test_label".
+def load_pair(source: str, target: str, **how: Any) -> tuple[dict[str, np.ndarray], int]:
+    """(the arrays of two datasets of grey images, their number of classes): "x" with "label", "y"
+    without, and held out "test_y" with "test_label".
 
     how: data_dir, size, channels and crop, as in `ganjax.data.find`. Images are uint8 [n, 28, 28,
-    1], `framed`; labels int32 [n]. Raises ValueError, one line, for other images, for a set
-    without labels, and where the classes differ in number.
+    1], as `to_28_pixels` makes them; labels int32 [n]. Raises ValueError, one line, for other
+    images, for a dataset without labels, and where the numbers of classes differ.
     """
     found = [
-        sets.require(sets.find(name, **how), (None, None, 1), labels=True)
+        data.require(data.find(name, **how), (None, None, 1), labels=True)
         for name in (source, target)
     ]
     if found[0].classes != found[1].classes:
@@ -34,8 +34,9 @@ def pair(source: str, target: str, **how: Any) -> tuple[dict[str, np.ndarray], i
             f"{source} has {found[0].classes} classes and {target} has {found[1].classes}: "
             "the same ones are wanted"
         )
-    known, other = (semi_supervised.held_out(one, **how) for one in found)
-    x, y, test_y = (framed(images) for images in (known["x"], other["x"], other["test_x"]))
+    known, _ = data.train_and_test(found[0])
+    other, test = data.train_and_test(found[1])
+    x, y, test_y = (to_28_pixels(images) for images in (known["x"], other["x"], test["x"]))
     return {
         "x": x,
         "label": known["label"],

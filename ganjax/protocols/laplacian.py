@@ -104,24 +104,28 @@ def level_samples(
     return found
 
 
-def nearest_distance(real: Array, x: Array) -> Array:
-    """The mean over real images [m, ...], uint8 or 0..1, of the distance to the nearest of x [n,
-    ...]. Pure.
+def nearest_distance(images: Array, samples: Array) -> Float[Array, ""]:
+    """The mean over images [m, ...] of the Euclidean distance to the nearest of the samples [n,
+    ...]; uint8 or 0..1. Pure.
     """
-    a, b = (scaled(jnp.asarray(v), 0.0).reshape(len(v), -1) for v in (real, x))
-    square = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+    x, y = (scaled(jnp.asarray(v), 0.0).reshape(len(v), -1) for v in (images, samples))
+    square = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T
     return jnp.sqrt(jnp.maximum(square.min(1), 0)).mean()
 
 
 def nearest_detail(
-    image: Array, y: Sequence[Array], levels: Sequence[Bound], key: Array, samples: int = 128
-) -> dict[str, Array]:
-    """{"nearest_0", …}: for each level but the coarsest, the mean over images [m, H, W, C] of their
-    distance to the nearest of their own samples. Images in -1..1, distances in units of 0..1. Pure.
+    image: Float[Array, "m H W C"],
+    y: Sequence[Float[Array, "m K"]],
+    levels: Sequence[Bound],
+    key: Array,
+    samples: int = 128,
+) -> dict[str, Float[Array, ""]]:
+    """{"nearest_0", …}: for each level but the coarsest, the mean over images of the Euclidean
+    distance to the nearest of its own samples. Images in -1..1, distances in units of 0..1. Pure.
 
-    A sample is what G_k makes of the image's own coarse image, and of its label y, one-hot [m, K].
-    The authors keep the net of the epoch at which this is least on 200 validation images
-    (approxParzen of conditional_adversarial.lua, without labels); nothing is kept here.
+    A sample is what G_k makes of the image's own coarse image and of its one-hot label, if y has
+    one. The authors keep the net of the epoch at which this is least on 200 validation images,
+    without labels (approxParzen of conditional_adversarial.lua); here nothing is kept.
     """
     found = {}
     for k, G in enumerate(levels[:-1]):
