@@ -22,8 +22,7 @@ import numpy as np
 import pytest
 from runs import TINY, call, outcome, signalled
 
-from ganjax import data as sets
-from ganjax import play, sharding
+from ganjax import data, play, sharding
 from ganjax.game import Game
 from ganjax.runs import storage
 
@@ -60,7 +59,7 @@ def test_on_four_virtual_devices(which: str) -> None:
 @pytest.fixture(autouse=True)
 def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(games, "B", BATCH)
-    monkeypatch.setattr(games, "DRAW", partial(sets.draw, n=BATCH))
+    monkeypatch.setattr(games, "DRAW", partial(data.draw, n=BATCH))
     flags, cache = os.environ["XLA_FLAGS"], jax.config.read("jax_compilation_cache_dir")
     yield
     os.environ["XLA_FLAGS"] = flags
@@ -70,7 +69,8 @@ def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def setting(name: str) -> tuple[Game, Any]:
     """The game and its data."""
     if name == "mad_gan":
-        return mad_gan.game((2,), 3, 16, 8, BATCH, 1e-3), sets.find("ring").load()
+        options = mad_gan.Options(k=3, width=16, z=8, batch=BATCH, lr=1e-3)
+        return mad_gan.game((2,), options), data.find("ring").load()
     return GAMES[name]()
 
 
