@@ -1,4 +1,4 @@
-"""Commands called in this process, and what their runs leave behind."""
+"""The experiments, commands called in this process, and what their runs leave behind."""
 
 import io
 import json
@@ -10,8 +10,13 @@ from typing import Any
 
 from ganjax.cli import main
 from ganjax.runs import storage
+from ganjax.runs.discovery import File
 
 TINY = Path(__file__).with_name("tiny.py")
+EXPERIMENTS = {
+    path.name: File(path)
+    for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))
+}
 
 
 def call(*argv: object) -> tuple[int, str, str]:
