@@ -5,8 +5,7 @@ is not.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,6 @@ OPTIMISED: dict[str, Any] = {
     "xla_cpu_use_fusion_emitters": True,
 }
 every_experiment = pytest.mark.parametrize("name", EXPERIMENTS)
-
-
-@pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
-    cache = jax.config.read("jax_compilation_cache_dir")
-    yield
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 @every_experiment
