@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,13 +56,9 @@ def test_on_four_virtual_devices(which: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(games, "B", BATCH)
     monkeypatch.setattr(games, "DRAW", partial(data.draw, n=BATCH))
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.read("jax_compilation_cache_dir")
-    yield
-    os.environ["XLA_FLAGS"] = flags
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 def setting(name: str) -> tuple[Game, Any]:
