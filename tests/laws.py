@@ -6,7 +6,6 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import games
@@ -15,26 +14,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array, random
+from runs import EXPERIMENTS
 
 from ganjax import play
 from ganjax.game import Bound, Game
-from ganjax.runs.discovery import File
 
 Losses = Callable[..., Mapping[str, Any]]
 
-FILES = {
-    path.name: File(path)
-    for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))
-    if "class Options" in path.read_text()  # TEMPORARY
-}
 BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which take long to compile
 
 
 @functools.cache
 def setting(name: str) -> tuple[Game, Any]:
     """The game and its data."""
-    if name in FILES:
-        experiment = FILES[name].build(FILES[name].quick)
+    if name in EXPERIMENTS:
+        experiment = EXPERIMENTS[name].build(EXPERIMENTS[name].quick)
         return experiment.played, experiment.data
     return {**games.DENSE, **games.CONVOLUTIONAL}[name]()
 
@@ -54,7 +48,7 @@ def over(names: list[str], default: tuple[str, ...] | None = None) -> pytest.Mar
     )
 
 
-ALL = [*games.DENSE, *games.CONVOLUTIONAL, *FILES]
+ALL = [*games.DENSE, *games.CONVOLUTIONAL, *EXPERIMENTS]
 DENSE = [name for name in ALL if not setting(name)[0].convolves]
 TEAMS = [name for name in ALL if any(player.n for player in setting(name)[0].players.values())]
 

@@ -4,7 +4,6 @@ would begin to work.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import tomllib
@@ -198,7 +197,6 @@ def test_every_python_block_runs(
     page: Path, shown: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one namespace a page, one after another."""
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": page.stem}
     for block in shown:

@@ -1,8 +1,6 @@
 """A dataset that does not fit the device is paged, and a run on it resumes to its bits."""
 
-import os
 import signal
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,15 +38,11 @@ def test_data_without_pages_is_never_turned() -> None:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits of a few bytes, where Grain is installed."""
     pytest.importorskip("grain", reason="pages need Grain: pip install 'ganjax[grain]'")
     monkeypatch.setattr(dataset, "RESIDENT_BYTES", 100)
     monkeypatch.setattr(dataset, "PAGE_BYTES", 60)
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    yield
-    os.environ["XLA_FLAGS"] = flags
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 @pytest.mark.usefixtures("small")

@@ -2,26 +2,14 @@
 seed is.
 """
 
-import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from runs import TINY, call, outcome, signalled
 
 from ganjax.runs import storage
-
-
-@pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
-    cache = jax.config.jax_compilation_cache_dir
-    yield
-    jax.config.update("jax_compilation_cache_dir", cache)
-
 
 # SGD down a fourth power: of the seeds 1, 2, 3 the first begins where it is flat enough.
 STEEP = [

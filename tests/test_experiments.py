@@ -5,8 +5,7 @@ is not.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,30 +14,32 @@ import jax
 import numpy as np
 import pytest
 from jax import random
-from laws import FILES
-from runs import call
+from runs import EXPERIMENTS, call
 
 from ganjax import play
 from ganjax.experiment import Experiment, with_players
 from ganjax.runs import storage
 
 # What users get; tests are compiled without optimisation.
-OPTIMISED: dict[str, Any] = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
-every_experiment = pytest.mark.parametrize("name", FILES)
-
-
-@pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
-    cache = jax.config.read("jax_compilation_cache_dir")
-    yield
-    jax.config.update("jax_compilation_cache_dir", cache)
+OPTIMISED: dict[str, Any] = {
+    "xla_backend_optimization_level": 3,
+    "xla_cpu_use_fusion_emitters": True,
+}
+every_experiment = pytest.mark.parametrize("name", EXPERIMENTS)
 
 
 @every_experiment
 def test_a_run_is_measured_evaluated_and_drawn(name: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    run = ["run", FILES[name].path, "--quick", "--steps=3", "--every=3", "--quiet", "--no-cache"]
+    run = [
+        "run",
+        EXPERIMENTS[name].path,
+        "--quick",
+        "--steps=3",
+        "--every=3",
+        "--quiet",
+        "--no-cache",
+    ]
     assert call(*run, "--out", out) == (0, "", "")
     digest = json.loads((out / "digest.json").read_text())
     rows = storage.read_rows(out / "metrics.jsonl")
@@ -71,8 +72,8 @@ def agree(compiled: Any, eager: Any) -> None:
 
 def tiny(name: str) -> Experiment:
     """The experiment at its quick options with a batch of 4, where it has one."""
-    small = {"batch": 4} if "batch" in FILES[name].options() else {}
-    return FILES[name].build({**FILES[name].quick, **small})
+    small = {"batch": 4} if "batch" in EXPERIMENTS[name].options() else {}
+    return EXPERIMENTS[name].build({**EXPERIMENTS[name].quick, **small})
 
 
 @every_experiment

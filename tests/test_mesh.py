@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ import numpy as np
 import pytest
 from runs import TINY, call, outcome, signalled
 
-from ganjax import data as sets
-from ganjax import play, sharding
+from ganjax import data, play, sharding
 from ganjax.game import Game
 from ganjax.runs import storage
 
@@ -58,19 +56,16 @@ def test_on_four_virtual_devices(which: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(games, "B", BATCH)
-    monkeypatch.setattr(games, "DRAW", partial(sets.draw, n=BATCH))
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.read("jax_compilation_cache_dir")
-    yield
-    os.environ["XLA_FLAGS"] = flags
-    jax.config.update("jax_compilation_cache_dir", cache)
+    monkeypatch.setattr(games, "DRAW", partial(data.draw, n=BATCH))
 
 
 def setting(name: str) -> tuple[Game, Any]:
     """The game and its data."""
     if name == "mad_gan":
-        return mad_gan.game((2,), 3, 16, 8, BATCH, 1e-3), sets.find("ring").load()
+        options = mad_gan.Options(k=3, width=16, z=8, batch=BATCH, lr=1e-3)
+        return mad_gan.game((2,), options), data.find("ring").load()
     return GAMES[name]()
 
 

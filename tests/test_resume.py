@@ -7,13 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from runs import TINY, call, everything, outcome, saved, signalled
@@ -36,14 +34,6 @@ ARGS = [
 
 # Reads of a damaged checkpoint leave coroutines behind that nobody awaits.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _process_as_before() -> Iterator[None]:
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.jax_compilation_cache_dir
-    yield
-    os.environ["XLA_FLAGS"] = flags
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 def played(monkeypatch: pytest.MonkeyPatch) -> list[int]:
