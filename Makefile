@@ -18,6 +18,7 @@ test-slow: .venv/test
 
 lint: .venv/test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: .venv/test
 	$(BIN)/mypy

@@ -1,7 +1,6 @@
-"""How fast are batches drawn: from arrays on the device, by a Grain stream, by tfds.load? And what
-share of a DCGAN step is that?
+"""How fast are batches drawn from arrays on the device, by a Grain stream, by tfds.load?
 
-    python benchmarks/data.py [--data cifar10] [--data-dir DIR] [--tfrecord-dir DIR] [--batch 128] [--out data.json]
+    python benchmarks/data.py --data cifar10 --batch 128 --out data.json
 
 Batches are float32 in [-1, 1] on the device. The stream and tfds.load run where Grain and
 TensorFlow are installed; tfds.load reads tfrecord files, which lie in a folder of their own. The
@@ -21,22 +20,22 @@ from cases import images
 from jax import Array, random
 
 from ganjax import data
-from ganjax.runs.arguments import whole
+from ganjax.runs.arguments import integer
 
 Batch = dict[str, Array]
 
 
-def resident(found: data.Set, batch: int) -> Iterator[Batch]:
+def resident(found: data.Dataset, batch: int) -> Iterator[Batch]:
     """Batches drawn on the device by key."""
     arrays = jax.device_put(found.load())
     drawn = jax.jit(lambda arrays, key, step: data.draw(arrays, random.fold_in(key, step), batch))
     return (drawn(arrays, random.key(0), step) for step in itertools.count())
 
 
-def streamed(found: data.Set, batch: int) -> Iterator[Batch]:
+def streamed(found: data.Dataset, batch: int) -> Iterator[Batch]:
     """Batches decoded from their records by Grain's threads."""
     ready = jax.jit(lambda rows: {name: data.scaled(values) for name, values in rows.items()})
-    return (ready(rows) for rows in data.stream(found, 0, batch))
+    return (ready(rows) for rows in found.stream(0, batch))
 
 
 def loaded(name: str, data_dir: str, batch: int) -> Iterator[Batch]:
@@ -60,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     options.add_argument("--data", default="cifar10", help="a set's name, or a path (cifar10)")
     options.add_argument("--data-dir", help="where prepared sets are")
     options.add_argument("--tfrecord-dir", help="a TFDS folder with the same set as tfrecord")
-    options.add_argument("--batch", type=whole(1), default=128)
+    options.add_argument("--batch", type=integer(1), default=128)
     args = options.parse(argv)
     found = data.find(args.data, args.data_dir)
     began = time.perf_counter()

@@ -1,7 +1,6 @@
-"""How fast is each convolution of a DCGAN, forward and backward, in each form, against the least
-time that its work takes?
+"""How fast is each convolution of a DCGAN in each form, against the least time for its work?
 
-    python benchmarks/layers.py --side 64 --width 128 --batch 128 --precision bfloat16 --out layers.json
+    python benchmarks/layers.py --side 64 --width 128 --batch 128 --out layers.json
 
 The least time is the larger of operations over the rate of a matrix product and bytes (every array
 once) over the rate of a copy. Backward is both gradients. "flax" is lax.conv_transpose, which
@@ -17,7 +16,7 @@ import timing
 from jax import Array, lax
 
 from ganjax.nets import conv
-from ganjax.nets.conv import convolve, spread
+from ganjax.nets.conv import conv_transpose, convolve
 
 STRIDE, KERNEL, PAD = 2, (4, 4), ((1, 1), (1, 1))
 Layer = Callable[[Array, Array], Array]
@@ -64,7 +63,7 @@ def _down(x: Array, w: Array, form: conv.Form) -> Array:
 
 
 def _up(x: Array, w: Array, space: Shape, form: conv.Form) -> Array:
-    return spread(x, w, STRIDE, PAD, space, form)
+    return conv_transpose(x, w, STRIDE, PAD, space, form)
 
 
 def main(argv: Sequence[str]) -> None:

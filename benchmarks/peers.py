@@ -1,6 +1,6 @@
 """How long is a step of the same game in PyTorch, on the same device in the same run?
 
-    python benchmarks/peers.py dcgan64 --precision bfloat16 float32 --torch eager graph compile --out peers.json
+    python benchmarks/peers.py dcgan64 --torch eager graph compile --out peers.json
 
 First both sides are given the same parameters, batch and noise: parameter counts, outputs, losses
 and their gradients must agree. "graph" is a whole step captured as one CUDA graph, "compile" is
@@ -25,7 +25,7 @@ import numpy as np
 import timing
 
 from ganjax import cli, play
-from ganjax.runs.arguments import whole
+from ganjax.runs.arguments import integer
 
 try:
     import torch
@@ -125,7 +125,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--torch", nargs="+", choices=("eager", "compile", "graph"), help="eager, on GPU also graph"
     )
-    parser.add_argument("--batch", type=whole(1), help="instead of each game's own")
+    parser.add_argument("--batch", type=integer(1), help="instead of each game's own")
     args = parser.parse(argv)
     cli.start(cache=False, fast=True)
     gpu, batch = DEVICE == "cuda", {} if args.batch is None else {"batch": args.batch}

@@ -1,9 +1,9 @@
-"""How fast is a max pool of 2 x 2 after its rectifier, forward and backward, beside Flax's, whose
-gradient is a scatter?
+"""How fast is our max pool of 2 x 2, forward and backward, beside Flax's?
 
     python benchmarks/pooling.py --mode deterministic --out pooling.json
 
-The shapes are those of Triple-GAN's classifier of digits, at a batch of 100 and the authors' width.
+Flax's gradient is a scatter, ours a selection. Each follows its rectifier; the shapes are those of
+Triple-GAN's classifier of digits, at a batch of 100 and the authors' width.
 """
 
 from collections.abc import Callable, Sequence

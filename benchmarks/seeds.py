@@ -9,7 +9,7 @@ import jax
 import timing
 from cases import ring
 
-from ganjax.runs.arguments import whole
+from ganjax.runs.arguments import integer
 
 
 def main(argv: Sequence[str]) -> None:
@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> None:
     parser = timing.options(__doc__)
     parser.add_argument(
         "--seeds",
-        type=whole(1),
+        type=integer(1),
         nargs="+",
         help="sizes of the population (1 8 64, on an accelerator also 1024)",
     )

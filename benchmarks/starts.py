@@ -1,11 +1,10 @@
-"""How long does a run take from the command to its first measured step, at the first start and when
-it was compiled before?
+"""How long does a run take to its first measured step, compiled anew and compiled before?
 
     python benchmarks/starts.py gan dcgan cyclegan --starts 3 --out starts.json
 
 Each start is a process of its own, `ganjax run NAME --quick --steps 2 --every 1`, until its first
-line of metrics is there, and to its end, when it has judged, saved and drawn. The cache of compiled
-programs is empty at the first. Options go with the name: "gan --k 5".
+line of metrics is there, and to its end, when it has evaluated, saved and drawn. The cache of
+compiled programs is empty at the first. Options go with the name: "gan --k 5".
 """
 
 import os
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import timing
 
-from ganjax.runs.arguments import Parser, whole
+from ganjax.runs.arguments import Parser, integer
 
 
 def start(words: Sequence[str], out: Path, cache: Path) -> tuple[float, float]:
@@ -68,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
         help="an experiment and its options",
     )
     parser.add_argument(
-        "--starts", type=whole(2), default=4, help="the first and so many less one (4)"
+        "--starts", type=integer(2), default=4, help="the first and so many less one (4)"
     )
     parser.add_argument(
         "--out", type=Path, help="write the numbers there, as a .json or into a folder"
@@ -91,9 +90,9 @@ def main(argv: Sequence[str]) -> None:
         }
         rows.append(row | {"end, first s": first[1], "end, later s": statistics.median(ends)})
     on = timing.machine()
-    print(
-        f"{timing.question(__doc__)}\n{on['device']}, {on['cores']} cores, JAX {on['jax']}; medians of {args.starts - 1} later starts"
-    )
+    print(timing.question(__doc__))
+    print(f"{on['device']}, {on['cores']} cores, JAX {on['jax']}", end="; ")
+    print(f"medians of {args.starts - 1} later starts")
     print(timing.table(rows))
     timing.write(args.out, {"question": timing.question(__doc__), "machine": on, "rows": rows})
 

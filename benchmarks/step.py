@@ -1,5 +1,4 @@
-"""How long is a step of each game, at each precision, and what share of the device's ceiling is
-that?
+"""How long is a step of each game, and what share of the device's peak rate is that?
 
     python benchmarks/step.py dcgan64 --precision bfloat16 --mode both --out step.json
 
@@ -23,7 +22,7 @@ import jax
 import timing
 
 from ganjax import cli, play
-from ganjax.runs.arguments import Parser, whole
+from ganjax.runs.arguments import Parser, integer
 
 MODES = ("fast", "deterministic")
 
@@ -40,7 +39,7 @@ def parser() -> Parser:
     options.add_argument(
         "--precision", nargs="+", choices=("float32", "bfloat16"), help="both, on CPU float32"
     )
-    options.add_argument("--batch", type=whole(1), help="instead of each game's own")
+    options.add_argument("--batch", type=integer(1), help="instead of each game's own")
     options.add_argument(
         "--mode", choices=(*MODES, "both"), default="fast", help="operations (fast)"
     )

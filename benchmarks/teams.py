@@ -1,5 +1,4 @@
-"""What does a team of K critics cost against one, compiled by vmap and member by member, dense and
-with convolutions?
+"""What does a team of K critics cost against one, compiled by vmap and member by member?
 
     python benchmarks/teams.py conv --members 1 5 10 --out teams.json
 
@@ -14,7 +13,7 @@ import jax
 import timing
 from cases import Case, images, ring
 
-from ganjax.runs.arguments import whole
+from ganjax.runs.arguments import integer
 
 NETS: dict[str, Callable[..., Case]] = {
     "dense": ring,
@@ -33,7 +32,10 @@ def main(argv: Sequence[str]) -> None:
         help="dense, conv, conv64 (dense and, on CPU, conv, else conv64)",
     )
     parser.add_argument(
-        "--members", type=whole(1), nargs="+", help="sizes of a team (5, on an accelerator also 10)"
+        "--members",
+        type=integer(1),
+        nargs="+",
+        help="sizes of a team (5, on an accelerator also 10)",
     )
     parser.add_argument(
         "--forms", nargs="+", choices=("vmap", "unroll"), default=["vmap", "unroll"]

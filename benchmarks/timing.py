@@ -1,9 +1,8 @@
-"""Times of things that do the same work, taken in turns, and what they are held against: the
-device, its ceilings.
+"""Times of variants that do the same work, and the peak rates of the device.
 
-A variant is a function that plays so many steps and returns arrays to wait for. Blocks of all
-variants alternate, so that a machine that changes its speed changes them all; compare by the ratios
-of neighbouring blocks.
+A variant is a function of a number of steps that returns arrays to wait for. Blocks of all variants
+alternate, so that a change in the machine's speed meets them all; compare by the ratios of
+neighbouring blocks.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from jax import Array
 
 from ganjax import cli, play
 from ganjax.game import Game
-from ganjax.runs.arguments import Parser, whole
+from ganjax.runs.arguments import Parser, integer
 
 Row = dict[str, Any]
 Variant = Callable[[int], Any]
@@ -187,7 +186,7 @@ def options(about: str | None, blocks: int = 7, block_s: float = 0.3) -> Parser:
     """A script's options: how many blocks of each variant, how long, and where the numbers go."""
     parser = Parser(description=question(about))
     parser.add_argument(
-        "--blocks", type=whole(1), default=blocks, help=f"blocks of each variant ({blocks})"
+        "--blocks", type=integer(1), default=blocks, help=f"blocks of each variant ({blocks})"
     )
     parser.add_argument(
         "--block-s",
@@ -245,9 +244,8 @@ def report(about: str | None, rows: Sequence[Row], args: Namespace, **facts: Any
     """
     on = machine()
     print(question(about))
-    print(
-        f"{on['device']}, {on['cores']} cores, JAX {on['jax']}; medians of {args.blocks} blocks of about {args.block_s} s"
-    )
+    print(f"{on['device']}, {on['cores']} cores, JAX {on['jax']}", end="; ")
+    print(f"medians of {args.blocks} blocks of about {args.block_s} s")
     print(table(rows))
     chosen = {name: value for name, value in vars(args).items() if name != "out"}
     write(

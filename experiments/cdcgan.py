@@ -50,7 +50,14 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
 
 
 def game(
-    found: sets.Set, width: int, units: int, z: int, batch: int, lr: float, l2: float, steps: int
+    found: sets.Dataset,
+    width: int,
+    units: int,
+    z: int,
+    batch: int,
+    lr: float,
+    l2: float,
+    steps: int,
 ) -> Game:
     """The authors' nets; the rate is constant for half of the training, then falls to 0."""
     rate = optax.schedules.join_schedules(
@@ -116,7 +123,7 @@ def experiment(
     """
     ex.positive(width=width, units=units, z=z, batch=batch, lr=lr, steps=steps)
     ex.positive(zero=True, l2=l2)
-    parts = sets.parts(data, data_dir, size=size, channels=channels, crop=crop)
+    parts = sets.find_splits(data, data_dir, size=size, channels=channels, crop=crop)
     found = sets.require(parts.train, (None, None, None), labels=True)
     if found.shape[0] % 4 or found.shape[1] % 4:
         raise ValueError(

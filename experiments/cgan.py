@@ -53,7 +53,13 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
 
 
 def game(
-    found: sets.Set, x: np.ndarray, classes: int, width: int, dropout: float, batch: int, lr: float
+    found: sets.Dataset,
+    x: np.ndarray,
+    classes: int,
+    width: int,
+    dropout: float,
+    batch: int,
+    lr: float,
 ) -> Game:
     """The paper's nets, their layers in proportion to the last hidden one of G, 1200."""
     sgd = heavy_ball(lr, epoch=max(1, len(x) // batch), falls=1.00004)
@@ -103,7 +109,7 @@ def experiment(
     steps: steps of training
     """
     ex.positive(width=width, batch=batch, lr=lr, steps=steps)
-    parts = sets.parts(data, data_dir, size=size, channels=channels, crop=crop)
+    parts = sets.find_splits(data, data_dir, size=size, channels=channels, crop=crop)
     found = sets.require(parts.train, (None, None, None), labels=True)
     arrays: Any = found.load()
     classes = found.classes or 0

@@ -87,7 +87,7 @@ def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     return {"p_fake": jax.nn.sigmoid(D(fake)).mean(), "p_real": jax.nn.sigmoid(D(real)).mean()}
 
 
-def evaluate(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Parts) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Splits) -> dict[str, float]:
     """Classes, quality, Parzen row, sums of z; with held-out labels SVMs on D's features and on
     pixels, otherwise a distance.
     """
@@ -143,7 +143,7 @@ def experiment(
     """
     ex.positive(width=width, z=z, batch=batch, lr=lr, steps=steps)
     ex.positive(zero=True, l2=l2)
-    parts = sets.parts(data, data_dir, size=size, channels=channels, crop=crop)
+    parts = sets.find_splits(data, data_dir, size=size, channels=channels, crop=crop)
     found = sets.require(parts.train, (None, None, None))
     dcgan.halvings(found.shape[:-1])
     if kernel not in (4, 5):

@@ -36,7 +36,9 @@ TABLES = {
         ("parzen", "parzen_sigma", "quality"),
         seeds=3,
         paper={"GAN": {"parzen": 225.0}} if data == "mnist" else {},
-        anchors=lambda data_dir, data=data: standard.parzen_baselines(sets.parts(data, data_dir)),  # type: ignore[misc]
+        anchors=lambda data_dir, data=data: standard.parzen_baselines(
+            sets.find_splits(data, data_dir)
+        ),  # type: ignore[misc]
         note="Nats, as in table 1. The two last rows are no models: they show what the measure rewards.",
     )
     for data in ("mnist", "fashion_mnist")
@@ -127,7 +129,7 @@ def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     return standard.measure(data, x, key) | standard.measure_equilibrium(data, x, key, D)
 
 
-def evaluate(data: Any, key: Array, *, G: Bound, parts: sets.Parts) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, parts: sets.Splits) -> dict[str, float]:
     """The same by the full protocol; on images classes and quality by the nearest neighbour, and
     the Parzen row.
     """
@@ -182,7 +184,7 @@ def experiment(
     steps: steps of training (50000; mixtures 200000)
     """
     ex.positive(k=k, width=width, z=z, batch=batch, lr=lr, steps=steps)
-    parts = sets.parts(data, data_dir, size=size, channels=channels, crop=crop)
+    parts = sets.find_splits(data, data_dir, size=size, channels=channels, crop=crop)
     arrays, shape = parts.train.load(), parts.train.shape
     if len(shape) == 1:
         width, z, batch, lr, steps = (

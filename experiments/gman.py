@@ -92,7 +92,9 @@ def losses(
         real, fake = (D(x, key=key) for x, key in zip(images, keys))
         learnt = boosting.losses(real, fake, A)
         if aggregate == "F-boost":
-            real, fake = (boosting.verdict(score, A)[:, None] for score in (real, fake))  # [B, 1]
+            real, fake = (
+                aggregates.boosted_score(score, A)[:, None] for score in (real, fake)
+            )  # [B, 1]
     F, V = aggregates.AGGREGATES[aggregate], aggregates.values(real, fake)
     softness: Any = L() if L is not None else lam
     value, cost = F(V, softness), F(-log_sigmoid(fake, 0.01).mean(0) if modified else V, softness)

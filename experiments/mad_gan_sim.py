@@ -149,7 +149,7 @@ def experiment(
     found = sets.points_or_images(data, data_dir, size=size)
     usual, rate = (
         ((64, 100, 64, 20_000), 2e-4)
-        if mad_gan.convolves(found.shape)
+        if mad_gan.is_convolutional(found.shape)
         else ((128, 64, 128, 200_000), 1e-4)
     )
     width, z, batch, steps = (given or one for given, one in zip((width, z, batch, steps), usual))

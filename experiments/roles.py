@@ -2,8 +2,8 @@
 bands of frequencies.
 
 GMAN's game, nets, rates and mean (Durugkar, Gemp and Mahadevan 2017; `gman`), where D_i sees not
-the image but its own view of it (`ganjax.data.views`): all members have the same net, and equal
-views are GMAN-0 itself.
+the image but its own view of it (`ganjax.data.transforms.views`): all members have the same net,
+and equal views are GMAN-0 itself.
 
     ganjax run roles --roles bands
     ganjax reproduce roles/fashion
@@ -20,7 +20,7 @@ from jax import Array, random
 from ganjax import aggregates, cli
 from ganjax import data as sets
 from ganjax import experiment as ex
-from ganjax.data.views import ROLES, views
+from ganjax.data.transforms import ROLES, views
 from ganjax.experiment import Experiment, Table
 from ganjax.game import Bound, Game, Player
 from ganjax.nets import gman, symmetric

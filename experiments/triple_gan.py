@@ -179,7 +179,7 @@ def experiment(
             "centred and mismatched are about D, which neither alone nor supervised plays"
         )
     found = sets.require(sets.find(data, data_dir), (None, None, None), labels=True)
-    arrays, K = semi_supervised.held_out(found, data_dir), found.classes or 0
+    arrays, K = semi_supervised.labelled_examples(found), found.classes or 0
     if labels % K:
         raise ValueError(f"labels is a multiple of the number of classes, {K}; got {labels}")
     played = game(

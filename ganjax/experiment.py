@@ -1,194 +1,156 @@
-"""An experiment: a game, its data, how long it is played, and how it is judged; one file each,
-found by name or path.
-"""
+"""What a file of experiments/ defines: options, a game and how it is measured, tables."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import importlib.util
+import dataclasses
 import inspect
+import math
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ganjax.data import Dataset, Splits, find_splits, points_or_images
 
 if TYPE_CHECKING:
     from ganjax.game import Bound, Game
 
 
-def _nothing(*_: Any) -> dict[str, Any]:
-    return {}
+def option(
+    default: Any,
+    meaning: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A field of an experiment's Options: its default, what it means and its unit, its range.
 
-
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """What a run plays. The functions name the players they look at as keywords: `def sample(key,
-    n, *, G)`.
+    Values are from `low` to `high`, above `above` and below `below`, where these are given. The
+    type is the annotation: int, float, bool, str, a Literal, or one of these or None. A default of
+    None stands for a value that `experiment` finds, from the data say (`with_defaults`).
     """
-
-    game: Game
-    data: Any  # arrays on the host, or a Mixture
-    steps: int
-    sample: Callable[
-        ..., Any
-    ]  # (key, n, *, …) -> what the generators make, [n, (K,) *shape]; jitted
-    measure: Callable[..., Mapping[str, Any]] = (
-        _nothing  # (data, key, *, …) -> scalars, every so many steps; jitted
-    )
-    judge: Callable[..., Mapping[str, float]] = (
-        _nothing  # (data, key, *, …) -> numbers, once at the end; host
-    )
-    figures: Callable[..., Mapping[str, Any]] = (
-        _nothing  # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; host
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Played:
-    """A row of a table, played to its end: what is left of its run."""
-
-    experiment: Experiment
-    options: Mapping[str, Any]  # of experiment(...)
-    seeds: Sequence[int]
-    metrics: Sequence[Mapping[str, Any]]  # the rows of metrics.jsonl
-    players: Callable[
-        [], Mapping[int, Mapping[str, Bound]]
-    ]  # of each seed that lives, read from the last checkpoint
-
-
-def _no_more(_: Mapping[str, Played]) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {}, {}
+    bounds = {"low": low, "high": high, "above": above, "below": below}
+    return field(default=default, metadata={"meaning": meaning, "bounds": bounds})
 
 
 @dataclass(frozen=True)
-class Table:
-    """A paper's table: options of each row, and what of each run's last measurement stands in it."""
+class ImageForm:
+    """Where prepared data sets are, and the form that images are brought to."""
 
-    rows: Mapping[
-        str, Mapping[str, Any]
-    ]  # options by row; "experiment" names another experiment than the table's own
-    columns: Sequence[str]
-    seeds: int = 1
-    paper: Mapping[str, Mapping[str, float]] = field(
-        default_factory=dict
-    )  # its numbers, by row and column
-    anchors: Callable[[str | None], Mapping[str, Mapping[str, float]]] = (
-        _nothing  # (data_dir) -> rows that no game plays; host
-    )
-    every: int | None = None  # steps between measurements; None: a twentieth of the run
-    # What all rows say together: Played by row -> ({row: {column: a number, or None, for each
-    # seed}}, {name: Matplotlib figure}); host.
-    after: Callable[
-        [Mapping[str, Played]],
-        tuple[Mapping[str, Mapping[str, Sequence[float | None]]], Mapping[str, Any]],
-    ] = _no_more
-    note: str = (
-        ""  # what a reader must know: whose numbers the paper's are, where the protocol departs
-    )
+    data_dir: str | None = option(None, "where prepared data sets are")
+    size: int | None = option(None, "side of the images in pixels (as they are)", low=1)
+    channels: int | None = option(None, "1 for grey images, 3 for colour (as they are)", low=1)
+    crop: bool = option(False, "cut out the middle square before an image is resized")
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """The keyword arguments of `data.find`."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """A data set and the form of its images: the block of options that experiments share."""
+
+    data: str = option("digits", "a toy mixture, digits, another data set, or a path")
+    form: ImageForm = ImageForm()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """The keyword arguments of `data.find`."""
+        return self.form.how
+
+    def find(self) -> Dataset:
+        """The data set: points [D], or images [H, W, 1 or 3]. Raises ValueError for others."""
+        return points_or_images(self.data, **self.how)
+
+    def find_splits(self) -> Splits:
+        """The data set in three: what is learnt from, and, where it has a test split, the rest."""
+        return find_splits(self.data, **self.how)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword argument of `experiment(...)`."""
+    """One option of an experiment, as the command line takes it."""
 
     name: str
     type: Callable[[str], Any]
     default: Any
-    help: str
-    choices: tuple[str, ...] = ()
+    meaning: str
+    choices: tuple[str, ...]
+    bounds: Mapping[str, float | None]
+    path: tuple[str, ...]  # the blocks of options that it stands in
+
+    def check(self, value: Any) -> None:
+        """Raises ValueError, one line, where a value is outside the range or the choices."""
+        if value is None and self.default is None:
+            return
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{self.name} is one of {', '.join(self.choices)}; got {value!r}")
+        if self.type not in (int, float):
+            return
+        if isinstance(value, bool) or not isinstance(value, (int, self.type)):
+            raise ValueError(f"{self.name} takes one {self.type.__name__}; got {value!r}")
+        low, high, above, below = self.bounds.values()
+        said = []
+        if low is not None:
+            said.append(f"{low:g} or more")
+        if above is not None:
+            said.append(f"above {above:g}")
+        if high is not None:
+            said.append(f"at most {high:g}")
+        if below is not None:
+            said.append(f"below {below:g}")
+        inside = (
+            math.isfinite(value)
+            and (low is None or value >= low)
+            and (above is None or value > above)
+            and (high is None or value <= high)
+            and (below is None or value < below)
+        )
+        if not inside:
+            raise ValueError(f"{self.name} must be {' and '.join(said) or 'finite'}; got {value}")
 
 
-@dataclass(frozen=True)
-class File:
-    """An experiment's file. It defines losses, game, measure and experiment; it may define QUICK
-    and TABLES.
+def options_of(kind: Any, path: tuple[str, ...] = ()) -> Iterator[Option]:
+    """The options of a dataclass, or of an instance of one, in order; blocks are flattened."""
+    hints = typing.get_type_hints(kind if isinstance(kind, type) else type(kind))
+    for entry in dataclasses.fields(kind):
+        default = entry.default if isinstance(kind, type) else getattr(kind, entry.name)
+        if dataclasses.is_dataclass(default):
+            yield from options_of(default, (*path, entry.name))
+        else:
+            parse, choices = _parser(hints[entry.name])
+            meaning, bounds = entry.metadata.get("meaning", ""), entry.metadata.get("bounds", {})
+            bounds = dict.fromkeys(("low", "high", "above", "below")) | bounds
+            yield Option(entry.name, parse, default, meaning, choices, bounds, path)
 
-    QUICK: the options of `--quick`. TABLES: its Tables by name.
-    """
 
-    path: Path
+def with_values(options: Any, values: Mapping[str, Any]) -> Any:
+    """The options with some values replaced. Raises ValueError, one line, for a wrong one."""
+    known = {entry.name: entry for entry in options_of(options)}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"there is no option {name!r}: there are {', '.join(known)}")
+        known[name].check(value)
+        options = _replaced(options, (*known[name].path, name), value)
+    return options
 
-    @property
-    def name(self) -> str:
-        """The file's name without its ending."""
-        return self.path.stem
 
-    @property
-    def sha(self) -> str:
-        """SHA-256 of the text."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+def with_defaults(options: Any, **defaults: Any) -> Any:
+    """The options; those that are None take these values, which depend on the data, say."""
+    unset = {name: v for name, v in defaults.items() if getattr(options, name) is None}
+    return dataclasses.replace(options, **unset)
 
-    @cached_property
-    def module(self) -> types.ModuleType:
-        """The imported file. Raises ValueError where it cannot be imported or has no `experiment`."""
-        spec = importlib.util.spec_from_file_location(f"ganjax_experiment_{self.name}", self.path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:  # a user's file may raise anything
-            raise ValueError(
-                f"{self.path} cannot be imported: {type(error).__name__}: {_line(error)}"
-            ) from error
-        if not callable(getattr(module, "experiment", None)):
-            raise ValueError(
-                f"{self.path} is no experiment: it defines no function experiment(...)"
-            )
-        return module
 
-    @property
-    def about(self) -> str:
-        """The first line of its docstring."""
-        return (self.module.__doc__ or "").strip().split("\n")[0]
-
-    @property
-    def quick(self) -> dict[str, Any]:
-        """The options of `--quick`."""
-        return dict(getattr(self.module, "QUICK", {}))
-
-    @property
-    def tables(self) -> dict[str, Table]:
-        """Its tables by name."""
-        return dict(getattr(self.module, "TABLES", {}))
-
-    def options(self) -> dict[str, Option]:
-        """The keyword arguments of `experiment(...)`, with their help from the lines "name: text"
-        of its docstring.
-        """
-        function = self.module.experiment
-        try:
-            hints = typing.get_type_hints(function)
-        except (NameError, TypeError) as error:
-            raise ValueError(
-                f"{self.path} annotates an option of experiment(...) with what is not there: {_line(error)}"
-            ) from error
-        lines = (line.strip().partition(": ") for line in (function.__doc__ or "").split("\n"))
-        texts = {name: text for name, colon, text in lines if colon}
-        found = {}
-        for name, parameter in inspect.signature(function).parameters.items():
-            parse, choices = _parser(hints.get(name, str))
-            found[name] = Option(name, parse, parameter.default, texts.get(name, ""), choices)
-        return found
-
-    def build(self, options: Mapping[str, Any]) -> Experiment:
-        """The experiment with these options. Raises ValueError, one line, where one is wrong."""
-        if missing := [
-            o.name
-            for o in self.options().values()
-            if o.default is inspect.Parameter.empty and o.name not in options
-        ]:
-            raise ValueError(f"{self.name} needs the option --{missing[0].replace('_', '-')}")
-        built = self.module.experiment(**options)
-        if not isinstance(built, Experiment):
-            raise ValueError(
-                f"{self.path}: experiment(...) returns an Experiment, not {type(built).__name__}"
-            )
-        return built
+def _replaced(options: Any, path: Sequence[str], value: Any) -> Any:
+    first, *rest = path
+    new = _replaced(getattr(options, first), rest, value) if rest else value
+    return dataclasses.replace(options, **{first: new})
 
 
 def _parser(hint: Any) -> tuple[Callable[[str], Any], tuple[str, ...]]:
@@ -200,63 +162,80 @@ def _parser(hint: Any) -> tuple[Callable[[str], Any], tuple[str, ...]]:
     return (hint if hint in (int, float, bool) else str), ()
 
 
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _nothing(*_: Any) -> dict[str, Any]:
+    return {}
 
 
-def folders() -> list[Path]:
-    """Where a bare name is looked for: ./experiments, beside an editable install, inside the
-    package.
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What a run plays and how it is measured.
+
+    The functions take the players that they name as keywords: `def sample(key, n, *, G)`; with
+    `**players` they take all.
     """
-    package = Path(__file__).resolve().parent
-    return [
-        f
-        for f in (Path("experiments"), package.parent / "experiments", package / "_experiments")
-        if f.is_dir()
-    ]
+
+    game: Callable[[Any], Game]  # options -> the game
+    options: Any  # an instance of the file's Options; its `steps` is the length of a run
+    data: Any  # arrays on the host, or a Mixture
+    # (key, n, *, …) -> what the generators make, [n, (K,) *shape]; jitted
+    sample: Callable[..., Any]
+    # (data, key, *, …) -> scalars, at each measurement; jitted
+    measure: Callable[..., Mapping[str, Any]] = _nothing
+    # (data, key, *, …) -> numbers, once at the end; on the host
+    evaluate: Callable[..., Mapping[str, float]] = _nothing
+    # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; on the host
+    figures: Callable[..., Mapping[str, Any]] = _nothing
+
+    @cached_property
+    def played(self) -> Game:
+        """The game of these options. One object, as compiled programs are cached by it."""
+        return self.game(self.options)
+
+    @property
+    def steps(self) -> int:
+        """The length of a run."""
+        return int(self.options.steps)
 
 
-def files() -> list[File]:
-    """Every experiment there is; the first folder that has a name wins."""
-    found: dict[str, Path] = {}
-    for folder in folders():
-        for path in sorted(folder.glob("[!_]*.py")):
-            found.setdefault(path.stem, path)
-    return [File(path) for _, path in sorted(found.items())]
+def with_players(function: Callable[..., Any], players: Mapping[str, Any], *args: Any) -> Any:
+    """function(*args) with the players that it names as keywords, or, if it takes **, with all."""
+    parameters = inspect.signature(function).parameters.values()
+    named = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return function(*args, **{n: p for n, p in players.items() if takes_all or n in named})
 
 
-def find(name: str) -> File:
-    """The experiment of a name or of a path. Raises ValueError with the nearest names."""
-    if name.endswith(".py"):
-        if not Path(name).is_file():
-            raise ValueError(f"there is no file {name}")
-        return File(Path(name).resolve())
-    known = {file.name: file for file in files()}
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, 1)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near
-        else f"there are {', '.join(known) or 'none'}, and paths that end in .py"
-    )
-    raise ValueError(f"there is no experiment {name!r}: {hint}")
+@dataclass(frozen=True, eq=False)
+class FinishedRow:
+    """A row of a table that was played to its end."""
+
+    experiment: Experiment
+    options: Mapping[str, Any]  # as asked for, by name
+    seeds: Sequence[int]
+    metrics: Sequence[Mapping[str, Any]]  # the rows of metrics.jsonl
+    # the players of each seed that lives, read from the last checkpoint
+    players: Callable[[], Mapping[int, Mapping[str, Bound]]]
 
 
-def call(function: Callable[..., Any], players: Mapping[str, Any], *args: Any) -> Any:
-    """function(*args) with the players that it names as keywords."""
-    named = [
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.kind is p.KEYWORD_ONLY and p.name in players
-    ]
-    return function(*args, **{name: players[name] for name in named})
+Columns = Mapping[str, Mapping[str, Sequence[float | None]]]  # {row: {column: one for each seed}}
 
 
-def positive(zero: bool = False, **values: float | None) -> None:
-    """Raises ValueError for the first number that is not finite and above 0 (or 0, where zero is
-    allowed); None passes.
-    """
-    for name, value in values.items():
-        if value is not None and not (0 < value < float("inf") or (zero and value == 0)):
-            raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}; got {value}")
+def _no_more(_: Mapping[str, FinishedRow]) -> tuple[Columns, Mapping[str, Any]]:
+    return {}, {}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A paper's table: the options of each row, and which of its last measurements it shows."""
+
+    # options by row; "experiment" names another experiment than the table's own
+    rows: Mapping[str, Mapping[str, Any]]
+    columns: Sequence[str]
+    seeds: int = 1
+    paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # its own numbers
+    # (data_dir) -> rows that no game plays; on the host
+    anchors: Callable[[str | None], Mapping[str, Mapping[str, float]]] = _nothing
+    every: int | None = None  # steps between measurements; None: a twentieth of the run
+    # all finished rows -> (more columns, {name: Matplotlib figure}); on the host
+    after: Callable[[Mapping[str, FinishedRow]], tuple[Columns, Mapping[str, Any]]] = _no_more
+    note: str = ""  # what a reader must know: whose numbers these are, where the protocol departs

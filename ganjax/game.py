@@ -1,12 +1,15 @@
-"""Games: players, what each of them minimises, and who moves when."""
+"""Games: players, the loss of each of them, and who moves when."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jax
+import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -17,28 +20,31 @@ __all__ = ["Bound", "Game", "Player", "Tree", "Turn"]
 
 @dataclass(frozen=True)
 class Turn:
-    """Who moves at once; with `when(step, log) -> bool`, only where it holds, on the newest value
-    of everything logged.
+    """Players that move at the same time, on a condition.
 
-    Before the first step every logged value is 0.
+    movers: their names
+    when: (step, log) -> bool; the turn is taken only where it holds. `log` has the newest value of
+        everything logged, and 0 before the first step. None: always.
     """
 
     movers: tuple[str, ...]
     when: Callable[[Array, Mapping[str, Array]], Array] | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "movers", (self.movers,) if isinstance(self.movers, str) else tuple(self.movers)
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """Players, what each of them minimises, and who moves when.
+    """Players, the loss of each of them, and who moves when.
 
-    `losses(batch, key, *, G, D, ..., [step], [memory]) -> {player: scalar, ...logged scalars,
-    ["memory": tree]}` is pure. Each mover is differentiated in its own parameters only, so between
-    players it needs no stop_gradient.
+    players: by name, such as "G" and "D"
+    losses: losses(batch, key, *, G, D, ..., [step], [memory]) -> {"G": scalar, "D": scalar, ...},
+        a pure function. It returns the loss of each mover, further scalars to log and, where the
+        game has a memory, the next one as "memory". Each mover is differentiated in its own
+        parameters only, so no stop_gradient is needed between players.
+    turns: of one step, in their order: a list of the players that move at the same time, or a Turn
+        where they move on a condition. [["D"], ["G"]]: D moves, then G.
+    draw: (data, key) -> batch
+    memory: makes the first memory; None for a game without one
+    fresh: whether the batch and the noise are drawn anew once a "step" or for each "turn"
 
     Raises ValueError, one line, where the names of players, of the arguments of `losses` and in the
     turns do not agree.
@@ -47,59 +53,61 @@ class Game:
     players: Mapping[str, Player]
     losses: Callable[..., Mapping[str, Any]]
     turns: Sequence[Sequence[str] | Turn]
-    draw: Callable[[Any, Array], Any]  # (data, key) -> batch
-    memory: Callable[[], Tree] | None = None  # the first memory
-    fresh: Literal["step", "turn"] = (
-        "step"  # is the batch and the noise key drawn once a step or once a turn
-    )
+    draw: Callable[[Any, Array], Any]
+    memory: Callable[[], Tree] | None = None
+    fresh: Literal["step", "turn"] = "step"
 
     def __post_init__(self) -> None:
-        turns = tuple(t if isinstance(t, Turn) else Turn(t) for t in self.turns)  # type: ignore[arg-type]
-        object.__setattr__(self, "turns", turns)
         there = f"the players are {', '.join(self.players)}"
-        if not turns or not all(t.movers for t in turns):
+        movers = [t.movers if isinstance(t, Turn) else t for t in self.turns]
+        if any(isinstance(names, str) for names in (self.turns, *movers)):
+            raise ValueError(
+                f"turns are lists of players, such as [['D'], ['G']]; got {self.turns!r}"
+            )
+        if not movers or not all(movers):
             raise ValueError(f"turns name no mover; {there}")
-        for t in turns:
-            if unknown := [name for name in t.movers if name not in self.players]:
+        for names in movers:
+            if unknown := [name for name in names if name not in self.players]:
                 raise ValueError(f"turns name {unknown[0]!r}; {there}")
-            if len(set(t.movers)) < len(t.movers):
-                raise ValueError(f"a turn moves a player twice: {', '.join(t.movers)}")
+            if len(set(names)) < len(names):
+                raise ValueError(f"a turn moves a player twice: {', '.join(names)}")
         if self.fresh not in ("step", "turn"):
             raise ValueError(f"fresh is 'step' or 'turn'; got {self.fresh!r}")
-        parameters = inspect.signature(self.losses).parameters.values()
-        asked = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
-        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        for name, parameter in asked.items():
-            if name == "memory" and self.memory is None:
-                raise ValueError("losses asks for memory, but the game has no first memory")
-            if parameter.default is parameter.empty and name not in {
-                *self.players,
-                "step",
-                "memory",
-            }:
+        if "memory" in self._keywords and self.memory is None:
+            raise ValueError("losses asks for memory, but the game has no first memory")
+        known = {*self.players, "step", "memory"}
+        for name, parameter in self._keywords.items():
+            if parameter.default is parameter.empty and name not in known:
                 raise ValueError(
                     f"losses asks for {name!r}; {there}, and it may ask for step and memory"
                 )
-        if not takes_all and (missing := [name for name in self.players if name not in asked]):
+        parameters = inspect.signature(self.losses).parameters.values()
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        missing = [name for name in self.players if name not in self._keywords]
+        if missing and not takes_all:
             raise ValueError(
-                f"losses does not take {missing[0]!r} as a keyword: write losses(batch, key, *, {', '.join(self.players)})"
+                f"losses does not take {missing[0]!r} as a keyword: "
+                f"write losses(batch, key, *, {', '.join(self.players)})"
             )
         if clash := {"step", "memory"} & set(self.players):
             raise ValueError(f"a player cannot be called {clash.pop()!r}")
-        extras = {name for name in ("step", "memory") if name in asked}
-        object.__setattr__(self, "_extras", extras)
+
+    @functools.cached_property
+    def schedule(self) -> tuple[Turn, ...]:
+        """The turns of one step, each as a Turn."""
+        return tuple(t if isinstance(t, Turn) else Turn(tuple(t)) for t in self.turns)
 
     @property
     def movers(self) -> frozenset[str]:
         """The players that move at all."""
-        return frozenset(name for turn in self.turns for name in turn.movers)  # type: ignore[union-attr]
+        return frozenset(name for turn in self.schedule for name in turn.movers)
 
     @property
     def convolves(self) -> bool:
         """Whether any player's net holds a convolution."""
         return any(player.convolves for player in self.players.values())
 
-    def evaluate(
+    def apply(
         self,
         params: Tree,
         batch: Any,
@@ -110,13 +118,43 @@ class Game:
         memory: Tree = None,
     ) -> dict[str, Any]:
         """What `losses` returns for these parameters."""
-        bound = {
+        arguments: dict[str, Any] = {
             name: player.bind(params[name], aux.get(name), name=name)
             for name, player in self.players.items()
         }
-        extra = {
-            name: value
-            for name, value in (("step", step), ("memory", memory))
-            if name in self._extras
-        }  # type: ignore[attr-defined]
-        return dict(self.losses(batch, key, **bound, **extra))
+        for name, value in (("step", step), ("memory", memory)):
+            if name in self._keywords:
+                arguments[name] = value
+        return dict(self.losses(batch, key, **arguments))
+
+    def check_losses(self, out: Mapping[str, Any], memory: Tree) -> None:
+        """Raises ValueError, one line, where `losses` returned what the game cannot play with.
+
+        out: what it returned, or its shapes
+        memory: the first memory
+        """
+        for name in self.movers:
+            if name not in out:
+                raise ValueError(f"losses returns no loss of {name}; it returns {', '.join(out)}")
+            if not jnp.issubdtype(out[name].dtype, jnp.floating):
+                raise ValueError(f"the loss of {name} must be a float; it is {out[name].dtype}")
+        if self.memory is None and "memory" in out:
+            raise ValueError("losses returns a memory, but the game has no first memory")
+        for name, value in out.items():
+            if name != "memory" and jnp.shape(value) != ():
+                raise ValueError(f"losses returns scalars; {name} has the shape {jnp.shape(value)}")
+        if self.memory is not None:
+            first, new = (
+                jax.tree.map(lambda x: (x.shape, x.dtype), jax.eval_shape(lambda m=m: m))
+                for m in (memory, out.get("memory"))
+            )
+            if first != new:
+                raise ValueError(
+                    f"losses must return a memory like the first one, {first}; got {new}"
+                )
+
+    @functools.cached_property
+    def _keywords(self) -> Mapping[str, inspect.Parameter]:
+        """The keyword arguments of `losses`."""
+        parameters = inspect.signature(self.losses).parameters.values()
+        return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}

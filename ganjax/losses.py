@@ -1,8 +1,10 @@
-"""Payoffs as pairs on logits: what D and what G minimise, elementwise and unreduced.
+"""Payoffs: what D and G minimise, as functions of D's logits.
 
-`payoff.d(real, fake)` and `payoff.g(fake, real)` take scores that broadcast against each other;
-only the relativistic pair looks at the real scores in g. sp is softplus: -log sigmoid(s) = sp(-s),
--log(1 - sigmoid(s)) = sp(s).
+A payoff is a pair of functions. `payoff.d(real, fake)` is the loss of D and `payoff.g(fake, real)`
+the loss of G, entry by entry; the caller takes the mean. Real and fake logits may have any shapes
+that broadcast against each other. Only the relativistic payoff needs the real logits in g.
+
+In formulas sp is softplus: -log sigmoid(s) = sp(-s), and -log(1 - sigmoid(s)) = sp(s).
 """
 
 from __future__ import annotations
@@ -16,30 +18,31 @@ import optax
 from jax import Array
 from jax.nn import relu
 from jax.nn import softplus as sp
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int, Num
 
 
 class Payoff(NamedTuple):
-    """What D and G minimise, from scores of any shape."""
+    """The losses of D and of G, entry by entry, from logits of any shape."""
 
     d: Callable[[Array, Array], Array]  # (real, fake)
     g: Callable[..., Array]  # (fake, real=None)
 
 
-def _log_d(real: Array, fake: Array) -> Array:
+def _d_log(real: Array, fake: Array) -> Array:
     return sp(-real) + sp(fake)
 
 
-def _needs_real(fake: Array, real: Array | None = None) -> Array:
+def _g_relativistic(fake: Array, real: Array | None = None) -> Array:
     if real is None:
         raise ValueError("a relativistic payoff's g needs the real scores too: g(fake, real)")
     return sp(real - fake)
 
 
-# V(D, G) = E log D(x) + E log(1 - D(G(z))), Goodfellow et al. 2014, equation 1; G minimises V
-# itself.
-minimax = Payoff(_log_d, lambda fake, real=None: -sp(fake))
-# G maximises E log D(G(z)) instead: Goodfellow et al. 2014, section 3.
-non_saturating = Payoff(_log_d, lambda fake, real=None: sp(-fake))
+# Goodfellow et al. 2014, equation 1: G minimises V(D, G) = E log D(x) + E log(1 - D(G(z))).
+minimax = Payoff(_d_log, lambda fake, real=None: -sp(fake))
+# Goodfellow et al. 2014, section 3: G maximises E log D(G(z)) instead.
+non_saturating = Payoff(_d_log, lambda fake, real=None: sp(-fake))
 # Mao et al. 2017, equation 9: a = 0, b = c = 1.
 least_squares = Payoff(
     lambda real, fake: 0.5 * (real - 1) ** 2 + 0.5 * fake**2,
@@ -47,11 +50,11 @@ least_squares = Payoff(
 )
 # Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.
 hinge = Payoff(lambda real, fake: relu(1 - real) + relu(1 + fake), lambda fake, real=None: -fake)
-# Arjovsky et al. 2017; D must be kept Lipschitz by a penalty.
+# Arjovsky et al. 2017. D must be kept Lipschitz, by a penalty for example.
 wasserstein = Payoff(lambda real, fake: fake - real, lambda fake, real=None: -fake)
-# Pairs of one real and one fake score: Jolicoeur-Martineau 2018 (RSGAN); with R1 and R2 the loss of
-# R3GAN (Huang et al. 2024).
-relativistic = Payoff(lambda real, fake: sp(fake - real), _needs_real)
+# Jolicoeur-Martineau 2018 (RSGAN), on pairs of one real and one fake logit; with the penalties R1
+# and R2 it is the loss of R3GAN (Huang et al. 2024).
+relativistic = Payoff(lambda real, fake: sp(fake - real), _g_relativistic)
 
 PAYOFFS = {
     "minimax": minimax,
@@ -63,24 +66,25 @@ PAYOFFS = {
 }
 
 
-def ce(logits: Array, label: Array | int) -> Array:
-    """Cross entropy with whole-number labels, [..., classes] and [...] -> [...], in nats."""
+def ce(
+    logits: Float[Array, "*batch classes"], label: Int[ArrayLike, ...]
+) -> Float[Array, "*batch"]:
+    """Cross entropy in nats. The integer labels are broadcast to the shape of the batch."""
     return optax.softmax_cross_entropy_with_integer_labels(
         logits, jnp.broadcast_to(jnp.asarray(label), logits.shape[:-1])
     )
 
 
-def log_sigmoid(logits: Array, squash: float = 0.0) -> Array:
-    """log of the probability squash + (1 - 2 squash) sigmoid(logits); squash > 0 keeps it finite
-    where it is reported.
+def log_sigmoid(logits: Float[Array, "*shape"], squash: float = 0.0) -> Float[Array, "*shape"]:
+    """log of the probability squash + (1 - 2 squash) sigmoid(logits), entry by entry.
+
+    With squash = 0 it is log sigmoid; with squash > 0 it is bounded, which GMAN's authors use.
     """
-    return (
-        jax.nn.log_sigmoid(logits)
-        if squash == 0
-        else jnp.log(squash + (1 - 2 * squash) * jax.nn.sigmoid(logits))
-    )
+    if squash == 0:
+        return jax.nn.log_sigmoid(logits)
+    return jnp.log(squash + (1 - 2 * squash) * jax.nn.sigmoid(logits))
 
 
-def l1(x: Array, y: Array) -> Array:
-    """Mean absolute difference over all entries, a scalar."""
+def l1(x: Num[Array, "*shape"], y: Num[Array, "*shape"]) -> Float[Array, ""]:
+    """Mean absolute difference of two arrays over all entries."""
     return jnp.abs(x - y).mean()

@@ -1,12 +1,12 @@
-"""Several devices: the batch is laid out over them, all else is whole on each; what `jax.pmap` is
-made of in today's JAX.
+"""Data parallelism: the batch is divided over the devices, everything else is replicated on each.
 
-    with mesh.over(4):
+    with sharding.use_devices(4):
         state, log = play.run(game, play.init(game, key, data), data, 1000)
 
-The step is the one that a single device plays, compiled by `jax.jit` for a mesh with the axis
-"data". Batches and noise are cut along B here, and the compiler follows them: a mean is one over
-the whole batch, batch statistics and gradients too. Draws are the same on any number of devices.
+`jax.jit` compiles the step of a single device for a mesh with one axis, "data". This module
+constrains how batches and noise are sharded, and the compiler does the rest: a mean, a batch
+statistic or a gradient is one over the whole batch. The random draws do not depend on the number of
+devices.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding
 
-WHOLE, CUT = PartitionSpec(), PartitionSpec("data")
+REPLICATED = PartitionSpec()
+BY_BATCH = PartitionSpec("data")
 
 
-def over(n: int) -> AbstractContextManager[Any]:
-    """A context in which `init`, `template` and `run` are those of the first n devices; 0 and 1
-    change nothing.
+def use_devices(n: int) -> AbstractContextManager[Any]:
+    """A context in which `play.init`, `play.template` and `play.run` use the first n devices.
 
-    Raises ValueError where there are fewer.
+    With n = 0 or 1 it changes nothing. The context belongs to a thread. Raises ValueError where
+    there are fewer devices.
     """
     if n < 2:
         return nullcontext()
     if n > jax.device_count():
-        raise ValueError(
-            f"{n} devices are asked for, and there are {jax.device_count()} ({jax.devices()[0].device_kind})"
-        )
+        kind = jax.devices()[0].device_kind
+        raise ValueError(f"{n} devices are asked for, and there are {jax.device_count()} ({kind})")
     return jax.set_mesh(jax.make_mesh((n,), ("data",), (AxisType.Auto,), devices=jax.devices()[:n]))
 
 
-def devices() -> int:
-    """Over how many devices the context lays a batch."""
+def device_count() -> int:
+    """The number of devices over which the context divides a batch; 1 outside a context."""
     return jax.sharding.get_abstract_mesh().shape.get("data", 1)
 
 
-def home() -> Sharding | None:
-    """Whole on every device of the context; None, JAX's own choice, outside one. The context is
-    that of a thread.
+def replicated() -> Sharding | None:
+    """The sharding of an array with a copy on each device; None outside a context."""
+    return NamedSharding(jax.sharding.get_mesh(), REPLICATED) if device_count() > 1 else None
+
+
+def replicate(tree: Any) -> Any:
+    """Outside jit: the tree with a copy on each device; outside a context, on the one device."""
+    return jax.device_put(tree, replicated())
+
+
+def shard_batch(tree: Any) -> Any:
+    """Inside jit: every leaf [B, ...] divided along B over the devices.
+
+    Raises ValueError where B cannot be divided into equal parts.
     """
-    return NamedSharding(jax.sharding.get_mesh(), WHOLE) if devices() > 1 else None
-
-
-def placed(tree: Any) -> Any:
-    """Outside jit: the tree on the device, or whole on each device of the context."""
-    return jax.device_put(tree, home())
-
-
-def spread(tree: Any) -> Any:
-    """Inside jit: every leaf [B, ...] cut along B over the devices. Raises ValueError where B
-    cannot be cut into equal parts.
-    """
-    if (n := devices()) == 1:
+    n = device_count()
+    if n == 1:
         return tree
     leaves = [leaf for leaf in jax.tree.leaves(tree) if leaf.ndim]
     if odd := [len(leaf) for leaf in leaves if len(leaf) % n]:
@@ -64,10 +64,10 @@ def spread(tree: Any) -> Any:
             f"a batch of {odd[0]} cannot be cut into {n} equal parts, one for each device"
         )
     return jax.tree.map(
-        lambda leaf: jax.lax.with_sharding_constraint(leaf, CUT) if leaf.ndim else leaf, tree
+        lambda leaf: jax.lax.with_sharding_constraint(leaf, BY_BATCH) if leaf.ndim else leaf, tree
     )
 
 
-def whole(tree: Any) -> Any:
-    """Inside jit: every leaf whole on each of the devices."""
-    return tree if devices() == 1 else jax.lax.with_sharding_constraint(tree, WHOLE)
+def keep_replicated(tree: Any) -> Any:
+    """Inside jit: every leaf with a copy on each device."""
+    return tree if device_count() == 1 else jax.lax.with_sharding_constraint(tree, REPLICATED)

@@ -1,6 +1,4 @@
-"""Settings for all tests: compiled in a hurry, as most of a test's time is compilation, and cached
-between runs.
-"""
+"""Settings for all tests: shapes and types are enforced, programs are compiled fast and cached."""
 
 import os
 import sys
@@ -12,6 +10,7 @@ os.environ.setdefault(
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
+from jaxtyping import install_import_hook
 
 jax.config.update(
     "jax_compilation_cache_dir",
@@ -19,5 +18,27 @@ jax.config.update(
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
+# Modules and packages whose annotations beartype enforces. The hook must come before they are
+# imported.
+ENFORCED = (
+    "ganjax.aggregates",
+    "ganjax.game",
+    "ganjax.image_pool",
+    "ganjax.keys",
+    "ganjax.losses",
+    "ganjax.optim",
+    "ganjax.penalties",
+    "ganjax.play",
+    "ganjax.player",
+    "ganjax.sharding",
+    "ganjax.team",
+)
+install_import_hook(ENFORCED, "beartype.beartype")
+
 # The experiments are imported as a user's own files are: by name, from their folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
+
+# A State is a pytree, and a transformation may put anything in place of its leaves.
+from ganjax.play import State  # noqa: E402
+
+State.__init__ = State.__init__.__wrapped__

@@ -1,4 +1,4 @@
-"""Small games in the form of the papers' hard ones, (game, data) each; the laws are tested on them."""
+"""Small games in the form of the papers' hard ones, (game, data) each, on which laws are tested."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def gan3d():
     grid = (4, 4, 4)
     voxels = {"x": np.random.default_rng(1).integers(0, 2, (32, *grid, 1)).astype(np.float32)}
     G, D = Player(Generator(grid), ADAM, (Z,)), Player(Critic(), ADAM, (*grid, 1))
-    turns = [Turn(("D",), when=lambda step, log: log["accuracy"] <= 0.8), ["G"]]
+    turns = [Turn(("D",), when=lambda step, log: log["accuracy"] <= 0.8), Turn(("G",))]
     return Game({"G": G, "D": D}, gan3d_losses, turns, DRAW), voxels
 
 
@@ -304,7 +304,7 @@ def r1():
 def cogan_losses(batch, key, *, G, D):
     x = jnp.stack([batch["x"], batch["y"]], 1)  # [B, 2, H, W, 1]
     fake = D.each(G(G.noise(key, B, each=False)))  # [B, 2]
-    return {"D": minimax.d(D.each(x), fake).mean(0).sum(), "G": minimax.g(fake).mean(0).sum()}
+    return {"D": minimax.d(D.each(x), fake).mean(), "G": minimax.g(fake).mean()}
 
 
 def cogan():

@@ -1,4 +1,4 @@
-"""Commands called in this process, and what their runs leave behind."""
+"""The experiments, commands called in this process, and what their runs leave behind."""
 
 import io
 import json
@@ -8,20 +8,35 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from ganjax.cli import main
 from ganjax.runs import storage
+from ganjax.runs.discovery import File
 
 TINY = Path(__file__).with_name("tiny.py")
+EXPERIMENTS = {
+    path.name: File(path)
+    for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))
+}
 
 
 def call(*argv: object) -> tuple[int, str, str]:
-    """The exit status of a command, and what it printed on stdout and stderr."""
+    """The exit status of a command, and what it printed on stdout and stderr.
+
+    What a command sets for its process is as before: flags of XLA, the cache of compiled programs.
+    """
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
+    flags = os.environ["XLA_FLAGS"]
+    cache = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
             status = main(list(map(str, argv)))
-        except SystemExit as stop:
-            status = int(stop.code or 0)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    finally:
+        os.environ["XLA_FLAGS"] = flags
+        jax.config.update("jax_compilation_cache_dir", cache)
     return status, out.getvalue(), err.getvalue()
 
 
@@ -36,7 +51,7 @@ def outcome(out: Path) -> dict[str, Any]:
     """
     rows = [
         {name: value for name, value in row.items() if name != "time"}
-        for row in storage.read(out / "metrics.jsonl")
+        for row in storage.read_rows(out / "metrics.jsonl")
     ]
     figures = {path.name: path.read_bytes() for path in (out / "figures").glob("*.png")}
     assert {"samples.png", "curves.png"} <= set(figures)
@@ -55,7 +70,7 @@ def saved(out: Path) -> list[int]:
 
 def signalled(n: int, number: int) -> Callable[..., None]:
     """In place of folder.append: a signal comes while the n-th measurement is written."""
-    calls, append = iter(range(1, 1000)), storage.append
+    calls, append = iter(range(1, 1000)), storage.append_rows
 
     def appended(path: Path, rows: Any) -> None:
         if next(calls) == n:

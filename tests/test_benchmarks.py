@@ -167,8 +167,8 @@ def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeyp
 GAMES = [
     (cases.ring, 8, 16),
     (cases.images, 16, 3, 4, 8),
-    (cases.cyclegan, 32, 1, 2, 4),
-    (cases.cyclegan, 32, 1, 1, 4),
+    (cases.translators, 32, 1, 2, 4),
+    (cases.translators, 32, 1, 1, 4),
 ]
 
 

@@ -3,11 +3,9 @@ one does what it says.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from runs import TINY, call, everything
 
-from ganjax import experiment
-from ganjax.runs import record, storage, train
+from ganjax.runs import request, storage, train
+from ganjax.runs.discovery import experiment_file, files
 
 GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
-    cache = jax.config.jax_compilation_cache_dir
-    yield
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 def test_call_is_what_a_shell_sees() -> None:
@@ -39,7 +33,7 @@ def test_call_is_what_a_shell_sees() -> None:
         [sys.executable, str(GAN), "--data", "rign"], capture_output=True, text=True
     )
     assert (made.returncode, made.stdout, made.stderr) == call("run", "gan", "--data", "rign")
-    assert made.stderr == "ganjax: there is no data set 'rign': did you mean ring?\n"
+    assert made.stderr == "ganjax: there is no dataset 'rign': did you mean ring?\n"
     made = subprocess.run([sys.executable, "-m", "ganjax", "rn"], capture_output=True, text=True)
     assert (made.returncode, made.stdout, made.stderr) == call("rn")
 
@@ -142,14 +136,34 @@ def test_a_wrong_request_is_one_line_and_status_2(request_: str) -> None:
     assert everything() == before
 
 
+OPTIONS = """
+from __future__ import annotations
+from dataclasses import dataclass
+from ganjax.experiment import option
+
+@dataclass(frozen=True)
+class Options:
+    {}
+
+def experiment(o):
+    '''E.'''
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     {
         "x = (": "cannot be imported: SyntaxError",
         "import nothing_of_this_name": "cannot be imported: ModuleNotFoundError",
         "def game(): ...": "defines no function experiment",
-        "def experiment(seed: int = 0): ...": "cannot have an option seed",
-        "def experiment(cache: bool = True): ...": "cannot have an option cache",
+        "def experiment(o): ...": "defines no dataclass Options",
+        OPTIONS.format("seed: int = 0"): "cannot have an option seed",
+        OPTIONS.format("cache: bool = True"): "cannot have an option cache",
+        OPTIONS.format(
+            "k: Nothing = 0"
+        ): "annotates an option with an unknown type: name 'Nothing'",
+        OPTIONS.format("k: int"): "the option k has no default",
+        OPTIONS.format("k: int = 0") + "    return o": "returns an Experiment, not Options",
     }.items(),
 )
 def test_a_file_that_is_no_experiment_is_one_line(text: str, said: str) -> None:
@@ -210,7 +224,7 @@ commands = st.sampled_from(
 def test_no_request_ends_in_a_traceback(
     command: list[str], rest: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "carry_on", lambda *_: {"steps": 1, "params": "", "metrics": ""})
+    monkeypatch.setattr(train, "train", lambda *_: {"steps": 1, "params": "", "metrics": ""})
     for path in list(Path().iterdir()):
         shutil.rmtree(path)
     before = everything()
@@ -223,13 +237,14 @@ def test_no_request_ends_in_a_traceback(
 
 def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None:
     Path("experiments").mkdir()
-    function = '\ndef experiment(data: str = "x"):\n    """E.\n\n    data: this or that\n    """\n'
-    Path("experiments/mine.py").write_text('"""Mine: a game.\n\nMore.\n"""' + function)
+    field = 'data: str = option("x", "this or that")'
+    text = '"""Mine: a game.\n\nMore.\n"""\n' + OPTIONS.format(field)
+    Path("experiments/mine.py").write_text(text)
     Path("experiments/broken.py").write_text("1 / 0")
     status, out, err = call("list")
     assert status == 0
     assert [line.split()[0] for line in out.splitlines()] == [
-        file.name for file in experiment.files() if file.name != "broken"
+        file.name for file in files() if file.name != "broken"
     ]
     assert "mine         Mine: a game. Data: this or that (default x).\n" in out
     assert err.count("\n") == 1
@@ -239,7 +254,7 @@ def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None
 def test_help_lists_every_option_with_its_default() -> None:
     status, out, err = call("run", TINY, "--help")
     assert (status, err) == (0, "")
-    for option in experiment.find(str(TINY)).options().values():
+    for option in experiment_file(str(TINY)).options().values():
         assert "--" + option.name in out
         assert option.default is None or f"(default: {option.default})" in " ".join(out.split())
     assert "100 % ignored" in out
@@ -265,12 +280,12 @@ def asked(argv: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The options.json of a request, as it is when the run begins; nothing else is there."""
     seen = {}
 
-    def carry_on(out: Path, *_: Any) -> dict[str, Any]:
+    def trained(out: Path, *_: Any) -> dict[str, Any]:
         assert [path.name for path in out.iterdir()] == ["options.json"]
         seen.update(json.loads((out / "options.json").read_text()))
         return {}
 
-    monkeypatch.setattr(train, "carry_on", carry_on)
+    monkeypatch.setattr(train, "train", trained)
     assert call("run", TINY, "--quiet", "--no-cache", *argv.split()) == (0, "", "")
     return seen
 
@@ -280,7 +295,7 @@ def test_options_json_comes_first_and_holds_every_option(monkeypatch: pytest.Mon
         "--lr=0.5 --note=7 --averaged --seed=5 --seeds=3 --every=7 --save-every=9 --fast",
         monkeypatch,
     )
-    file = experiment.find(str(TINY))
+    file = experiment_file(str(TINY))
     own = {"lr": 0.5, "note": "7", "averaged": True}
     assert written["options"] == {
         option.name: own.get(option.name, option.default) for option in file.options().values()
@@ -316,7 +331,7 @@ def test_a_run_its_resumption_and_its_samples() -> None:
     assert out.splitlines()[-1].startswith("a: 4 steps, params ")
     made, before = json.loads(Path("a/digest.json").read_text()), everything()
     assert made["steps"] == 4
-    assert made["metrics"] == storage.metrics_digest(storage.read(Path("a/metrics.jsonl")))
+    assert made["metrics"] == storage.metrics_digest(storage.read_rows(Path("a/metrics.jsonl")))
 
     assert call("resume", "a") == (0, out, "")
     assert everything() == before
@@ -359,7 +374,7 @@ def test_an_interrupt_before_the_run_is_status_130(monkeypatch: pytest.MonkeyPat
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(record, "request", interrupted)
+    monkeypatch.setattr(request, "prepare", interrupted)
     assert call("run", TINY) == (130, "", "ganjax: interrupted\n")
     assert everything() == {}
 
@@ -368,6 +383,6 @@ def test_a_full_disk_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage, "append", full)
+    monkeypatch.setattr(storage, "append_rows", full)
     status, out, err = call("run", TINY, "--quick", "--quiet", "--no-cache")
     assert (status, out, err) == (1, "", "ganjax: [Errno 28] No space left on device\n")

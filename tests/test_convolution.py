@@ -34,7 +34,7 @@ def setting(k, s, padding, space, channels=(3, 5)):
     """(x, w, y, stride, pad) of a convolution."""
     keys, dims = random.split(random.key(0), 3), len(space)
     pad = c.pads(padding, k, s, dims)
-    y = (2, *c.strided(space, (k,) * dims, s, pad), channels[1])
+    y = (2, *c.output_sizes(space, (k,) * dims, s, pad), channels[1])
     x, w, y = (
         random.normal(key, shape)
         for key, shape in zip(keys, ((2, *space, channels[0]), (k,) * dims + channels, y))
@@ -49,8 +49,8 @@ def test_forms_agree_and_the_three_are_adjoint(k, s, padding, space):
         for form in ("conv", "product"):
             out = (
                 c.convolve(x, w, s, pad, form),
-                c.spread(y, w, s, pad, space, form),
-                c.correlate(x, y, s, pad, w.shape[:-2], form),
+                c.conv_transpose(y, w, s, pad, space, form),
+                c.weight_gradient(x, y, s, pad, w.shape[:-2], form),
             )
             pull = jax.vjp(lambda x, w: c._conv(x, w, s, pad), x, w)
             assert far(out, (pull[0], *pull[1](y))) < 1e-5
@@ -65,7 +65,11 @@ def test_second_order_in_reverse_is_that_of_the_plain_convolution(form, transpos
     space = x.shape[1:-1]
 
     def ours(a, w):
-        return c.spread(a, w, s, pad, space, form) if transposed else c.convolve(a, w, s, pad, form)
+        return (
+            c.conv_transpose(a, w, s, pad, space, form)
+            if transposed
+            else c.convolve(a, w, s, pad, form)
+        )
 
     def plain(a, w):
         if not transposed:
@@ -90,7 +94,7 @@ def test_second_order_in_reverse_is_that_of_the_plain_convolution(form, transpos
 )
 def test_a_weight_gradient_by_rows_is_the_weight_gradient(k, s, padding, n):
     x, _w, y, s, pad = setting(k, s, padding, (n, n))
-    assert far(c._by_rows(x, y, s, pad, (k, k)), c.correlate(x, y, s, pad, (k, k))) < 1e-5
+    assert far(c._by_rows(x, y, s, pad, (k, k)), c.weight_gradient(x, y, s, pad, (k, k))) < 1e-5
 
 
 def test_padding_that_cannot_be_is_refused():
@@ -141,14 +145,6 @@ def test_instance_norm_is_of_each_sample_and_channel():
     np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(y.var((1, 2)), 1, rtol=1e-4)
     np.testing.assert_allclose(y[:1], layers.InstanceNorm().apply({}, x[:1]), rtol=1e-5, atol=1e-5)
-
-
-def test_the_minibatch_sd_is_a_channel_and_nothing_for_equal_images():
-    x = random.normal(random.key(0), (4, 3, 3, 2))
-    y = layers.MinibatchStd().apply({}, x)
-    assert y.shape == (4, 3, 3, 3)
-    np.testing.assert_allclose(y[..., -1], x.std(0).mean(), rtol=1e-4)
-    assert layers.MinibatchStd().apply({}, jnp.ones((4, 3, 3, 2)))[..., -1].max() < 1e-3
 
 
 def test_tied_pieces_of_maxout_pass_the_gradient_once():

@@ -12,7 +12,7 @@ import payoffs
 import pytest
 
 from ganjax import data, penalties, play
-from ganjax.data import Set
+from ganjax.data import Dataset
 from ganjax.game import Player
 from ganjax.metrics import imagenet
 from ganjax.nets import MLP
@@ -26,14 +26,15 @@ SHAPES = {"stacked_mnist": (28, 28, 3), "cifar10": (32, 32, 3), "emoji_styles": 
 def _stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of sets that are not here: twenty random images of their shape, with labels."""
 
-    def found(name: str, data_dir: str | None = None, size: int | None = None, **_: Any) -> Set:
+    def found(name: str, data_dir: str | None = None, size: int | None = None, **_: Any) -> Dataset:
         shape = SHAPES[name] if size is None else (size, size, SHAPES[name][-1])
         x = np.random.default_rng(0).integers(0, 256, (20, *shape), np.uint8)
-        return Set(
+        return Dataset(
             name, shape, lambda: {"x": x, "label": np.arange(20, dtype=np.int32) % 10}, 10, 20
         )
 
-    monkeypatch.setattr(data, "points_or_images", found)
+    for module in (data, data.registry):
+        monkeypatch.setattr(module, "points_or_images", found)
 
 
 KINDS = (
@@ -114,7 +115,7 @@ def test_a_penalty_through_convolutions_has_the_gradient_of_its_differences() ->
     assert float((ahead - back) / 2e-3) == pytest.approx(float(norm), rel=0.02)
 
 
-def test_images_of_three_digits_are_evaluated_by_the_classifier_and_others_by_neighbours(
+def test_images_of_three_digits_are_named_by_the_classifier_and_others_by_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     G = payoffs.game((8, 8, 1), "hinge", 0, 0, 0, 2, 3, 4, 1e-4).players["G"]
@@ -180,13 +181,13 @@ def test_the_distance_of_photographs_needs_colour_and_the_weights(
 
 def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None:
     labels = np.arange(300) % 4
-    part = Set(
+    part = Dataset(
         "small",
         (8, 8, 1),
         lambda: {"x": np.zeros((300, 8, 8, 1), np.uint8), "label": labels},
         4,
         300,
     )
-    splits = data.Parts(part, part, part)
+    splits = data.Splits(part, part, part)
     D = Player(MLP((), ()), optax.sgd(1.0), (8, 8, 1)).bind({})
     assert standard.few_label_svm(jax.random.key(0), part.read(), splits, D) == {}

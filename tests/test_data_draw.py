@@ -1,4 +1,4 @@
-"""Drawing batches on the device, and sets made from other sets there."""
+"""Drawing batches on the device, and transforms of images there."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jax import random
 from scipy import ndimage
 
 from ganjax import data
-from ganjax.data import transforms
+from ganjax.data import stacked_mnist, transforms
 
 KEY = random.key(7)
 draw = jax.jit(data.draw, static_argnums=2)
@@ -118,8 +118,8 @@ def test_halves_are_disjoint_and_lack_nothing(seed: int, n: int) -> None:
 @given(seeds)
 def test_stacked_digits_carry_their_number(seed: int) -> None:
     x, label = images(seed, 30, 4, 4, 1), np.random.default_rng(seed).integers(0, 10, 30)
-    rows = transforms.triples(random.key(seed), 8, 30)
-    batch = transforms.stacked(x, label, rows)
+    rows = stacked_mnist.random_triples(random.key(seed), 8, 30)
+    batch = stacked_mnist.stacked(x, label, rows)
     for channel, power in enumerate((100, 10, 1)):
         np.testing.assert_array_equal(batch["x"][..., channel], x[rows[:, channel], ..., 0])
         np.testing.assert_array_equal(batch["label"] // power % 10, label[rows[:, channel]])
@@ -129,8 +129,8 @@ def test_stacked_digits_carry_their_number(seed: int) -> None:
 @given(seeds)
 def test_compositional_digits_stand_in_their_cells(seed: int) -> None:
     x, label = images(seed, 30, 4, 5, 1), np.random.default_rng(seed).integers(0, 10, 30)
-    rows = transforms.triples(random.key(seed), 8, 30)
-    batch = transforms.compositional(x, label, rows)
+    rows = stacked_mnist.random_triples(random.key(seed), 8, 30)
+    batch = stacked_mnist.compositional(x, label, rows)
     assert batch["x"].shape == (8, 8, 10, 1)
     for (top, left), k in {(0, 0): 0, (4, 0): 1, (0, 5): 2}.items():
         np.testing.assert_array_equal(batch["x"][:, top : top + 4, left : left + 5], x[rows[:, k]])
@@ -140,18 +140,8 @@ def test_compositional_digits_stand_in_their_cells(seed: int) -> None:
 
 def test_all_thousand_modes_are_in_the_stacked_set() -> None:
     label = np.arange(70_000) % 10
-    rows = transforms.triples(KEY, transforms.MADGAN_TRIPLES, 70_000)
+    rows = stacked_mnist.random_triples(KEY, stacked_mnist.EXAMPLES, 70_000)
     assert len(np.unique(label[rows] @ [100, 10, 1])) == 1000
-
-
-@few
-@given(seeds, st.sampled_from([(28, (14, 7)), (28, (14, 8)), (9, (5,)), (4, ())]))
-def test_a_pyramid_reconstructs_the_image(seed: int, sizes: tuple[int, tuple[int, ...]]) -> None:
-    side, sides = sizes
-    x = data.scaled(jnp.asarray(images(seed, 2, side, side, 3)))
-    bands = transforms.pyramid(x, sides)
-    assert [band.shape for band in bands] == [(2, s, s, 3) for s in (side, *sides)]
-    np.testing.assert_allclose(transforms.reconstruct(bands), x, atol=1e-6)
 
 
 def test_a_band_is_the_image_without_its_low_pass() -> None:
@@ -178,10 +168,10 @@ def test_padding_leaves_the_image_in_the_middle() -> None:
 @given(seeds, st.sampled_from([1, 4]))
 def test_labelled_examples_are_balanced_distinct_and_of_their_class(seed: int, k: int) -> None:
     label = np.random.default_rng(seed).permutation(np.repeat(np.arange(5), [4, 9, 5, 20, 7]))
-    rows = transforms.labelled(random.key(seed), label, k, 5)
+    rows = transforms.labelled_rows(random.key(seed), label, k, 5)
     assert len(set(rows.tolist())) == 5 * k
     np.testing.assert_array_equal(label[rows], np.repeat(np.arange(5), k))
-    np.testing.assert_array_equal(rows, transforms.labelled(random.key(seed), label, k, 5))
+    np.testing.assert_array_equal(rows, transforms.labelled_rows(random.key(seed), label, k, 5))
 
 
 def test_every_example_can_be_a_labelled_one() -> None:
@@ -189,7 +179,7 @@ def test_every_example_can_be_a_labelled_one() -> None:
     seen = {
         row
         for seed in range(40)
-        for row in transforms.labelled(random.key(seed), label, 1, 3).tolist()
+        for row in transforms.labelled_rows(random.key(seed), label, 1, 3).tolist()
     }
     assert seen == set(range(12))
 
@@ -199,16 +189,6 @@ def test_more_labelled_examples_than_there_are_is_an_error() -> None:
         ValueError,
         match="3 labelled examples of each class are asked for, and the smallest class has 2",
     ):
-        transforms.labelled(KEY, np.array([0, 0, 1, 1, 1]), 3, 2)
+        transforms.labelled_rows(KEY, np.array([0, 0, 1, 1, 1]), 3, 2)
     with pytest.raises(ValueError, match="the smallest class has 0"):
-        transforms.labelled(KEY, np.array([0, 0]), 1, 2)
-
-
-def test_two_domains_are_drawn_independently() -> None:
-    rows = np.arange(64, dtype=np.float32)[:, None]
-    batch = transforms.unpaired({"x": rows}, {"x": rows[:40]}, KEY, 4000)
-    assert (
-        abs(np.corrcoef(batch["x"][:, 0], batch["y"][:, 0])[0, 1]) < 0.06
-    )  # 4 standard deviations
-    assert set(np.asarray(batch["x"][:, 0])) == set(range(64))
-    assert set(np.asarray(batch["y"][:, 0])) == set(range(40))
+        transforms.labelled_rows(KEY, np.array([0, 0]), 1, 2)

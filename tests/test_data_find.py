@@ -34,7 +34,8 @@ def refused(*args: Any, **kwargs: Any) -> str:
 
 
 def test_importing_needs_neither_tfds_nor_grain_nor_sklearn_nor_pillow() -> None:
-    code = "import sys, ganjax.data; print({'tensorflow_datasets', 'grain', 'sklearn', 'PIL', 'tensorflow'} & set(sys.modules))"
+    heavy = "{'tensorflow_datasets', 'grain', 'sklearn', 'PIL', 'tensorflow'}"
+    code = f"import sys, ganjax.data; print({heavy} & set(sys.modules))"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -67,7 +68,7 @@ def test_mixtures_are_sets(name: str) -> None:
 
 
 def test_unknown_names_are_answered_with_near_ones() -> None:
-    assert refused("rign") == "there is no data set 'rign': did you mean ring?"
+    assert refused("rign") == "there is no dataset 'rign': did you mean ring?"
     assert "did you mean fashion_mnist" in refused("fashionmnist")
     assert "known are ring, grid" in refused("zzz")
     assert refused("no/such/folder") == "there is no file or folder no/such/folder"
@@ -85,9 +86,8 @@ def test_an_unprepared_set_is_answered_at_once_with_the_command_that_prepares_it
     assert refused("emoji_styles:google").endswith(
         "run `ganjax data prepare emoji_styles --manual DIR`"
     )
-    assert (
-        refused("emoji_styles:apple")
-        == "emoji_styles has no picture 'apple': its pictures are google, twitter, fluent3d, openmoji"
+    assert refused("emoji_styles:apple") == (
+        "emoji_styles has no picture 'apple': its pictures are google, twitter, fluent3d, openmoji"
     )
     assert refused("stacked_mnist").endswith("run `ganjax data prepare mnist`")
     assert (
@@ -103,7 +103,7 @@ def test_half_prepared_sets_are_no_sets(tmp_path: Path) -> None:
         (folder / "dataset_info.json").write_text("{}")
     (tmp_path / "tfds" / "mnist" / "3.0.1").mkdir()
     assert "is not prepared" in refused("mnist")
-    assert tfds.folder("mnist") is None
+    assert tfds.prepared_folder("mnist") is None
 
 
 def test_the_newest_version_is_taken(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_newest_version_is_taken(tmp_path: Path) -> None:
         folder = tmp_path / "tfds" / "mnist" / name
         folder.mkdir(parents=True)
         (folder / "dataset_info.json").write_text("{}")
-    where = tfds.folder("mnist")
+    where = tfds.prepared_folder("mnist")
     assert where is not None
     assert where.name == "3.0.10"
 
@@ -120,7 +120,7 @@ def test_a_foreign_file_in_a_set_is_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "tfds" / "mnist" / "3.0.1"
     folder.mkdir(parents=True)
     (folder / "dataset_info.json").write_text("not json")
-    assert f"{folder} is not a prepared TFDS set" in refused("mnist")
+    assert f"{folder} is not a prepared TFDS dataset" in refused("mnist")
 
 
 def test_npz_of_images_with_labels(tmp_path: Path) -> None:
@@ -256,9 +256,9 @@ def test_what_a_game_requires() -> None:
 
 
 def test_sets_over_the_limit_are_not_resident() -> None:
-    at_limit = dataset.Set("a", (1,), dict, bytes=dataset.RESIDENT_BYTES)
+    at_limit = dataset.Dataset("a", (1,), dict, bytes=dataset.RESIDENT_BYTES)
     assert at_limit.resident
-    assert not dataset.Set("a", (1,), dict, bytes=dataset.RESIDENT_BYTES + 1).resident
+    assert not dataset.Dataset("a", (1,), dict, bytes=dataset.RESIDENT_BYTES + 1).resident
 
 
 def test_names_come_before_folders_of_the_same_name(

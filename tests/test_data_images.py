@@ -113,7 +113,7 @@ def test_the_second_reading_comes_from_the_cache_and_says_the_same(
         said = [record.getMessage() for record in caplog.records]
         caplog.clear()
         with monkeypatch.context() as patch:
-            patch.setattr("ganjax.data.image_folder.fitted", None)
+            patch.setattr("ganjax.data.image_folder.resize_image", None)
             second = arrays(tmp_path / "set")
     assert [record.getMessage() for record in caplog.records] == said
     assert len(said) == 2

@@ -1,8 +1,6 @@
-"""A set that does not fit the device is played page by page, and a run on it goes on to its bits."""
+"""A dataset that does not fit the device is paged, and a run on it resumes to its bits."""
 
-import os
 import signal
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,12 @@ from runs import call, outcome, signalled
 
 from ganjax import data, play
 from ganjax.data import dataset
-from ganjax.data.paging import Page, pages, turning
+from ganjax.data.dataset import Page
+from ganjax.data.paging import page_through
 from ganjax.runs import storage
 
 
-def numbered(place: Path, n: int) -> data.Set:
+def numbered(place: Path, n: int) -> data.Dataset:
     """n examples of 12 bytes whose x and label are their number."""
     np.savez(place, x=np.arange(float(n))[:, None].repeat(2, 1), label=np.arange(n))
     return data.find(str(place))
@@ -33,21 +32,17 @@ def test_a_set_that_needs_pages_needs_grain_in_one_line(monkeypatch: pytest.Monk
 
 def test_data_without_pages_is_never_turned() -> None:
     arrays = {"x": np.zeros((4, 2))}
-    ((end, same),) = turning(arrays, 7, 2, jax.device_put)
+    ((end, same),) = page_through(arrays, 7, 2, jax.device_put)
     assert same is arrays
     assert end > 2**31
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits of a few bytes, where Grain is installed."""
     pytest.importorskip("grain", reason="pages need Grain: pip install 'ganjax[grain]'")
     monkeypatch.setattr(dataset, "RESIDENT_BYTES", 100)
     monkeypatch.setattr(dataset, "PAGE_BYTES", 60)
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    yield
-    os.environ["XLA_FLAGS"] = flags
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 @pytest.mark.usefixtures("small")
@@ -55,12 +50,12 @@ def test_the_pages_of_an_epoch_are_the_set_in_another_order_than_the_last(tmp_pa
     found = numbered(tmp_path / "a.npz", 20)  # 240 bytes: four pages of five rows
     first = found.load()
     assert isinstance(first, Page)
-    labels = [page["label"] for page in islice(pages(found), 8)]
+    labels = [page["label"] for page in islice(found.pages(), 8)]
     np.testing.assert_array_equal(first["label"], labels[0])
     epochs = np.concatenate(labels).reshape(2, 20)
     np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(20), (2, 1)))
     assert (epochs[0] != epochs[1]).any()
-    np.testing.assert_array_equal(next(pages(found, 5))["label"], labels[5])
+    np.testing.assert_array_equal(next(found.pages(5))["label"], labels[5])
 
 
 @pytest.mark.usefixtures("small")
@@ -80,10 +75,10 @@ def test_a_page_lies_there_until_its_rows_are_drawn_and_is_a_function_of_the_ste
     tmp_path: Path,
 ) -> None:
     page = numbered(tmp_path / "a.npz", 20).load()
-    whole = list(islice(turning(page, 0, 2, jax.device_put), 6))
+    whole = list(islice(page_through(page, 0, 2, jax.device_put), 6))
     assert [end for end, _ in whole] == [2, 4, 6, 8, 10, 12]
     for step in range(12):
-        end, data = next(turning(page, step, 2, jax.device_put))
+        end, data = next(page_through(page, step, 2, jax.device_put))
         assert end == whole[step // 2][0]
         np.testing.assert_array_equal(data["label"], whole[step // 2][1]["label"])
 
@@ -92,7 +87,7 @@ def test_a_page_lies_there_until_its_rows_are_drawn_and_is_a_function_of_the_ste
 def test_two_sets_turn_their_pages_together(tmp_path: Path) -> None:
     x, y = numbered(tmp_path / "x.npz", 20).load(), numbered(tmp_path / "y.npz", 30).load()
     fixed = np.zeros(3)
-    turned = list(islice(turning({"x": x, "y": y, "z": fixed}, 0, 1, jax.device_put), 6))
+    turned = list(islice(page_through({"x": x, "y": y, "z": fixed}, 0, 1, jax.device_put), 6))
     assert [end for end, _ in turned] == [5, 10, 15, 20, 25, 30]
     for name, n in (("x", 20), ("y", 30)):
         seen = np.concatenate([data[name]["label"] for _, data in turned])[:n]

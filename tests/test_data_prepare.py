@@ -11,6 +11,7 @@ from data_files import bach_file, furniture_folder, loaded, uci_folder
 
 from ganjax import data
 from ganjax.data import tfds
+from ganjax.figures.preview import example_pictures
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,10 @@ def refused(*args: Any) -> str:
 
 
 def test_neither_preparing_nor_reading_imports_tensorflow() -> None:
-    code = "import sys, ganjax.data as d; d.prepare('optdigits'); d.find('optdigits').load(); print('tensorflow' in sys.modules)"
+    code = (
+        "import sys, ganjax.data as d; d.prepare('optdigits'); d.find('optdigits').load(); "
+        "print('tensorflow' in sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split()[-1] == "False"
 
@@ -59,7 +63,7 @@ def test_splits_and_slices_agree_and_the_cache_changes_nothing(tmp_path: Path) -
         np.testing.assert_array_equal(
             both, np.concatenate([whole[field][:3], loaded("optdigits/uci", "test")[field]])
         )
-    rows = data.find("optdigits/uci").rows
+    rows = data.find("optdigits/uci").read_rows
     assert rows is not None
     np.testing.assert_array_equal(rows(np.array([7, 0, 7]))["x"], whole["x"][[7, 0, 7]])
     for split in ("val", "train[", "train[3:3]"):
@@ -73,7 +77,8 @@ def test_damaged_records_are_refused_and_left_as_they_are(tmp_path: Path) -> Non
     whole = record.read_bytes()
     record.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
-        ValueError, match=r"\A[^\n]*damaged file[^\n]*remove the folder and prepare the set again\Z"
+        ValueError,
+        match=r"\A[^\n]*damaged file[^\n]*remove the folder and prepare the dataset again\Z",
     ):
         loaded("optdigits/uci")
     assert record.stat().st_size == len(whole) // 2
@@ -150,7 +155,7 @@ def test_an_interrupted_preparation_leaves_no_set(
         patch.setattr(Optdigits, "_generate_examples", interrupted)
         with pytest.raises(KeyboardInterrupt):
             data.prepare("optdigits/uci", str(uci))
-    assert tfds.folder("optdigits/uci") is None
+    assert tfds.prepared_folder("optdigits/uci") is None
     assert before == {file.name: file.read_bytes() for file in uci.iterdir()}
     data.prepare("optdigits/uci", str(uci))
     assert len(loaded("optdigits/uci")["x"]) == 23
@@ -223,11 +228,11 @@ def test_contact_sheets(tmp_path: Path) -> None:
         "furniture_voxels": (5, 32, 32, 1),
     }
     for name, shape in shapes.items():
-        sheet = data.show(name, n=5)
+        sheet = example_pictures(data.find(name), 5)
         assert sheet.shape == shape
         assert sheet.dtype == np.float32
         assert len(np.unique(sheet)) > 1
         assert -1 <= sheet.min() < sheet.max() <= 1
     np.savez(tmp_path / "vectors.npz", x=np.zeros((4, 7)))
     with pytest.raises(ValueError, match="has examples of 7, which are no pictures"):
-        data.show(str(tmp_path / "vectors.npz"))
+        example_pictures(data.find(str(tmp_path / "vectors.npz")))

@@ -71,7 +71,10 @@ def test_statistics_are_the_published_ones(name: str) -> None:
 
 @pytest.mark.parametrize("name", SIZES)
 def test_sets_open_without_tensorflow_and_in_silence(name: str) -> None:
-    code = f"from ganjax import data; import sys; data.find({name!r}, {TFDS!r}).load(); print('tensorflow' in sys.modules)"
+    code = (
+        f"from ganjax import data; import sys; data.find({name!r}, {TFDS!r}).load(); "
+        "print('tensorflow' in sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
     assert not run.stderr

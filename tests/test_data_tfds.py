@@ -1,4 +1,4 @@
-"""TFDS's own test of our builders. It needs TensorFlow; test_data_builders.py is its twin without."""
+"""TFDS's own test of our builders, which needs TensorFlow; test_data_builders.py needs none."""
 
 import tempfile
 from pathlib import Path

@@ -2,26 +2,14 @@
 seed is.
 """
 
-import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from runs import TINY, call, outcome, signalled
 
 from ganjax.runs import storage
-
-
-@pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
-    cache = jax.config.jax_compilation_cache_dir
-    yield
-    jax.config.update("jax_compilation_cache_dir", cache)
-
 
 # SGD down a fourth power: of the seeds 1, 2, 3 the first begins where it is flat enough.
 STEEP = [
@@ -47,7 +35,9 @@ def test_a_seed_that_diverges_is_frozen_and_the_others_go_on(lanes: str, tmp_pat
     )
     made = outcome(tmp_path / "run")["digest"]
     assert made["diverged"] == {"2": 4, "3": 4}
-    where = [(row["seed"], row["step"]) for row in storage.read(tmp_path / "run" / "metrics.jsonl")]
+    where = [
+        (row["seed"], row["step"]) for row in storage.read_rows(tmp_path / "run" / "metrics.jsonl")
+    ]
     assert where == [(1, 3), (2, 3), (3, 3), *((1, step) for step in (6, 9, 12, 15, 18, 20))]
     if lanes == "sequential":
         assert call("run", *STEEP, "--out", tmp_path / "alone") == (0, "", "")
@@ -61,7 +51,7 @@ def test_frozen_seeds_stay_frozen_when_a_run_goes_on(
     args = [*STEEP, "--seeds=3", "--lanes=sequential"]
     assert call("run", *args, "--out", tmp_path / "whole")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "append", signalled(3, signal.SIGTERM))
+        patch.setattr(storage, "append_rows", signalled(3, signal.SIGTERM))
         assert call("run", *args, "--out", tmp_path / "run")[0] == 143
     assert call("resume", tmp_path / "run", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")

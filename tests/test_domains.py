@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,13 +16,19 @@ from jax import random
 
 from ganjax import image_pool
 from ganjax.data import transforms
-from ganjax.data.domains import alike, chosen, domains, unpaired
-from ganjax.figures.strips import pyramid_strips, strips
+from ganjax.data.domains import (
+    domains_of,
+    domains_of_two,
+    match_channels,
+    require_sides,
+    unpaired,
+)
+from ganjax.figures import strips
 from ganjax.game import Player
 from ganjax.metrics import pairs as image_pairs
 from ganjax.metrics.parzen import log_density
-from ganjax.nets import MLP
-from ganjax.nets.flagged import Flagged, both
+from ganjax.nets import MLP, lapgan
+from ganjax.nets.cogan import WithDomain, apply_pair
 from ganjax.protocols import laplacian, translation
 
 
@@ -33,7 +41,7 @@ def rows(x: np.ndarray) -> set[bytes]:
 
 
 def test_derived_domains_come_from_disjoint_halves_and_pairs_are_held_out():
-    found = domains("digits", "negative")
+    found = domains_of("digits", "negative")
     x, y, held = found.train["x"], 255 - found.train["y"], found.test["x"]
     assert abs(len(x) - len(y)) <= 1
     assert len(x) + len(y) + len(held) == 1797
@@ -43,7 +51,8 @@ def test_derived_domains_come_from_disjoint_halves_and_pairs_are_held_out():
 
 
 def test_together_every_image_has_its_partner_in_the_same_row():
-    found, apart = domains("digits", "negative", together=True), domains("digits", "negative")
+    found = domains_of("digits", "negative", together=True)
+    apart = domains_of("digits", "negative")
     np.testing.assert_array_equal(found.train["y"], 255 - found.train["x"])
     np.testing.assert_array_equal(found.test["x"], apart.test["x"])
     assert len(found.train["x"]) == len(apart.train["x"]) + len(apart.train["y"])
@@ -58,7 +67,8 @@ def test_domains_are_drawn_apart_and_labels_stay_with_x():
 
 
 def test_edges_are_those_of_the_other_half():
-    found, plain = domains("digits", "edge"), domains("digits", "negative")
+    found = domains_of("digits", "edge")
+    plain = domains_of("digits", "negative")
     np.testing.assert_array_equal(
         found.train["y"], transforms.edge(jnp.asarray(255 - plain.train["y"]))
     )
@@ -73,27 +83,33 @@ def test_two_sets_of_ones_own_need_one_size_and_share_their_channels(tmp_path):
     ):
         np.savez(tmp_path / f"{name}.npz", x=x)
     path = {name: str(tmp_path / f"{name}.npz") for name in ("grey", "colour", "small", "few")}
-    found = chosen("", None, path["grey"], path["colour"])
+    found = domains_of_two(path["grey"], path["colour"])
     assert not found.paired
     assert (found.train["x"].shape, found.train["y"].shape) == ((14, 12, 12, 3), (20, 12, 12, 3))
     np.testing.assert_array_equal(found.train["x"][..., 2], images(14)[..., 0])
     wrong = [
-        (("", None, path["grey"], path["small"]), "ask for one size"),
-        (("", None, path["grey"], None), "together"),
-        ((path["grey"], None, None, None), "is one domain"),
-        ((path["few"], "edge", None, None), "12 or more"),
-        (("ring", "edge", None, None), "images of 1 or 3 channels"),
+        (domains_of_two, (path["grey"], path["small"]), "ask for one size"),
+        (domains_of_two, (path["grey"], None), "together"),
+        (domains_of, (path["grey"],), "is one domain"),
+        (domains_of, (path["few"], "edge"), "12 or more"),
+        (domains_of, ("ring", "edge"), "images of 1 or 3 channels"),
+        (require_sides, (domains_of("digits", "edge"), 5), "multiples of 5"),
     ]
-    for arguments, message in wrong:
+    for function, arguments, message in wrong:
         with pytest.raises(ValueError, match=message) as caught:
-            chosen(*arguments)
+            function(*arguments)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="multiples of 5"):
-        chosen("digits", "edge", None, None, sides=5)
+
+
+def test_domains_are_read_as_they_are_asked_for(tmp_path):
+    np.savez(tmp_path / "a.npz", x=images(14, 12, channels=3))
+    found = domains_of(str(tmp_path / "a.npz"), "negative", size=6, channels=1, crop=True)
+    assert found.shape == (6, 6, 1)
+    assert require_sides(found, 3) is found
 
 
 def test_unpaired_draws_are_independent_rows_of_each_domain():
-    data = alike(
+    data = match_channels(
         np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1),
         100 + np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1),
     )
@@ -180,19 +196,19 @@ def test_only_the_inside_counts_on_white_and_on_black():
     assert translation.scores(made, true)["l1"] == pytest.approx(8 / 64)
 
 
-def test_a_flagged_player_is_told_the_domain_in_one_batch():
-    net = Flagged(MLP((8,), ()))
-    P = Player(net, None, ((3,), (2,)))
+def test_a_single_player_is_told_the_domain_in_one_batch():
+    net = WithDomain(MLP((8,), ()))
+    P = Player(net, optax.identity(), ((3,), (2,)))
     bound = P.bind(P.init(random.key(0))[0])
     x, y = random.normal(random.key(1), (2, 5, 3))
-    got = both(bound, x, y)  # [B, 2]
+    got = apply_pair(bound, x, y)  # [B, 2]
     flags = jnp.broadcast_to(jnp.eye(2)[:, None], (2, 5, 2))
     np.testing.assert_allclose(
         got, jnp.stack([bound(x, flags[0]), bound(y, flags[1])], 1), rtol=1e-5
     )
-    team = Player(MLP((8,), ()), None, (3,), n=2)
+    team = Player(MLP((8,), ()), optax.identity(), (3,), n=2)
     pair = team.bind(team.init(random.key(0))[0])
-    np.testing.assert_allclose(both(pair, x, y)[:, 1], pair(y)[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(apply_pair(pair, x, y)[:, 1], pair(y)[:, 1], rtol=1e-5)
 
 
 def test_the_levels_of_a_pyramid_add_up():
@@ -212,9 +228,6 @@ def test_the_levels_of_a_pyramid_add_up():
         / 5
     )
     assert together == pytest.approx(alone)
-    assert laplacian.log_likelihood([one], [0.01, 0.3, 1.0])["parzen_levels"] <= max(
-        laplacian.log_likelihood([one], [s])["parzen_levels"] for s in (0.01, 0.3, 1.0)
-    )
 
 
 def test_the_nearest_sample():
@@ -223,11 +236,53 @@ def test_the_nearest_sample():
     assert float(
         laplacian.nearest_distance(jnp.zeros((3, 4)), jnp.array([[3.0, 4, 0, 0], [10.0, 0, 0, 0]]))
     ) == pytest.approx(5)
-    own = np.stack([real, real[::-1]], 1)  # of each image: itself and another
-    assert float(laplacian.nearest_distance(real, own)) == pytest.approx(0, abs=1e-2)
-    alone = laplacian.nearest_distance(real, own[:, 1:])
-    apart = np.sqrt(((real - real[::-1]) ** 2).sum((1, 2, 3))).mean()
-    assert float(alone) == pytest.approx(float(apart), rel=1e-4)
+
+
+class Constant(nn.Module):
+    """The same residual everywhere, whatever it sees."""
+
+    @nn.compact
+    def __call__(self, z, l, *y):
+        return jnp.zeros_like(l) + self.param("value", nn.initializers.zeros, ())
+
+
+def constant_pyramid(value: float) -> list:
+    G = Player(Constant(), None, ((12, 12, 1), (12, 12, 2)))
+    coarse = Player(MLP((), (6, 6, 2)), None, (3,))
+    return [G.bind({"value": jnp.float32(value)}), coarse.bind(coarse.init(random.key(0))[0])]
+
+
+def test_without_detail_the_nearest_sample_lacks_the_whole_band():
+    x = jnp.asarray(images(5, channels=2)) / 127.5 - 1
+    found = laplacian.nearest_detail(x, [], constant_pyramid(0.0), random.key(0), samples=3)
+    h = np.asarray(transforms.band(x, 6)[0]).reshape(5, -1)
+    assert set(found) == {"nearest_0"}
+    assert float(found["nearest_0"]) == pytest.approx(
+        np.linalg.norm(h, axis=1).mean() / 2, rel=1e-5
+    )
+
+
+def test_the_nearest_of_a_wrong_constant_is_its_norm_in_units_of_0_to_1():
+    x = jnp.full((4, 12, 12, 2), 0.3)
+    found = laplacian.nearest_detail(x, [], constant_pyramid(-0.5), random.key(0), samples=2)
+    assert float(found["nearest_0"]) == pytest.approx(0.5 * np.sqrt(12 * 12 * 2) / 2, rel=1e-4)
+
+
+def test_each_image_has_samples_given_its_own_coarse_image():
+    net = lapgan.Generator(width=2)
+    x = jnp.asarray(images(2, channels=2)) / 127.5 - 1
+    y = jnp.eye(2)
+    G = Player(net, None, ((12, 12, 1), (12, 12, 2), (2,)))
+    finer = G.bind(G.init(random.key(0))[0])
+    levels = [finer, constant_pyramid(0.0)[1]]
+    h, l, _ = transforms.band(x, 6)
+    least = []
+    for i in range(2):
+        z = finer.noise(random.fold_in(random.key(3), i), 3)
+        made = [finer(z[j : j + 1], l[i : i + 1], y[i : i + 1]) for j in range(3)]
+        least.append(min(np.linalg.norm(np.asarray(one[0] - h[i])) for one in made))
+    found = laplacian.nearest_detail(x, [y], levels, random.key(3), samples=3)
+    assert float(found["nearest_0"]) == pytest.approx(np.mean(least) / 2, rel=1e-5)
 
 
 def test_strips_have_a_row_for_each_name():

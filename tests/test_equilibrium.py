@@ -109,7 +109,7 @@ def test_a_run_on_a_mixture_measures_both_and_a_run_on_images_neither():
 )
 def test_k_turns_of_the_discriminator_come_before_each_of_the_generator(name, turns):
     game = gan.experiment(data=name, k=3, width=8, ema=0.5).game
-    assert [turn.movers for turn in game.turns] == turns
+    assert [turn.movers for turn in game.schedule] == turns
     assert game.fresh == "turn"
     assert game.players["G"].ema == 0.5
     assert gan.experiment(data=name, width=8).game.fresh == "step"

@@ -46,10 +46,12 @@ def test_a_program_does_what_its_convolutions_need(kernel, stride, pad):
     )  # without padding the transpose has more places
     assert compiled(lambda x, w: conv.convolve(x, w, *rest), x, w) == need
     assert (
-        compiled(lambda y, w: conv.spread(y, w, stride, (pad, pad), x[1:3], "conv"), y, w) == wide
+        compiled(lambda y, w: conv.conv_transpose(y, w, stride, (pad, pad), x[1:3], "conv"), y, w)
+        == wide
     )
     assert (
-        compiled(lambda x, y: conv.correlate(x, y, stride, (pad, pad), w[:2], "conv"), x, y) == need
+        compiled(lambda x, y: conv.weight_gradient(x, y, stride, (pad, pad), w[:2], "conv"), x, y)
+        == need
     )
 
 
@@ -65,28 +67,28 @@ def test_a_program_does_what_its_products_need():
     )  # a body counts once
 
 
-GPU = """
-  %x = f32[4,8,8,3]{3,2,1,0} parameter(0)
-  %w = f32[8,4,4,3]{3,2,1,0} parameter(1)
-  %y = (f32[4,4,4,8]{3,2,1,0}, u8[0]{0}) custom-call(%x, %w), window={size=4x4 stride=2x2 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, TARGET
-  %g = f32[4,4,4,8]{3,2,1,0} get-tuple-element(%y), index=0
-  %dx = (f32[4,8,8,3]{3,2,1,0}, u8[9]{0}) custom-call(%g, %w), window={size=4x4 stride=2x2 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, INPUT
-  %dw = (f32[8,4,4,3]{3,2,1,0}, u8[9]{0}) custom-call(%x, %g), window={size=4x4 stride=2x2 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, FILTER
-  %a = bf16[7,5]{1,0} parameter(2)
-  %b = bf16[5,6]{1,0} parameter(3)
-  %c = (bf16[7,6]{1,0}, s8[64]{0}) custom-call(%a, %b), custom_call_target="__cublas$gemm", GEMM
+W = "window={size=4x4 stride=2x2 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f"
+GEMM = """{"gemm_backend_config":{"alpha_real":1,"dot_dimension_numbers":
+{"lhs_contracting_dimensions":["1"],"rhs_contracting_dimensions":["0"],"lhs_batch_dimensions":[]}}}
+""".replace("\n", "")
+GPU = f"""
+  %x = f32[4,8,8,3]{{3,2,1,0}} parameter(0)
+  %w = f32[8,4,4,3]{{3,2,1,0}} parameter(1)
+  %y = (f32[4,4,4,8]{{3,2,1,0}}, u8[0]{{0}}) custom-call(%x, %w), {W}, TARGET="$convForward"
+  %g = f32[4,4,4,8]{{3,2,1,0}} get-tuple-element(%y), index=0
+  %dx = (f32[4,8,8,3]{{3,2,1,0}}, u8[9]{{0}}) custom-call(%g, %w), {W}, TARGET="$convBackInput"
+  %dw = (f32[8,4,4,3]{{3,2,1,0}}, u8[9]{{0}}) custom-call(%x, %g), {W}, TARGET="$convBackFilter"
+  %a = bf16[7,5]{{1,0}} parameter(2)
+  %b = bf16[5,6]{{1,0}} parameter(3)
+  %c = (bf16[7,6]{{1,0}}, s8[64]{{0}}) custom-call(%a, %b), TARGET="$gemm", backend_config={GEMM}
 """
 
 
 def test_library_calls_on_a_gpu_count_too():
-    text = GPU.replace("TARGET", 'custom_call_target="__cudnn$convForward"')
-    text = text.replace("INPUT", 'custom_call_target="__cudnn$convBackwardInput"')
-    text = text.replace("FILTER", 'custom_call_target="__cudnn$convBackwardFilter"')
-    dims = '{"lhs_contracting_dimensions":["1"],"rhs_contracting_dimensions":["0"],"lhs_batch_dimensions":[]}'
-    text = text.replace(
-        "GEMM",
-        f'backend_config={{"gemm_backend_config":{{"alpha_real":1,"dot_dimension_numbers":{dims}}}}}',
+    text = GPU.replace("$convBack", "$convBackward").replace(
+        'TARGET="$conv', 'custom_call_target="__cudnn$conv'
     )
+    text = text.replace('TARGET="$gemm"', 'custom_call_target="__cublas$gemm"')
     assert flops.computed(text) == 3 * (2 * 4 * 16 * 16 * 3 * 8) + 2 * 7 * 5 * 6
 
 
@@ -125,4 +127,4 @@ def test_fresh_noise_costs_another_pass_of_the_generator():
 def test_four_movers_at_once_share_their_passes():
     # At fewer pixels what hangs over the reflected edges, counted in the gradients alone, is more
     # than 3 %.
-    assert share(cases.cyclegan(256, blocks=1, batch=1, width=4)) == pytest.approx(1, rel=0.03)
+    assert share(cases.translators(256, blocks=1, batch=1, width=4)) == pytest.approx(1, rel=0.03)

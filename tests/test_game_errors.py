@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
+from jaxtyping import TypeCheckError
+from jaxtyping import config as jaxtyping_config
 
-from ganjax import play
+from ganjax import aggregates, play
 from ganjax.game import Game, Player, Turn
 from ganjax.losses import relativistic
 from ganjax.penalties import squared_norm
@@ -22,9 +25,13 @@ NET, SGD = games.dense(), optax.sgd(0.1)
 
 @contextmanager
 def refused(*words: str):
-    """One line that holds every word."""
-    with pytest.raises(ValueError, match=r".") as caught:
-        yield
+    """One line that holds every word. Types are not enforced, as for users."""
+    jaxtyping_config.update("jaxtyping_disable", True)
+    try:
+        with pytest.raises(ValueError, match=r".") as caught:
+            yield
+    finally:
+        jaxtyping_config.update("jaxtyping_disable", False)
     text = str(caught.value)
     assert "\n" not in text
     for word in words:
@@ -64,6 +71,13 @@ def test_a_player_whose_fields_contradict_each_other(fields, words):
 def test_a_team_that_shares_what_its_net_has_not():
     with refused("trunk", "Dense_0", "out"):
         Player(NET, SGD, (2,), n=2, shared=("trunk",)).init(jax.random.key(0))
+    with refused("shares all of its submodules"):
+        Player(NET, SGD, (2,), n=2, shared=("Dense_0", "out")).init(jax.random.key(0))
+
+
+def test_a_net_of_another_library():
+    with refused("flax.linen.Module", "flax.nnx", "Linear"):
+        Player(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), SGD, (2,))
 
 
 def bound(n=None, sees=(2,), net=NET):
@@ -118,11 +132,18 @@ def test_what_a_player_without_inputs_has_not():
         ([["G"], ["C"]], ["turns name 'C'", "G, D"]),
         ([Turn(("C",))], ["turns name 'C'", "G, D"]),
         ([["D", "G", "D"]], ["twice", "D, G, D"]),
+        (["D", "G"], ["lists of players", "[['D'], ['G']]", "got ['D', 'G']"]),
+        ("DG", ["lists of players", "[['D'], ['G']]", "got 'DG'"]),
     ],
 )
 def test_turns_that_do_not_fit_the_players(turns, words):
     with refused(*words):
         game(turns=turns)
+
+
+def test_a_turn_of_one_name():
+    with refused("lists of players", "[['D'], ['G']]"):
+        game(turns=[Turn("D")])
 
 
 def test_losses_whose_arguments_are_not_the_players():
@@ -203,9 +224,14 @@ def test_losses_that_cannot_be_differentiated_or_kept():
         )
 
 
-def test_a_key_of_the_old_kind():
-    with refused("typed key", "uint32[2]"):
-        play.init(game(), jax.random.PRNGKey(0), {})
+@pytest.mark.parametrize(
+    ("key", "word"),
+    [(jax.random.PRNGKey(0), "uint32[2]"), (7, "got 7"), (np.int32(7), "got ")],
+    ids=["an old key", "a seed", "a seed of NumPy"],
+)
+def test_a_key_that_is_not_a_typed_one(key, word):
+    with refused("jax.random.key(seed)", word):
+        play.init(game(), key, {})
 
 
 def test_a_run_of_another_form_or_of_negative_length():
@@ -221,9 +247,13 @@ def test_a_penalty_on_more_than_one_sample_a_row():
 
 
 def test_losses_may_take_all_players_at_once():
-    whole = game(lambda batch, key, **players: {name: jnp.float32(0) for name in players})
-    assert set(play.init(whole, jax.random.key(0), {}).log) == {"G", "D"}
+    taking_all = game(lambda batch, key, **players: {name: jnp.float32(0) for name in players})
+    assert set(play.init(taking_all, jax.random.key(0), {}).log) == {"G", "D"}
 
 
-def test_a_turn_of_one_player_may_be_a_word():
-    assert Turn("D_X").movers == ("D_X",)
+def test_types_and_shapes_are_enforced_under_pytest():
+    D = bound(net=games.dense())
+    with pytest.raises(TypeCheckError, match="fake"):
+        aggregates.values(jnp.zeros((4, 3)), jnp.zeros((4, 2)))  # scores of three, and of two
+    with pytest.raises(TypeCheckError, match="key"):
+        D.noise(jax.random.PRNGKey(0), 4)

@@ -82,7 +82,7 @@ def test_softness_zero_is_the_plain_mean(V):
 
 @pytest.mark.parametrize("mean", MEANS)
 def test_a_large_softness_is_the_largest_value(mean):
-    V = np.array([[-3.0, -1.0, -2.0], [-0.5, -0.75, -4.0]], np.float32)
+    V = jnp.array([[-3.0, -1.0, -2.0], [-0.5, -0.75, -4.0]])
     np.testing.assert_allclose(mean(V, 1e3), [-1, -0.5], rtol=1e-5)
     np.testing.assert_array_equal(aggregates.largest(V), [-1, -0.5])
 

@@ -1,12 +1,11 @@
-"""What holds for every game: the small ones of games.py, and every experiment at its quick options."""
+"""What holds for every game: those of games.py, and every experiment at its quick options."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import games
@@ -16,91 +15,18 @@ import numpy as np
 import optax
 import pytest
 from jax import random
+from laws import ALL, DENSE, TEAMS, after, close, lane, over, same_bits, setting, steeper
 
 from ganjax import keys, play
-from ganjax.experiment import File
 from ganjax.game import Game, Player, Turn
 from ganjax.nets.layers import SpectralNorm
-
-FILES = {
-    path.name: File(path)
-    for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))
-}
-BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which take long to compile
-
-
-@functools.cache
-def setting(name: str) -> tuple[Game, Any]:
-    """The game and its data."""
-    if name in FILES:
-        experiment = FILES[name].build(FILES[name].quick)
-        return experiment.game, experiment.data
-    return {**games.DENSE, **games.CONVOLUTIONAL}[name]()
-
-
-def over(names: list[str], default: tuple[str, ...] | None = None) -> Any:
-    """Once for each game: by default the dense ones and two with convolutions, or those that are
-    named; the others are slow.
-    """
-    at_once = (
-        {name for name in names if name in BY_DEFAULT or not setting(name)[0].convolves}
-        if default is None
-        else {*default}
-    )
-    return pytest.mark.parametrize(
-        "name",
-        [name if name in at_once else pytest.param(name, marks=pytest.mark.slow) for name in names],
-    )
-
-
-ALL = [*games.DENSE, *games.CONVOLUTIONAL, *FILES]
-DENSE = [name for name in ALL if not setting(name)[0].convolves]
-TEAMS = [name for name in ALL if any(player.n for player in setting(name)[0].players.values())]
-
-
-def numbers(tree: Any) -> dict[str, np.ndarray]:
-    """Every leaf by its path, on the host."""
-    plain = lambda x: random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
-    return {
-        jax.tree_util.keystr(path): np.asarray(plain(leaf))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-
-
-@functools.cache
-def after(
-    name: str, parts: tuple[int, ...] = (1,), seed: int = 0
-) -> tuple[play.State, dict[str, np.ndarray]]:
-    """The state after so many steps in so many runs, and the log of all."""
-    game, data = setting(name)
-    state, logs = play.init(game, random.key(seed), data), []
-    for steps in parts:
-        state, log = play.run(game, state, data, steps)
-        logs.append(log)
-    return jax.tree.map(np.asarray, state.replace(key=random.key_data(state.key))), jax.tree.map(
-        lambda *log: np.concatenate(log), *logs
-    )
-
-
-def same_bits(a: Any, b: Any) -> bool:
-    """Is every leaf the same?"""
-    a, b = numbers(a), numbers(b)
-    return a.keys() == b.keys() and all(np.array_equal(a[path], b[path]) for path in a)
-
-
-def close(a: Any, b: Any) -> None:
-    """Asserts that each leaf differs by at most 1e-5 of its norm."""
-    a, b = numbers(a), numbers(b)
-    assert a.keys() == b.keys()
-    for path in a:
-        assert np.linalg.norm(a[path] - b[path]) <= 1e-5 * np.linalg.norm(b[path]), path
 
 
 @over(ALL)
 def test_a_step_is_finite_and_moves_every_member_of_every_mover(name):
     game, data = setting(name)
     first, (state, log) = play.init(game, random.key(0), data), after(name)
-    movers = {mover for turn in game.turns for mover in turn.movers}
+    movers = game.movers
     assert state.step == 1
     assert all(
         np.isfinite(leaf).all()
@@ -157,40 +83,74 @@ def first_of(player: Player) -> dict[str, Any]:
     return {key: np.asarray(value)[0] if player.n else value for key, value in player.per.items()}
 
 
-@over(DENSE, default=("r1", "gman_dropout"))
-def test_the_lanes_of_a_population_are_single_runs(name):
+Change = Callable[[Game], Game]
+
+
+def lanes_are_single_runs(name: str, change: Change = lambda game: game) -> None:
+    """The lanes of the changed game's population are single runs of the game."""
     game, data = setting(name)
     population = play.init(game, jax.vmap(random.key)(jnp.arange(2)), data)
-    singles = [play.init(game, random.key(seed), data).params for seed in (0, 1)]
-    for seed, single in enumerate(singles):
-        assert same_bits(
-            jax.tree.map(lambda leaf, seed=seed: leaf[seed], population.params), single
-        )
-    state, log = play.run(game, population, data, 1)
+    for seed in (0, 1):
+        alone = play.init(game, random.key(seed), data)
+        assert same_bits(lane(population.params, seed), alone.params)
+    state, log = play.run(change(game), population, data, 1)
     for seed in (0, 1):
         alone, alone_log = after(name, (1,), seed)
-        close(jax.tree.map(lambda leaf, seed=seed: leaf[seed], state.params), alone.params)
+        close(lane(state, seed), alone)
         close({k: v[:, seed] for k, v in log.items()}, alone_log)
 
 
-@over(TEAMS, default=("cogan", "bn_team"))
-def test_the_forms_of_a_team_play_the_same(name):
+def forms_of_a_team_agree(name: str, change: Change = lambda game: game) -> None:
+    """The changed game, compiled in the other form of a team, makes the game's step."""
     game, data = setting(name)
     other = {
         p: dataclasses.replace(net, form="vmap" if net.unrolled else "unroll")
         for p, net in game.players.items()
     }
-    changed = dataclasses.replace(game, players=other)
-    state, _ = play.run(changed, play.init(changed, random.key(0), data), data, 1)
-    close(state.params, after(name)[0].params)
+    changed = change(dataclasses.replace(game, players=other))
+    state, log = play.run(changed, play.init(changed, random.key(0), data), data, 1)
+    close((state, log), after(name))
+
+
+def forms_of_a_run_agree(name: str, change: Change = lambda game: game) -> None:
+    """The changed game, played in the other form of a run, makes the game's step."""
+    game, data = setting(name)
+    form: Literal["scan", "dispatch"] = "scan" if game.convolves else "dispatch"
+    changed = change(game)
+    close(
+        play.run(changed, play.init(changed, random.key(0), data), data, 1, form),
+        after(name),
+    )
+
+
+@over(DENSE, default=("r1", "gman_dropout"))
+def test_the_lanes_of_a_population_are_single_runs(name):
+    lanes_are_single_runs(name)
+
+
+@over(TEAMS, default=("cogan", "bn_team"))
+def test_the_forms_of_a_team_play_the_same(name):
+    forms_of_a_team_agree(name)
 
 
 @over(ALL, default=("r1",))
 def test_the_forms_of_a_run_play_the_same(name):
-    game, data = setting(name)
-    form = "scan" if game.convolves else "dispatch"
-    state, log = play.run(game, play.init(game, random.key(0), data), data, 1, form)
-    close((state.params, log), (after(name)[0].params, after(name)[1]))
+    forms_of_a_run_agree(name)
+
+
+@pytest.mark.parametrize(
+    ("law", "name"),
+    [
+        (lanes_are_single_runs, "r1"),
+        (forms_of_a_team_agree, "cogan"),
+        (forms_of_a_run_agree, "r1"),
+    ],
+)
+@pytest.mark.parametrize("player", ["G", "D"])
+def test_a_gradient_three_times_too_large_is_seen(law, name, player):
+    """After one step of Adam the parameters alone would not show it."""
+    with pytest.raises(AssertionError, match="opt"):
+        law(name, lambda game: steeper(game, player))
 
 
 @pytest.mark.parametrize("n", [None, 2])
@@ -250,7 +210,7 @@ def test_the_log_holds_a_movers_loss_before_its_own_turn():
     game, data = setting("r1")  # turns: D, then G
     key = random.fold_in(random.key(0), 0)
     batch = game.draw(data, keys.stream(key, "draw"))
-    losses = jax.jit(lambda params: game.evaluate(params, batch, keys.stream(key, "loss"), aux={}))
+    losses = jax.jit(lambda params: game.apply(params, batch, keys.stream(key, "loss"), aux={}))
     before, (state, log) = play.init(game, random.key(0), data).params, after("r1")
     first, second = losses(before), losses({"D": state.params["D"], "G": before["G"]})
     for name, value in (("D", first["D"]), ("G", second["G"]), ("R_1", second["R_1"])):

@@ -76,7 +76,7 @@ def test_the_losses_by_hand(lam):
     )
     state = play.init(experiment.game, random.key(0), experiment.data)
     batch = experiment.game.draw(experiment.data, random.key(1))
-    losses = jax.jit(partial(experiment.game.evaluate, aux={}))(state.params, batch, random.key(2))
+    losses = jax.jit(partial(experiment.game.apply, aux={}))(state.params, batch, random.key(2))
     G, D = (experiment.game.players[name].bind(state.params[name], name=name) for name in "GD")
     fake = G(G.noise(random.key(2), 4, each=False))
     real, p, f = expit(D(batch["x"])), expit(D(fake)), np.asarray(D(fake, method="features")[-1])
@@ -110,7 +110,7 @@ def test_images_are_played():
     data = {"x": np.zeros((8, 32, 32, 1), np.uint8)}
     state = play.template(game, random.key(0), data)
     batch = jax.eval_shape(lambda key: game.draw(data, key), random.key(0))
-    losses = jax.eval_shape(partial(game.evaluate, aux={}), state.params, batch, random.key(0))
+    losses = jax.eval_shape(partial(game.apply, aux={}), state.params, batch, random.key(0))
     assert {name: loss.shape for name, loss in losses.items()} == dict.fromkeys(
         ("D", "G", "similarity", "short"), ()
     )

@@ -56,8 +56,8 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
 def test_digits_are_held_out_by_a_fixed_permutation():
     found = data.find("digits")
     one, again, all_of_it = (
-        semi_supervised.held_out(found),
-        semi_supervised.held_out(found),
+        semi_supervised.labelled_examples(found),
+        semi_supervised.labelled_examples(found),
         found.read(),
     )
     assert (len(one["x"]), len(one["test_x"])) == (1498, 299)
@@ -109,7 +109,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
         experiment = triple_gan.experiment(**{**triple_gan.QUICK, "alone": alone})
         game, params = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
-        evaluate = jax.jit(partial(game.evaluate, params, batch, random.key(2), aux={}))
+        evaluate = jax.jit(partial(game.apply, params, batch, random.key(2), aux={}))
         losses.append([float(evaluate(step=step)["C"]) for step in (0, 99, 500)])
     (alone, before, after), (first, until, late) = losses
     assert first == pytest.approx(alone, rel=1e-5)

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ import numpy as np
 import pytest
 from runs import TINY, call, outcome, signalled
 
-from ganjax import data as sets
-from ganjax import play, sharding
+from ganjax import data, play, sharding
 from ganjax.game import Game
 from ganjax.runs import storage
 
@@ -58,26 +56,23 @@ def test_on_four_virtual_devices(which: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(games, "B", BATCH)
-    monkeypatch.setattr(games, "DRAW", partial(sets.draw, n=BATCH))
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.jax_compilation_cache_dir
-    yield
-    os.environ["XLA_FLAGS"] = flags
-    jax.config.update("jax_compilation_cache_dir", cache)
+    monkeypatch.setattr(games, "DRAW", partial(data.draw, n=BATCH))
 
 
 def setting(name: str) -> tuple[Game, Any]:
     """The game and its data."""
     if name == "mad_gan":
-        return mad_gan.game((2,), 3, 16, 8, BATCH, 1e-3), sets.find("ring").load()
+        options = mad_gan.Options(k=3, width=16, z=8, batch=BATCH, lr=1e-3)
+        return mad_gan.game((2,), options), data.find("ring").load()
     return GAMES[name]()
 
 
 def compiled(game: Game, data: Any, n: int) -> tuple[Any, play.State]:
     """One step for n devices, compiled, and the state after it."""
-    with sharding.over(n):
-        state, data = sharding.placed((play.init(game, jax.random.key(0), data), data))
+    with sharding.use_devices(n):
+        state, data = sharding.replicate((play.init(game, jax.random.key(0), data), data))
         step = jax.jit(partial(play.step, game)).lower(state, data).compile()
         return step, step(state, data)[0]
 
@@ -130,11 +125,11 @@ def test_a_population_lies_on_several_devices_too_and_the_mesh_ends_with_its_con
     (game, data), keys = setting("mad_gan"), jax.vmap(jax.random.key)(jnp.arange(3))
     made = {}
     for n in (1, N, 1):
-        with sharding.over(n):
-            assert sharding.devices() == n
+        with sharding.use_devices(n):
+            assert sharding.device_count() == n
             made[n] = play.run(game, play.init(game, keys, data), data, 1)
         assert all(len(leaf.sharding.device_set) == n for leaf in jax.tree.leaves(made[n]))
-    assert sharding.devices() == 1
+    assert sharding.device_count() == 1
     close(made[N], made[1])
 
 
@@ -142,7 +137,7 @@ def test_a_population_lies_on_several_devices_too_and_the_mesh_ends_with_its_con
 def test_a_batch_that_cannot_be_cut_is_refused() -> None:
     game, data = setting("mad_gan")
     with (
-        sharding.over(3),
+        sharding.use_devices(3),
         pytest.raises(
             ValueError, match="a batch of 64 cannot be cut into 3 equal parts, one for each device"
         ),
@@ -167,13 +162,13 @@ def test_a_run_on_four_devices_goes_on_to_its_bits_and_another_number_of_devices
     assert call(*run, "--out", tmp_path / "whole") == (0, "", "")
     assert outcome(tmp_path / "whole")["options"]["device"]["count"] == N
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "append", signalled(3, signal.SIGTERM))
+        patch.setattr(storage, "append_rows", signalled(3, signal.SIGTERM))
         assert call(*run, "--out", tmp_path / "stopped") == (143, "", "")
     shutil.copytree(tmp_path / "stopped", tmp_path / "moved")
     assert call("resume", tmp_path / "stopped", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")
     assert call("resume", tmp_path / "moved", "--quiet", "--devices=1") == (0, "", "")
-    rows = [storage.read(tmp_path / name / "metrics.jsonl") for name in ("moved", "whole")]
+    rows = [storage.read_rows(tmp_path / name / "metrics.jsonl") for name in ("moved", "whole")]
     assert [row["step"] for row in rows[0]] == [row["step"] for row in rows[1]]
     np.testing.assert_allclose(rows[0][-1]["slope"], rows[1][-1]["slope"], rtol=1e-4)
 
@@ -196,8 +191,6 @@ def test_more_devices_than_there_are_is_one_line(tmp_path: Path) -> None:
         "run", TINY, "--quiet", "--no-cache", "--devices", 1000, "--out", tmp_path / "run"
     )
     assert (status, out) == (2, "")
-    assert (
-        err
-        == f"ganjax: 1000 devices are asked for, and there are {jax.device_count()} ({jax.devices()[0].device_kind})\n"
-    )
+    there = f"{jax.device_count()} ({jax.devices()[0].device_kind})"
+    assert err == f"ganjax: 1000 devices are asked for, and there are {there}\n"
     assert not (tmp_path / "run").exists()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jax import random
 from scipy.ndimage import gaussian_filter
 
-from ganjax.data import transforms
+from ganjax.data.stacked_mnist import random_triples
 from ganjax.metrics import gmam, pairs, stacked_mnist
 
 ssim = jax.jit(pairs.ssim)
@@ -56,7 +56,7 @@ def brightest(x):
 )
 def test_the_labels_of_composed_images_are_read_back(compose, read):
     x = jnp.zeros((30, 28, 28, 1)).at[jnp.arange(30), 0, jnp.arange(30) % 10].set(1)
-    rows = transforms.triples(random.key(0), 200, 30)
+    rows = random_triples(random.key(0), 200, 30)
     made = compose(x, jnp.arange(30) % 10, rows)
     np.testing.assert_array_equal(jax.jit(lambda x: read(brightest, x))(made["x"]), made["label"])
 

@@ -102,9 +102,19 @@ def test_the_papers_numbers():
     np.testing.assert_array_equal(mixture1d().sd, [3, 3, 2, 2, 1])
     np.testing.assert_array_equal(mixture1d_20().mean[:, 0], 20 * np.arange(1, 21))
     np.testing.assert_allclose(np.linalg.norm(ring().mean, axis=1), 2 / 1.414, rtol=1e-6)
-    assert {tuple(row) for row in np.rint(grid().mean * 2.828).astype(int)} == {
-        (i, j) for i in range(-2, 3) for j in range(-2, 3)
-    }
+
+
+def test_the_grid_is_that_of_gan_toy():
+    """(noise of SD .05 + 2 times a point of -2 … 2 in steps of 1) / 2.828, in closed form."""
+    toy = grid()
+    axis = np.unique(toy.mean[:, 0].round(4))
+    np.testing.assert_allclose(axis, np.array([-4, -2, 0, 2, 4]) / 2.828, atol=1e-4)
+    np.testing.assert_allclose(np.diff(axis), 0.707, atol=1e-3)
+    assert len({tuple(row) for row in toy.mean.tolist()}) == 25
+    np.testing.assert_allclose(toy.sd, 0.05 / 2.828, rtol=1e-6)
+    np.testing.assert_allclose(axis.var() + toy.sd[0] ** 2, 1, atol=1e-3)
+    x = np.asarray(draw(toy, random.key(2), 50_000), np.float64)
+    np.testing.assert_allclose(np.cov(x.T), np.eye(2), atol=0.02)
 
 
 def test_the_spiral_is_archimedean_with_about_equal_steps():

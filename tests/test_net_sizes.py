@@ -54,7 +54,12 @@ NETS = {
         dcgan.Generator(),
         [(100,)],
         (64, 64, 3),
-        100 * 16 * 1024 + 2 * 1024 + conv(5, 1024, 512, 2) + conv(5, 512, 256, 2) + conv(5, 256, 128, 2) + conv(5, 128, 3),
+        100 * 16 * 1024
+        + 2 * 1024
+        + conv(5, 1024, 512, 2)
+        + conv(5, 512, 256, 2)
+        + conv(5, 256, 128, 2)
+        + conv(5, 128, 3),
     ),
     "dcgan G 32": (
         dcgan.Generator((32, 32, 1)),
@@ -66,19 +71,30 @@ NETS = {
         dcgan.Generator((128, 128, 3), width=64, kernel=4),
         [(100,)],
         (128, 128, 3),
-        100 * 16 * 1024 + 2 * 1024 + sum(conv(4, 2 * c, c, 2) for c in (512, 256, 128, 64)) + conv(4, 64, 3),
+        100 * 16 * 1024
+        + 2 * 1024
+        + sum(conv(4, 2 * c, c, 2) for c in (512, 256, 128, 64))
+        + conv(4, 64, 3),
     ),
     "dcgan D 64": (
         dcgan.Discriminator(),
         [(64, 64, 3)],
         (),
-        conv(5, 3, 128) + conv(5, 128, 256, 2) + conv(5, 256, 512, 2) + conv(5, 512, 1024, 2) + dense(4 * 4 * 1024, 1, 0),
+        conv(5, 3, 128)
+        + conv(5, 128, 256, 2)
+        + conv(5, 256, 512, 2)
+        + conv(5, 512, 1024, 2)
+        + dense(4 * 4 * 1024, 1, 0),
     ),
     "mad-gan D 64": (
         dcgan.Discriminator(64, kernel=4, classes=4),
         [(64, 64, 3)],
         (4,),
-        conv(4, 3, 64) + conv(4, 64, 128, 2) + conv(4, 128, 256, 2) + conv(4, 256, 512, 2) + conv(4, 512, 4),
+        conv(4, 3, 64)
+        + conv(4, 64, 128, 2)
+        + conv(4, 128, 256, 2)
+        + conv(4, 256, 512, 2)
+        + conv(4, 512, 4),
     ),
     "cdcgan G": (
         dcgan.ConditionalGenerator(),
@@ -116,8 +132,18 @@ NETS = {
         (),
         conv(3, 1, 128, 1) + conv(3, 128, 256, 1) + conv(3, 256, 512, 1) + dense(8 * 8 * 512, 1),
     ),
-    "lapgan coarse G": (lapgan.coarse_generator(), [(100,), (10,)], (8, 8, 3), dense(110, 1200) + dense(1200, 1200) + dense(1200, 192)),
-    "lapgan coarse D": (lapgan.coarse_discriminator(), [(8, 8, 3)], (), dense(192, 600) + dense(600, 600) + dense(600, 1)),
+    "lapgan coarse G": (
+        lapgan.coarse_generator(),
+        [(100,), (10,)],
+        (8, 8, 3),
+        dense(110, 1200) + dense(1200, 1200) + dense(1200, 192),
+    ),
+    "lapgan coarse D": (
+        lapgan.coarse_discriminator(),
+        [(8, 8, 3)],
+        (),
+        dense(192, 600) + dense(600, 600) + dense(600, 1),
+    ),
     "lapgan G": (
         lapgan.Generator(),
         [(28, 28, 1), (28, 28, 3)],
@@ -147,21 +173,20 @@ NETS = {
         cyclegan.ResNet(blocks=6),
         [(64, 64, 3)],
         (64, 64, 3),
-        conv(7, 3, 64) + 2 * (conv(3, 64, 128) + conv(3, 128, 256)) + 6 * 2 * conv(3, 256, 256) + conv(7, 64, 3, 1),
-    ),
-    "pix2pix G": (
-        cyclegan.UNet(),
-        [(256, 256, 3)],
-        (256, 256, 3),
-        conv(4, 3, 64, 1) + conv(4, 64, 128, 2) + conv(4, 128, 256, 2) + conv(4, 256, 512, 2) + 3 * conv(4, 512, 512, 2)
-        + conv(4, 512, 512, 1) + conv(4, 512, 512, 2) + 3 * conv(4, 1024, 512, 2) + conv(4, 1024, 256, 2) + conv(4, 512, 128, 2)
-        + conv(4, 256, 64, 2) + conv(4, 128, 3, 1),
+        conv(7, 3, 64)
+        + 2 * (conv(3, 64, 128) + conv(3, 128, 256))
+        + 6 * 2 * conv(3, 256, 256)
+        + conv(7, 64, 3, 1),
     ),
     "patch 70": (
         cyclegan.PatchGAN(),
         [(256, 256, 3)],
         (30, 30),
-        conv(4, 3, 64, 1) + conv(4, 64, 128) + conv(4, 128, 256) + conv(4, 256, 512) + conv(4, 512, 1, 1),
+        conv(4, 3, 64, 1)
+        + conv(4, 64, 128)
+        + conv(4, 128, 256)
+        + conv(4, 256, 512)
+        + conv(4, 512, 1, 1),
     ),
     "patch 34, paired": (
         cyclegan.PatchGAN(depth=2),
@@ -173,13 +198,23 @@ NETS = {
         cogan.Generator(),
         [(100,)],
         (28, 28, 1),
-        conv(4, 100, 1024) + conv(3, 1024, 512) + conv(3, 512, 256) + conv(3, 256, 128) + 4 + conv(6, 128, 1, 1),
+        conv(4, 100, 1024)
+        + conv(3, 1024, 512)
+        + conv(3, 512, 256)
+        + conv(3, 256, 128)
+        + 4
+        + conv(6, 128, 1, 1),
     ),
     "cogan D": (
         cogan.Discriminator(classes=10),
         [(28, 28, 1)],
         (),
-        conv(5, 1, 20, 1) + conv(5, 20, 50, 1) + dense(4 * 4 * 50, 500) + 1 + dense(500, 1) + dense(500, 10),
+        conv(5, 1, 20, 1)
+        + conv(5, 20, 50, 1)
+        + dense(4 * 4 * 50, 500)
+        + 1
+        + dense(500, 1)
+        + dense(500, 10),
     ),
     "3d-gan G 64": (
         voxels.generator(),
@@ -215,13 +250,22 @@ NETS = {
         classifiers.alexnet(),
         [(32, 32, 3)],
         (10,),
-        conv(5, 3, 64, 1) + conv(5, 64, 64, 1) + dense(8 * 8 * 64, 384) + dense(384, 192) + dense(192, 10),
+        conv(5, 3, 64, 1)
+        + conv(5, 64, 64, 1)
+        + dense(8 * 8 * 64, 384)
+        + dense(384, 192)
+        + dense(192, 10),
     ),
     "triple-gan C": (
         triple_gan.Classifier(),
         [(28, 28, 1)],
         (10,),
-        conv(5, 1, 32, 2) + conv(3, 32, 64, 2) + conv(3, 64, 64, 2) + conv(3, 64, 128, 2) + conv(3, 128, 128, 2) + dense(128, 10),
+        conv(5, 1, 32, 2)
+        + conv(3, 32, 64, 2)
+        + conv(3, 64, 64, 2)
+        + conv(3, 64, 128, 2)
+        + conv(3, 128, 128, 2)
+        + dense(128, 10),
     ),
     "triple-gan G": (
         triple_gan.Generator(),
@@ -233,21 +277,24 @@ NETS = {
         triple_gan.Discriminator(),
         [(28, 28, 1), (10,)],
         (),
-        dense(794, 1000) + dense(1000 + 20, 500) + dense(510, 250) + 2 * dense(260, 250) + dense(260, 1),
-    ),
-    "triple-gan C, colour": (
-        triple_gan.ColourClassifier(),
-        [(32, 32, 3)],
-        (10,),
-        conv(3, 3, 128, 2) + 2 * conv(3, 128, 128, 2) + conv(3, 128, 256, 2) + 2 * conv(3, 256, 256, 2) + conv(3, 256, 512, 2)
-        + dense(512, 256, 2) + dense(256, 128, 2) + dense(128, 10, 2),
+        dense(794, 1000)
+        + dense(1000 + 20, 500)
+        + dense(510, 250)
+        + 2 * dense(260, 250)
+        + dense(260, 1),
     ),
     "triple-gan C, whitened": (
         triple_gan.CifarClassifier(),
         [(32, 32, 3)],
         (10,),
-        conv(3, 3, 128, 2) + 2 * conv(3, 128, 128, 2) + conv(3, 128, 256, 2) + 2 * conv(3, 256, 256, 2) + conv(3, 256, 512, 2)
-        + dense(512, 256, 2) + dense(256, 128, 2) + dense(128, 10, 2),
+        conv(3, 3, 128, 2)
+        + 2 * conv(3, 128, 128, 2)
+        + conv(3, 128, 256, 2)
+        + 2 * conv(3, 256, 256, 2)
+        + conv(3, 256, 512, 2)
+        + dense(512, 256, 2)
+        + dense(256, 128, 2)
+        + dense(128, 10, 2),
     ),
     "triple-gan G, 24 px": (
         triple_gan.ColourGenerator((24, 24, 1), 8),
@@ -259,18 +306,37 @@ NETS = {
         triple_gan.ColourGenerator(),
         [(100,), (10,)],
         (32, 32, 3),
-        110 * 16 * 512 + 16 * 512 + conv(5, 522, 256, 1) + conv(5, 266, 128, 1) + conv(5, 138, 3, 2),
+        110 * 16 * 512
+        + 16 * 512
+        + conv(5, 522, 256, 1)
+        + conv(5, 266, 128, 1)
+        + conv(5, 138, 3, 2),
     ),
     "triple-gan D, colour": (
         triple_gan.ColourDiscriminator(),
         [(32, 32, 3), (10,)],
         (),
-        conv(3, 13, 32, 1) + conv(3, 42, 32, 1) + conv(3, 42, 64, 1) + conv(3, 74, 64, 1) + conv(3, 74, 128, 1) + conv(3, 138, 128, 1)
+        conv(3, 13, 32, 1)
+        + conv(3, 42, 32, 1)
+        + conv(3, 42, 64, 1)
+        + conv(3, 74, 64, 1)
+        + conv(3, 74, 128, 1)
+        + conv(3, 138, 128, 1)
         + dense(138, 1, 2),
     ),
-    "c-rnn-gan G": (sequences.Generator(), [(101, 4)], (100, 4), dense(8, 350) + 2 * lstm(350, 350) + dense(350, 4)),
-    "c-rnn-gan D": (sequences.Discriminator(), [(100, 4)], (100,), 2 * (lstm(4, 350) + lstm(350, 350)) + dense(700, 1)),
-}  # fmt: skip
+    "c-rnn-gan G": (
+        sequences.Generator(),
+        [(101, 4)],
+        (100, 4),
+        dense(8, 350) + 2 * lstm(350, 350) + dense(350, 4),
+    ),
+    "c-rnn-gan D": (
+        sequences.Discriminator(),
+        [(100, 4)],
+        (100,),
+        2 * (lstm(4, 350) + lstm(350, 350)) + dense(700, 1),
+    ),
+}
 
 
 def blank(*shapes, B=3):

@@ -11,7 +11,8 @@ import pytest
 from data_files import loaded, uci_folder
 
 from ganjax import data
-from ganjax.data import Parts, Set
+from ganjax.data import Dataset, Splits
+from ganjax.data.splits import hold_out
 from ganjax.metrics import classifiers, parzen
 from ganjax.protocols import standard
 
@@ -23,12 +24,12 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standard, "THOUSAND", 40)
 
 
-def digits() -> Parts:
+def digits() -> Splits:
     """scikit-learn's digits in three equal parts, as if they were held out."""
     whole = loaded("digits")
 
-    def third(i: int) -> Set:
-        return Set(
+    def third(i: int) -> Dataset:
+        return Dataset(
             f"digits {i}",
             (8, 8, 1),
             lambda: {name: values[i::3] for name, values in whole.items()},
@@ -36,10 +37,10 @@ def digits() -> Parts:
             599,
         )
 
-    return Parts(third(0), third(1), third(2))
+    return Splits(third(0), third(1), third(2))
 
 
-def read(part: Set | None) -> dict[str, np.ndarray]:
+def read(part: Dataset | None) -> dict[str, np.ndarray]:
     """The arrays of a part, its images in 0..1."""
     assert part is not None
     arrays: Any = part.read()
@@ -63,28 +64,27 @@ def noise(key: jax.Array, n: int) -> jax.Array:
 
 def test_a_prepared_set_with_a_test_split_comes_in_three_disjoint_parts(tmp_path: Path) -> None:
     data.prepare("optdigits/uci", str(uci_folder(tmp_path / "uci")))
-    found = data.parts("optdigits/uci")
+    found = data.find_splits("optdigits/uci")
     train, valid, test = map(read, found)
     assert (
         [part.examples for part in found if part]
         == [len(train["x"]), len(valid["x"]), len(test["x"])]
         == [20, 3, 11]
     )
-    whole = loaded("optdigits/uci")
-    for name in ("x", "label"):
-        joined = np.concatenate([train[name], valid[name]])
-        np.testing.assert_array_equal(
-            joined, whole[name] / np.float32(255) if name == "x" else whole[name]
-        )
+    everything = loaded("optdigits/uci")
+    kept, held = hold_out(23)
+    for rows, part in ((kept, train), (held, valid)):
+        np.testing.assert_array_equal(part["label"], everything["label"][rows])
+        np.testing.assert_array_equal(part["x"], everything["x"][rows] / np.float32(255))
     np.testing.assert_array_equal(test["label"], loaded("optdigits/uci", "test")["label"])
-    resized = data.parts("optdigits/uci", size=4)
+    resized = data.find_splits("optdigits/uci", size=4)
     assert [part.shape for part in resized if part] == [(4, 4, 1)] * 3
 
 
 def test_a_set_without_held_out_examples_is_one_part(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((30, 4, 4, 1), np.uint8))
     for name in ("digits", "ring", str(tmp_path / "x.npz")):
-        found, whole = data.parts(name), data.find(name)
+        found, whole = data.find_splits(name), data.find(name)
         assert (found.train.name, found.train.examples, found.valid, found.test) == (
             whole.name,
             whole.examples,
@@ -102,12 +102,12 @@ def test_what_is_not_there_or_does_not_fit_is_refused_as_it_is_of_a_whole_set(
     with pytest.raises(
         ValueError, match=r"\Amnist is not prepared in [^\n]+: run `ganjax data prepare mnist`\Z"
     ):
-        data.parts("mnist")
+        data.find_splits("mnist")
     np.savez(tmp_path / "x.npz", x=np.zeros((30, 4, 4, 4), np.uint8))
     with pytest.raises(
         ValueError, match=r"this game plays on points, or images of 1 or 3 channels"
     ):
-        data.parts(str(tmp_path / "x.npz"))
+        data.find_splits(str(tmp_path / "x.npz"))
 
 
 def test_fewer_samples_are_the_first_of_more_and_none_comes_twice() -> None:

@@ -2,25 +2,22 @@
 
 import dataclasses
 import json
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import TINY, call, everything
 
-from ganjax.experiment import files
 from ganjax.runs import report, storage
-from ganjax.runs.table import folder_of, together
+from ganjax.runs.discovery import files
+from ganjax.runs.table import _folder_name, _joined
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-RECORD = report.Record(
+RECORD = report.TableRecord(
     table="tiny/pair",
     command="ganjax reproduce tiny/pair",
     quick=False,
@@ -39,12 +36,8 @@ RECORD = report.Record(
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])  # a command sets it for its process
-    cache = jax.config.jax_compilation_cache_dir
-    yield
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 def write(table: str) -> None:
@@ -76,7 +69,7 @@ def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     made = json.loads(Path("runs/tiny-pair/table.json").read_text())
     seconds = 0.0
     for row in ("narrow", "wide"):
-        metrics = storage.read(Path(f"runs/tiny-pair/{row}/metrics.jsonl"))
+        metrics = storage.read_rows(Path(f"runs/tiny-pair/{row}/metrics.jsonl"))
         options = json.loads(Path(f"runs/tiny-pair/{row}/options.json").read_text())
         assert made["rows"][row] == {
             c: [r[c] for r in metrics if r["step"] == 4] for c in ("slope", "mean")
@@ -172,7 +165,7 @@ def test_a_table_may_measure_often_and_say_what_all_rows_say_together() -> None:
         file.write(AFTER)
     status, out, err = reproduce()
     assert (status, err) == (0, "")
-    metrics = storage.read(Path("runs/tiny-pair/narrow/metrics.jsonl"))
+    metrics = storage.read_rows(Path("runs/tiny-pair/narrow/metrics.jsonl"))
     assert [(r["step"], r["seed"]) for r in metrics] == [(2, 0), (2, 1), (4, 0), (4, 1)]
     made = json.loads(Path("runs/tiny-pair/table.json").read_text())["rows"]
     assert made["narrow"] == {
@@ -185,7 +178,7 @@ def test_a_table_may_measure_often_and_say_what_all_rows_say_together() -> None:
 
 
 def test_every_number_of_a_record_stands_in_its_row() -> None:
-    assert report.lines(RECORD) == [
+    assert report.cells(RECORD) == [
         ["", "kl", "error", "seeds"],
         ["GAN", "2 ± 1", "0.375 ± 0.18 (2 of 3)", "3"],
         ["GAN (paper)", "2.5", "", ""],
@@ -194,7 +187,7 @@ def test_every_number_of_a_record_stands_in_its_row() -> None:
         ["training images (paper)", "", "0.1", ""],
         ["WGAN (paper)", "7", "", ""],
     ]
-    text = report.section(RECORD)
+    text = report.markdown_section(RECORD)
     assert (
         "\n| GAN | 2 ± 1 | 0.375 ± 0.18 (2 of 3) | 3 |\n| GAN (paper) | 2.5 |  |  |\n| a\\|b |"
         in text
@@ -211,7 +204,7 @@ def test_a_cell_is_the_mean_and_the_sample_deviation_of_the_seeds_that_have_a_nu
     values: list[float | None],
 ) -> None:
     there = [value for value in values if value is not None]
-    text = report.spread(values)
+    text = report.mean_sd(values)
     assert text.endswith(f"({len(there)} of {len(values)})") == (0 < len(there) < len(values))
     if there:
         numbers = [float(word) for word in text.split(" (")[0].split(" ± ")]
@@ -228,19 +221,19 @@ def test_a_page_is_a_function_of_the_set_of_its_records() -> None:
         Path(f"{i}").mkdir()
         files.append(Path(f"{i}/table.json"))
         storage.write_json(files[-1], dataclasses.asdict(dataclasses.replace(RECORD, table=table)))
-    page = report.page(files)
+    page = report.markdown_page(files)
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## a/one",
         "## a/two",
         "## b/one",
     ]
-    assert page == report.page([*files[::-1], Path("1")])
+    assert page == report.markdown_page([*files[::-1], Path("1")])
     assert call("report", *files, "--out", "page.md") == (0, "", "")
     assert Path("page.md").read_text() == page
     status, _, err = call("report", "0", "--out", "page.md")
     assert (status, err) == (2, "ganjax: page.md exists: choose another --out or say --overwrite\n")
     assert call("report", "0", "--out", "page.md", "--overwrite") == (0, "", "")
-    assert Path("page.md").read_text() == report.page([Path("0")])
+    assert Path("page.md").read_text() == report.markdown_page([Path("0")])
 
 
 WRONG = [
@@ -255,7 +248,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-    "wrong", [*WRONG, *(field.name for field in dataclasses.fields(report.Record))]
+    "wrong", [*WRONG, *(field.name for field in dataclasses.fields(report.TableRecord))]
 )
 def test_what_is_no_record_is_refused_in_one_line(wrong: dict[str, Any] | str) -> None:
     record = dataclasses.asdict(RECORD)
@@ -265,11 +258,11 @@ def test_what_is_no_record_is_refused_in_one_line(wrong: dict[str, Any] | str) -
         record |= wrong
     Path("table.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"\A\. is no record of a table: [^\n]+\Z"):
-        report.page([Path()])
+        report.markdown_page([Path()])
 
 
 def test_rows_of_several_machines_are_told_apart() -> None:
-    assert together([{"kind": "cpu", "cores": 2}, {"kind": "cpu", "cores": 8}]) == {
+    assert _joined([{"kind": "cpu", "cores": 2}, {"kind": "cpu", "cores": 8}]) == {
         "kind": "cpu",
         "cores": "2 and 8",
     }
@@ -278,12 +271,12 @@ def test_rows_of_several_machines_are_told_apart() -> None:
 def test_the_page_of_results_is_that_of_the_records_beside_it() -> None:
     records = sorted((DOCS / "results").glob("*.json"))
     assert records
-    assert (DOCS / "results.md").read_text() == report.page(records)
+    assert (DOCS / "results.md").read_text() == report.markdown_page(records)
 
 
 def test_rows_of_a_table_have_folders_of_their_own_that_a_shell_can_name() -> None:
     for file in files():
         for table in file.tables.values():
-            names = [folder_of(row) for row in table.rows]
+            names = [_folder_name(row) for row in table.rows]
             assert len(set(names)) == len(names)
             assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) for name in names)

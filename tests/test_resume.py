@@ -7,20 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from runs import TINY, call, everything, outcome, saved, signalled
 
 from ganjax import play
+from ganjax.runs import record as run_record
 from ganjax.runs import storage, train
-from ganjax.runs.record import read_request
 
 # Measurements at 3, 6, …, 18, 20 and checkpoints at 5, 10, 15, 20: neither falls on all of the
 # other's steps.
@@ -36,14 +34,6 @@ ARGS = [
 
 # Reads of a damaged checkpoint leave coroutines behind that nobody awaits.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _process_as_before() -> Iterator[None]:
-    flags, cache = os.environ["XLA_FLAGS"], jax.config.jax_compilation_cache_dir
-    yield
-    os.environ["XLA_FLAGS"] = flags
-    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 def played(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -72,10 +62,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, stopped by SIGTERM at step 12, between two checkpoints."""
     out = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "append", signalled(4, signal.SIGTERM))
+        patch.setattr(storage, "append_rows", signalled(4, signal.SIGTERM))
         assert call("run", *ARGS, "--out", out) == (143, "", "")
     assert saved(out) == [5, 10, 12]
-    assert [row["step"] for row in storage.read(out / "metrics.jsonl")] == [3, 6, 9, 12]
+    assert [row["step"] for row in storage.read_rows(out / "metrics.jsonl")] == [3, 6, 9, 12]
     assert not (out / "digest.json").exists()
     return out
 
@@ -102,7 +92,7 @@ def test_the_whole_run_is_what_was_asked_for(whole: Path) -> None:
     }
     assert made["digest"]["steps"] == 20
     assert made["digest"]["metrics"] == storage.metrics_digest(
-        storage.read(whole / "metrics.jsonl")
+        storage.read_rows(whole / "metrics.jsonl")
     )
     assert saved(whole) == [10, 15, 20]
 
@@ -136,7 +126,7 @@ def test_stopped_by_sigint_between_two_measurements_it_goes_on(
 
 KILLED = """
 import os, signal, sys
-from ganjax import checkpoint, folder
+from ganjax.runs import checkpoint, storage
 from ganjax.cli import main
 
 def killed_in_save(self, step, tree, save=checkpoint.Checkpoints.save):
@@ -144,7 +134,7 @@ def killed_in_save(self, step, tree, save=checkpoint.Checkpoints.save):
     if step == 10:
         os.kill(os.getpid(), signal.SIGKILL)  # the writing threads have hardly begun
 
-def killed_in_append(path, rows, append=folder.append):
+def killed_in_append(path, rows, append=storage.append_rows):
     if rows[0]["step"] == 15:
         path.open("a").write('{"step": 15, "se')
         os.kill(os.getpid(), signal.SIGKILL)
@@ -153,7 +143,7 @@ def killed_in_append(path, rows, append=folder.append):
 if sys.argv[1] == "run":
     checkpoint.Checkpoints.save = killed_in_save
 else:
-    folder.append = killed_in_append
+    storage.append_rows = killed_in_append
 main(sys.argv[1:])
 """
 
@@ -227,7 +217,7 @@ def test_other_options_in_options_json_are_refused(copy: Path) -> None:
 
 
 def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
-    record = read_request(copy)
+    record = run_record.read(copy)
     other = replace(record, options={**record.options, "width": 5})
     storage.write_json(copy / "options.json", {**asdict(other), "tie": other.tie})
     for command in (["resume", copy], ["sample", copy, "--out", copy / "x.npz"]):
@@ -241,7 +231,7 @@ def test_other_data_under_the_same_name_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "carry_on", lambda *_: {})
+    monkeypatch.setattr(train, "train", lambda *_: {})
     x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
     np.savez("x.npz", x=x)
     asked = "gan", "--data", "x.npz", "--width", "4", "--quiet", "--no-cache", "--out", "run"
@@ -262,7 +252,7 @@ def test_another_experiment_file_is_refused(
     monkeypatch.chdir(tmp_path)
     file = shutil.copy(TINY, tmp_path / "mine.py")
     with monkeypatch.context() as patch:
-        patch.setattr(train, "carry_on", lambda *_: {})
+        patch.setattr(train, "train", lambda *_: {})
         assert call("run", "mine.py", "--quiet", "--no-cache", "--out", "run") == (0, "", "")
     file.write_text(file.read_text() + "\n")
     status, _, err = call("resume", "run")
@@ -308,7 +298,7 @@ def test_a_population_in_bfloat16_goes_on_too(
     args = [*ARGS, "--seeds=3", "--lanes=vmap", "--precision=bfloat16"]
     assert call("run", *args, "--out", tmp_path / "whole") == (0, "", "")
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "append", signalled(3, signal.SIGTERM))
+        patch.setattr(storage, "append_rows", signalled(3, signal.SIGTERM))
         assert call("run", *args, "--out", tmp_path / "run") == (143, "", "")
     assert call("resume", tmp_path / "run", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")

@@ -12,14 +12,13 @@ import mad_gan
 import numpy as np
 import pytest
 import roles as roles_experiment
+from ganjax.data.views import views
 from jax import random
 
 from ganjax import aggregates, play
-from ganjax.data.dataset import Set
-from ganjax.data.views import coarse, views
-from ganjax.experiment import Experiment, Played
+from ganjax.data.dataset import Dataset
+from ganjax.experiment import Experiment, FinishedRow
 from ganjax.figures.curves import curves_of_runs
-from ganjax.nets import boosting
 from ganjax.protocols import classifier
 from ganjax.protocols.overlay import overlay
 from ganjax.protocols.tournament import tournament
@@ -51,24 +50,26 @@ def test_a_booster_is_adaboost_ol():
         (rng.normal(0.6, 2, (8, 3)), rng.normal(-0.2, 2, (8, 3))) for _ in range(6)
     ]  # real and fake scores
     alpha, votes, weights = boosted_by_hand([np.concatenate([real, -fake]) for real, fake in steps])
-    player = boosting.booster(3)
+    player = aggregates.boosting_player(3)
     params, _ = player.init(random.key(0))
-    opt = player.rest(params)
-    loss = jax.jit(lambda params, real, fake: boosting.losses(real, fake, player.bind(params)))
+    opt = player.init_opt(params)
+    loss = jax.jit(
+        lambda params, real, fake: aggregates.boosting_losses(real, fake, player.bind(params))
+    )
     for (real, fake), weight in zip(steps, weights):
         of_d = jax.grad(lambda real, params=params, fake=fake: loss(params, real, fake)["D"])(
             jnp.asarray(real)
         )
         np.testing.assert_allclose(of_d, -weight[:8] * sigmoid(-real) / 16, rtol=1e-4, atol=1e-6)
         grads = jax.grad(lambda params, real=real, fake=fake: loss(params, real, fake)["A"])(params)
-        params, opt = player.move(grads, opt, params)
+        params, opt = player.update(grads, opt, params)
     np.testing.assert_allclose(params["alpha"], alpha, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(params["votes"], votes, rtol=1e-5)
     score = rng.normal(size=(5, 3))
     share = np.exp(votes) / np.exp(votes).sum()
     expected = sum(share[i] * (alpha[: i + 1] * score[:, : i + 1]).sum(1) for i in range(3))
     np.testing.assert_allclose(
-        boosting.verdict(jnp.asarray(score), player.bind(params)), expected, rtol=1e-4
+        aggregates.boosted_score(jnp.asarray(score), player.bind(params)), expected, rtol=1e-4
     )
 
 
@@ -89,7 +90,7 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
     }
     batch = game.draw(experiment.data, random.key(1))
     assert batch["x"].shape == (24, 2)
-    out = game.evaluate(params, batch, random.key(2), aux={}, step=0, memory=game.memory())
+    out = game.apply(params, batch, random.key(2), aux={}, step=0, memory=game.memory())
     bound = {name: player.bind(params[name], name=name) for name, player in game.players.items()}
     G, D, A = (bound[name] for name in "GDA")
     noise_key, real_key, fake_key = random.split(random.key(2), 3)
@@ -101,10 +102,10 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
         expected = aggregates.values(real, fake).max()
     else:
         expected = aggregates.values(
-            *(boosting.verdict(score, A)[:, None] for score in (real, fake))
+            *(aggregates.boosted_score(score, A)[:, None] for score in (real, fake))
         )[0]
     np.testing.assert_allclose(out["G"], expected, rtol=1e-5)
-    np.testing.assert_allclose(out["D"], boosting.losses(real, fake, A)["D"], rtol=1e-5)
+    np.testing.assert_allclose(out["D"], aggregates.boosting_losses(real, fake, A)["D"], rtol=1e-5)
 
 
 def test_roles_divide_an_image():
@@ -118,7 +119,7 @@ def test_roles_divide_an_image():
             square, np.broadcast_to(square[:, :, :1, :, :1], square.shape)
         )
         np.testing.assert_allclose(fine[:, i].mean((1, 2)), x.mean((1, 2)), atol=1e-6)
-        np.testing.assert_allclose(coarse(fine[:, i], i), fine[:, i], atol=1e-6)
+        np.testing.assert_allclose(coarsen(fine[:, i], i), fine[:, i], atol=1e-6)
     bands = views(each, "bands")
     np.testing.assert_allclose(bands.sum(1), x, atol=1e-6)  # nothing is lost
     products = jnp.einsum("bnhwc,bmhwc->nm", bands, bands)
@@ -153,17 +154,17 @@ def test_equal_views_are_gman_0():
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         memory = game.memory() if game.memory else None
-        found.append(game.evaluate(state.params, batch, random.key(2), aux={}, memory=memory))
+        found.append(game.apply(state.params, batch, random.key(2), aux={}, memory=memory))
     for name in "GD":
         np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-6)
 
 
-def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...]) -> Played:
+def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...]) -> FinishedRow:
     """A row of gman that has just begun."""
     options = {**gman.QUICK, "n": n, "width": 8, "aggregate": aggregate, "lam": 1.0}
     experiment = gman.experiment(**options)
     players = {seed: play.bound(*state_of(experiment, seed)) for seed in lives}
-    return Played(experiment, options, seeds, [], lambda: players)
+    return FinishedRow(experiment, options, seeds, [], lambda: players)
 
 
 def test_a_tournament_of_games_is_fair():
@@ -195,7 +196,7 @@ def test_curves_of_runs_are_means_over_seeds():
     assert axes.get_yscale() == "log"
     with pytest.raises(ValueError, match="no run has measured kl"):
         curves_of_runs(runs, "kl")
-    rows = {run: Played(None, {}, (1, 3), metrics, dict) for run, metrics in runs.items()}
+    rows = {run: FinishedRow(None, {}, (1, 3), metrics, dict) for run, metrics in runs.items()}
     columns, drawn = overlay(rows, {"sd": 0.1})
     assert not columns
     assert list(drawn) == ["sd"]
@@ -205,7 +206,7 @@ def test_curves_of_runs_are_means_over_seeds():
 def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (60, 8, 8, 1), np.uint8)
-    test = Set("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
+    test = Dataset("noise", (8, 8, 1), lambda: {"x": x, "label": np.zeros(60, np.int32)}, classes=1)
     C = classifier.game((8, 8, 1), 2, 1).players["C"]
     untrained = classifier.Classifier("untrained", C.bind(C.init(random.key(0))[0]), 1.0)
     monkeypatch.setattr(classifier.data, "find", lambda name, data_dir, split, **how: test)
@@ -230,7 +231,7 @@ def test_a_binary_discriminator_of_k_generators(k):
         )
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
-        losses.append(jax.jit(partial(game.evaluate, aux={}))(state.params, batch, random.key(2)))
+        losses.append(jax.jit(partial(game.apply, aux={}))(state.params, batch, random.key(2)))
         if binary:
             G, D = (
                 player.bind(state.params[name], name=name) for name, player in game.players.items()

@@ -41,7 +41,7 @@ def photographs(n: int = 400) -> np.ndarray:
 def test_whitened_training_images_have_the_identity_as_covariance_up_to_eps(eps: float) -> None:
     x = photographs()
     white = np.asarray(
-        whitening.whitened(sets.scaled(jnp.asarray(x)), **whitening.zca(x, eps)), np.float64
+        whitening.whiten(sets.scaled(jnp.asarray(x)), **whitening.fit_zca(x, eps)), np.float64
     ).reshape(len(x), -1)
     S, U = np.linalg.eigh(np.cov(x.reshape(len(x), -1).T / 127.5, bias=True))
     np.testing.assert_allclose(white.mean(0), 0, atol=1e-4)
@@ -54,7 +54,7 @@ def test_whitening_is_symmetric_and_is_read_again_from_the_cache_of_these_images
     tmp_path: Path,
 ) -> None:
     x = photographs(100)
-    first, again, other = whitening.zca(x), whitening.zca(x), whitening.zca(x[:90])
+    first, again, other = whitening.fit_zca(x), whitening.fit_zca(x), whitening.fit_zca(x[:90])
     np.testing.assert_allclose(first["zca"], first["zca"].T, rtol=1e-5, atol=1e-5)
     assert all(np.array_equal(first[name], again[name]) for name in ("mean", "zca"))
     assert not np.allclose(first["mean"], other["mean"])
@@ -63,10 +63,10 @@ def test_whitening_is_symmetric_and_is_read_again_from_the_cache_of_these_images
 
 def test_axes_before_the_image_are_whitened_apart() -> None:
     x = photographs(60)
-    how, images = whitening.zca(x), sets.scaled(jnp.asarray(x))
-    together = whitening.whitened(images.reshape(20, 3, 4, 4, 3), **how)
+    how, images = whitening.fit_zca(x), sets.scaled(jnp.asarray(x))
+    together = whitening.whiten(images.reshape(20, 3, 4, 4, 3), **how)
     np.testing.assert_allclose(
-        together.reshape(60, 4, 4, 3), whitening.whitened(images, **how), rtol=1e-4, atol=1e-4
+        together.reshape(60, 4, 4, 3), whitening.whiten(images, **how), rtol=1e-4, atol=1e-4
     )
 
 
@@ -113,7 +113,7 @@ def test_c_alone_minimises_the_cross_entropy_and_the_consistency_as_it_ramps_up(
     game = experiment.game
     params = play.init(game, random.key(0), experiment.data).params
     evaluate = jax.jit(
-        lambda step: game.evaluate(
+        lambda step: game.apply(
             params, game.draw(experiment.data, random.key(1)), random.key(2), aux={}, step=step
         )
     )

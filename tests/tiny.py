@@ -4,6 +4,7 @@ command line play.
 ganjax run tests/tiny.py
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -14,11 +15,10 @@ import optax
 from jax import Array
 
 from ganjax import cli
-from ganjax import data as sets
-from ganjax import experiment as ex
-from ganjax.experiment import Experiment, Table
+from ganjax.data import draw
+from ganjax.experiment import Experiment, Table, option
 from ganjax.game import Bound, Game, Player
-from ganjax.losses import PAYOFFS, Payoff
+from ganjax.losses import PAYOFFS
 from ganjax.nets import MLP
 
 QUICK = {"steps": 4, "width": 2}
@@ -29,20 +29,25 @@ TABLES = {
 }
 
 
-def losses(
-    batch: Any, key: Array, *, G: Bound, D: Bound, payoff: Payoff, steep: float
-) -> dict[str, Array]:
-    """A payoff, and for G a fourth power of its slope: down this, SGD diverges from where the slope
-    is large.
-    """
+@dataclass(frozen=True)
+class Options:
+    payoff: Literal["non-saturating", "hinge"] = option("non-saturating", "what D and G minimise")
+    steep: float = option(0.0, "weight of the wall")
+    width: int = option(4, "units of D", above=0)
+    lr: float = option(0.1, "learning rate", above=0)
+    averaged: bool = option(False, "keep an average of G")
+    note: str | None = option(None, "changes nothing, 100 % ignored")
+    steps: int = option(20, "steps of training", above=0)
+
+
+def losses(batch: Any, key: Array, *, G: Bound, D: Bound, o: Options) -> dict[str, Array]:
+    """A payoff, and for G a fourth power of its slope: down this, SGD diverges if that is large."""
     x = batch["x"]
+    payoff = PAYOFFS[o.payoff]
     real_score, fake_score = D(x), D(G(G.noise(key, len(x))))  # [B]
-    wall = steep * slope(G) ** 4
-    return {
-        "D": payoff.d(real_score, fake_score).mean(),
-        "G": payoff.g(fake_score, real_score).mean() + wall,
-        "wall": wall,
-    }
+    wall = o.steep * slope(G) ** 4
+    d, g = payoff.d(real_score, fake_score).mean(), payoff.g(fake_score, real_score).mean()
+    return {"D": d, "G": g + wall, "wall": wall}
 
 
 def slope(G: Bound) -> Array:
@@ -50,16 +55,11 @@ def slope(G: Bound) -> Array:
     return jnp.sum(G.params["kernel"])
 
 
-def game(payoff: Payoff, steep: float, width: int, lr: float, averaged: bool) -> Game:
+def game(o: Options) -> Game:
     """G is a line, D has one hidden layer."""
-    G = Player(nn.Dense(1), optax.sgd(lr), (1,), ema=0.5 if averaged else 0.0)
-    D = Player(MLP((width,), ()), optax.adam(lr), (1,))
-    return Game(
-        {"G": G, "D": D},
-        partial(losses, payoff=payoff, steep=steep),
-        [["D"], ["G"]],
-        partial(sets.draw, n=8),
-    )
+    G = Player(nn.Dense(1), optax.sgd(o.lr), (1,), ema=0.5 if o.averaged else 0.0)
+    D = Player(MLP((o.width,), ()), optax.adam(o.lr), (1,))
+    return Game({"G": G, "D": D}, partial(losses, o=o), [["D"], ["G"]], partial(draw, n=8))
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -72,35 +72,15 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     return {"slope": slope(G), "spread": sample(key, 64, G=G).std()}
 
 
-def judge(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
     """Where the line is at 0."""
     return {"mean": np.asarray(G.params["bias"]).item()}
 
 
-def experiment(
-    payoff: Literal["non-saturating", "hinge"] = "non-saturating",
-    steep: float = 0.0,
-    width: int = 4,
-    lr: float = 0.1,
-    averaged: bool = False,
-    note: str | None = None,
-    steps: int = 20,
-) -> Experiment:
-    """Numbers around 2.
-
-    payoff: what D and G minimise
-    steep: weight of the wall
-    width: units of D
-    lr: learning rate
-    averaged: keep an average of G
-    note: changes nothing, 100 % ignored
-    steps: steps of training
-    """
-    ex.positive(width=width, lr=lr, steps=steps)
-    data = {"x": np.random.default_rng(0).normal(2, 1, (256, 1)).astype(np.float32)}
-    return Experiment(
-        game(PAYOFFS[payoff], steep, width, lr, averaged), data, steps, sample, measure, judge
-    )
+def experiment(o: Options) -> Experiment:
+    """Numbers around 2."""
+    numbers = np.random.default_rng(0).normal(2, 1, (256, 1)).astype(np.float32)
+    return Experiment(game, o, {"x": numbers}, sample, measure, evaluate)
 
 
 if __name__ == "__main__":

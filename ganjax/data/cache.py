@@ -1,6 +1,6 @@
-"""Decoded arrays on disk: written whole or not at all, read only where they belong to what they
-were made from.
-"""
+"""Decoded arrays on disk, read again only where they belong to what they were made from."""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ganjax.host import whole_file
+
 
 def user_folder() -> Path:
     """The user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache."""
@@ -17,9 +19,7 @@ def user_folder() -> Path:
 
 
 def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:
-    """The arrays in the first file that carries the stamp; None where there is none, or it is
-    damaged.
-    """
+    """The arrays in the first sound file that carries the stamp; None where there is none."""
     for path in paths:
         with (
             contextlib.suppress(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile),
@@ -32,17 +32,9 @@ def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:
 
 
 def write(paths: Sequence[Path], stamp: str, arrays: dict[str, np.ndarray]) -> None:
-    """Writes to the first path that can be written, to none if none can. A reader meets the whole
-    file or no file.
-    """
+    """Writes to the first path that can be written, and nowhere if none can."""
     for path in paths:
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with contextlib.suppress(OSError):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with part.open("wb") as file:
-                    np.savez(file, stamp=np.array(stamp), **arrays)  # type: ignore[arg-type]
-                os.replace(part, path)
-                return
-            finally:
-                part.unlink(missing_ok=True)
+            with whole_file(path) as scratch, scratch.open("wb") as file:
+                np.savez(file, stamp=np.array(stamp), **arrays)  # type: ignore[arg-type]
+            return

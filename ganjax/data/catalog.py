@@ -1,4 +1,6 @@
-"""The sets that are prepared through TensorFlow Datasets."""
+"""The datasets that are prepared through TensorFlow Datasets."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,26 +10,25 @@ STYLES = ("google", "twitter", "fluent3d", "openmoji")
 
 
 class Entry(NamedTuple):
-    """One set that `ganjax data prepare` prepares."""
+    """One dataset that `ganjax data prepare` prepares."""
 
-    shapes: tuple[tuple[int, ...], ...]  # of one x, by config
-    rows: tuple[str, ...]  # examples for training + for testing, by config
+    shapes: tuple[tuple[int, ...], ...]  # of one x, one for each config
+    sizes: tuple[str, ...]  # examples for training + for testing, one for each config
     licence: str
     about: str
-    fields: Mapping[str, str] = MappingProxyType(
-        {"x": "image", "label": "label"}
-    )  # array -> feature of the TFDS set
+    # Array -> feature of the TFDS dataset.
+    fields: Mapping[str, str] = MappingProxyType({"x": "image", "label": "label"})
     pictures: tuple[str, ...] = ()  # features that may be asked for as NAME:PICTURE
     configs: tuple[str, ...] = ()  # TFDS configs, NAME/CONFIG; the first is the default
     builder: str | None = None  # the class in ganjax.data.builders.NAME; None: TFDS's own
-    manual: tuple[bool, ...] = (False,)  # is it prepared from files of the user's alone, by config
+    manual: tuple[bool, ...] = (False,)  # whether only a user's files make it, for each config
 
-    def at(self, config: str | None) -> int:
-        """The place of a config in what goes by config."""
+    def config_index(self, config: str | None) -> int:
+        """The place of a config in the tuples that have one entry for each."""
         return self.configs.index(config) if config else 0
 
 
-CATALOGUE = {
+CATALOG = {
     "mnist": Entry(
         ((28, 28, 1),),
         ("60000 + 10000",),

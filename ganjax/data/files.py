@@ -1,99 +1,85 @@
-"""A user's own data (a folder of images, an `.npz` file) and the digits that come with
-scikit-learn.
-"""
+"""A user's own data: a folder of images, or an `.npz` file."""
+
+from __future__ import annotations
 
 import math
 import os
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ganjax.data import image_folder
-from ganjax.data.dataset import Arrays, Set
+from ganjax.data.dataset import Arrays, Dataset, require_train
+from ganjax.data.resizing import resize_dataset
+from ganjax.host import one_line
+
+UNREADABLE = (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError)  # by NumPy, from a file
 
 
-def digits(split: str = "train") -> Set:
-    """scikit-learn's 1797 handwritten digits (UCI optdigits' test set; Alpaydin and Kaynak 1998): x
-    uint8 [1797, 8, 8, 1], label 0..9.
-
-    Levels 0..16 become 0..255 by round-half-to-even of 255 v / 16.
-    """
-    whole("digits", split)
-
-    def load() -> Arrays:
-        from sklearn.datasets import load_digits
-
-        found = load_digits()
-        return {
-            "x": np.rint(found.images[..., None] * (255 / 16)).astype(np.uint8),
-            "label": found.target.astype(np.int32),
-        }
-
-    return Set("digits", (8, 8, 1), load, 10, 1797, 1797 * (64 + 4))
-
-
-def at(
+def at_path(
     path: Path,
     split: str = "train",
     size: int | None = None,
     channels: int | None = None,
     crop: bool = False,
-) -> Set:
-    """The set in a folder of images (see `images.folder`) or an `.npz` file. Raises ValueError
-    where there is none, or something else.
+) -> Dataset:
+    """The dataset in a folder of images (`image_folder.dataset`) or an `.npz` file.
 
-    A folder with a subfolder "train" is taken by splits; any other folder or file has the one split
-    "train".
+    The subfolders of a folder with a subfolder "train" are splits; any other folder or file has the
+    one split "train". size, channels, crop: as in `registry.find`. Raises ValueError where there
+    is no such file or folder, or something else.
     """
     if not os.path.exists(path):
         raise ValueError(f"there is no file or folder {path}")
     if path.suffix == ".npz" and path.is_file():
-        return fit(npz(path, split), size, channels, crop)
+        return resize_dataset(npz_dataset(path, split), size, channels, crop)
     if not path.is_dir():
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
     try:
         if not (path / "train").is_dir():
-            whole(str(path), split)
-        elif (path / split).is_dir():
-            path = path / split
-        else:
+            require_train(str(path), split)
+            return image_folder.dataset(path, size, channels, crop)
+        if not (path / split).is_dir():
             raise ValueError(
                 f"{path} has no split {split!r}: there is no folder of this name in it"
             )
-        return image_folder.folder(path, size, channels, crop)
+        found = image_folder.dataset(path / split, size, channels, crop)
+        if split == "test" or not (path / "test").is_dir():
+            return found
+        return replace(found, test=partial(at_path, path, "test", size, channels, crop))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def npz(path: Path, split: str = "train") -> Set:
-    """The set in an `.npz` file: `x [N, H, W, C]` or `[N, H, W]` uint8, or `x [N, D]` float;
-    optionally `label [N]`, integers from 0.
+def npz_dataset(path: Path, split: str = "train") -> Dataset:
+    """The dataset in an `.npz` file.
 
+    `x`: uint8 [N, H, W, C] or [N, H, W], or float [N, D]; optionally `label`: integers from 0, [N].
     Only headers and labels are read here. Raises ValueError, one line, for anything else; pickled
     objects are never loaded.
     """
-    whole(str(path), split)
-    shapes = headers(path)
-    if "x" not in shapes:
+    require_train(str(path), split)
+    headers = read_headers(path)
+    if "x" not in headers:
         raise ValueError(
-            f"{path} holds {', '.join(sorted(shapes)) or 'nothing'}: an array named x is wanted"
+            f"{path} holds {', '.join(sorted(headers)) or 'nothing'}: an array named x is wanted"
         )
-    shape, dtype = shapes["x"]
-    if not (
-        (len(shape) in (3, 4) and dtype == np.uint8) or (len(shape) == 2 and dtype.kind == "f")
-    ):
+    shape, dtype = headers["x"]
+    images = len(shape) in (3, 4) and dtype == np.uint8
+    if not images and not (len(shape) == 2 and dtype.kind == "f"):
         raise ValueError(
-            f"{path}: x is {dtype} {list(shape)}; wanted is uint8 [N, H, W, C] or [N, H, W], or float [N, D]"
+            f"{path}: x is {dtype} {list(shape)}; wanted is uint8 [N, H, W, C] or [N, H, W], or "
+            "float [N, D]"
         )
-    if not shape[0] or 0 in shape:
+    if 0 in shape:
         raise ValueError(f"{path}: x is empty, {list(shape)}")
-    label = labels(path, shape[0]) if "label" in shapes else None
+    label = read_labels(path, shape[0]) if "label" in headers else None
 
-    def load() -> Arrays:
-        x = read(path, "x")
+    def read() -> Arrays:
+        x = read_array(path, "x")
         if x.dtype != np.uint8:
             x = x.astype(np.float32)
             if not np.isfinite(x).all():
@@ -101,68 +87,17 @@ def npz(path: Path, split: str = "train") -> Set:
         x = x[..., None] if x.ndim == 3 else x
         return {"x": x} if label is None else {"x": x, "label": label}
 
-    classes = None if label is None else int(label.max()) + 1
-    size = math.prod(shape) * (1 if dtype == np.uint8 else 4) + (
-        0 if label is None else label.nbytes
-    )
-    return Set(str(path), shape[1:] + (1,) * (len(shape) == 3), load, classes, shape[0], size)
-
-
-def fit(
-    found: Set, size: int | None = None, channels: int | None = None, crop: bool = False
-) -> Set:
-    """The same set with its images resized to size x size and as grey (1) or colour (3): only where
-    it is asked for.
-
-    Raises ValueError, one line, where there are no uint8 images, or they would be distorted.
-    """
-    if size is None and channels is None:
-        return found
-    if len(found.shape) != 3:
-        raise ValueError(f"{found.name} has no images: size and channels do not apply")
-    height, width, depth = found.shape
-    shape = (size or height, size or width, channels or depth)
-    if not crop and height * shape[1] != width * shape[0]:
-        raise ValueError(
-            f"{found.name}: {width} x {height} would be distorted to {shape[1]} x {shape[0]}: ask for a crop"
-        )
-
-    def load() -> Arrays:
-        return resized(found.read())  # type: ignore[arg-type]
-
-    def rows(chosen: np.ndarray) -> dict[str, np.ndarray]:
-        return resized(found.rows(chosen))  # type: ignore[misc]
-
-    def resized(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {
-            name: fitted(values) if values.ndim == 4 else values for name, values in arrays.items()
-        }
-
-    def fitted(x: np.ndarray) -> np.ndarray:
-        from PIL import Image
-
-        return np.stack(
-            [
-                image_folder.fitted(
-                    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), shape, crop
-                )
-                for image in x
-            ]
-        )
-
-    growth = math.prod(shape) / math.prod(found.shape)
-    return replace(
-        found, shape=shape, read=load, bytes=round(found.bytes * growth), rows=found.rows and rows
+    return Dataset(
+        str(path),
+        shape[1:] + (1,) * (len(shape) == 3),
+        read,
+        None if label is None else int(label.max()) + 1,
+        shape[0],
+        math.prod(shape) * (1 if images else 4) + (0 if label is None else label.nbytes),
     )
 
 
-def whole(name: str, split: str) -> None:
-    """Raises ValueError where another split than "train" is asked of a set that has no others."""
-    if split != "train":
-        raise ValueError(f"{name} has one split, train: {split!r} is not there")
-
-
-def headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+def read_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Name -> (shape, dtype) of the arrays in an `.npz` file, from their headers alone."""
     found = {}
     try:
@@ -177,31 +112,28 @@ def headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
                     )
                     shape, _, dtype = reader(file)
                     found[member.removesuffix(".npy")] = (shape, dtype)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise ValueError(
-            f"{path} is not an .npz file that can be read: {first_line(error)}"
+            f"{path} is not an .npz file that can be read: {one_line(error)}"
         ) from error
     return found
 
 
-def read(path: Path, name: str) -> np.ndarray:
+def read_array(path: Path, name: str) -> np.ndarray:
     """One array of an `.npz` file."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return np.asarray(arrays[name])
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
-        raise ValueError(f"{path}: {name} cannot be read: {first_line(error)}") from error
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: {name} cannot be read: {one_line(error)}") from error
 
 
-def labels(path: Path, n: int) -> np.ndarray:
+def read_labels(path: Path, n: int) -> np.ndarray:
     """The labels of an `.npz` file as int32 [n]."""
-    label = read(path, "label")
+    label = read_array(path, "label")
     if label.shape != (n,) or label.dtype.kind not in "iu" or label.min() < 0:
         raise ValueError(
-            f"{path}: label is {label.dtype} {list(label.shape)}; wanted is one integer from 0 for each of {n} examples"
+            f"{path}: label is {label.dtype} {list(label.shape)}; wanted is one integer from 0 for "
+            f"each of {n} examples"
         )
     return label.astype(np.int32)
-
-
-def first_line(error: Any) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

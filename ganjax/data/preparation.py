@@ -1,6 +1,6 @@
-"""What sets there are, how one is prepared, and what one looks like: the commands `ganjax data
-list`, `prepare` and `show`.
-"""
+"""Which datasets there are, and how one is prepared: `ganjax data list` and `prepare`."""
+
+from __future__ import annotations
 
 import importlib
 import importlib.util
@@ -12,128 +12,131 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ganjax.data import tfds, transforms
-from ganjax.data.catalog import CATALOGUE
-from ganjax.data.dataset import Set
-from ganjax.data.mixtures import MIXTURES, Mixture
-from ganjax.data.stacked_mnist import MADE
+from ganjax.data import stacked_mnist, tfds
+from ganjax.data.catalog import CATALOG
+from ganjax.data.mixtures import MIXTURES
+from ganjax.host import one_line
 
 
 def listing(data_dir: str | None = None) -> list[dict[str, Any]]:
-    """One row per set: name, size (examples), shape, licence, prepared (bool), where, about. Reads
-    no data; imports no TFDS.
+    """One row per dataset: name, size (examples), shape, licence, prepared (bool), where, about.
+
+    Reads no data, imports no TFDS.
     """
-    toys: list[dict[str, Any]] = [
+    built_in: list[dict[str, Any]] = [
         {
             "name": name,
             "size": "endless",
-            "shape": (MIXTURES[name]().dim,),
+            "shape": (mixture().dim,),
             "licence": "none needed",
             "about": "mixture of Gaussians",
         }
-        for name in MIXTURES
+        for name, mixture in MIXTURES.items()
     ]
-    digits: dict[str, Any] = {
-        "name": "digits",
-        "size": "1797",
-        "shape": (8, 8, 1),
-        "licence": "CC BY 4.0",
-        "about": "handwritten digits in scikit-learn",
-    }
-    rows = [row | {"prepared": True, "where": "built in"} for row in [*toys, digits]]
-    rows += [
-        row(f"{name}/{config}" if config else name, data_dir)
-        for name, e in CATALOGUE.items()
-        for config in e.configs or ("",)
-    ]
-    return rows + [row(name, data_dir) for name in MADE]
-
-
-def row(name: str, data_dir: str | None = None) -> dict[str, Any]:
-    """The row of one set that TFDS prepares, or that is made from one."""
-    if name in MADE:
-        n, about = str(transforms.MADGAN_TRIPLES), "three digits of MNIST, 1000 classes"
-        return row("mnist", data_dir) | {
-            "name": name,
-            "size": n,
-            "shape": MADE[name][1],
-            "about": about,
+    built_in.append(
+        {
+            "name": "digits",
+            "size": "1797",
+            "shape": (8, 8, 1),
+            "licence": "CC BY 4.0",
+            "about": "handwritten digits in scikit-learn",
         }
-    base, config, _ = tfds.split_name(name)
-    entry, where = CATALOGUE[base], tfds.folder(name, data_dir)
-    i = entry.at(config)
+    )
+    rows = [row | {"prepared": True, "where": "built in"} for row in built_in]
+    rows += [
+        listing_row(f"{name}/{config}" if config else name, data_dir)
+        for name, entry in CATALOG.items()
+        for config in entry.configs or ("",)
+    ]
+    return rows + [listing_row(name, data_dir) for name in stacked_mnist.LAYOUTS]
+
+
+def listing_row(name: str, data_dir: str | None = None) -> dict[str, Any]:
+    """The row of one dataset that TFDS prepares, or that is composed of such a one."""
+    if name in stacked_mnist.LAYOUTS:
+        return listing_row("mnist", data_dir) | {
+            "name": name,
+            "size": str(stacked_mnist.EXAMPLES),
+            "shape": stacked_mnist.LAYOUTS[name][1],
+            "about": "three digits of MNIST, 1000 classes",
+        }
+    base, config, _ = tfds.parse_name(name)
+    entry = CATALOG[base]
+    folder = tfds.prepared_folder(name, data_dir)
+    i = entry.config_index(config)
     return {
         "name": name,
-        "size": entry.rows[i],
+        "size": entry.sizes[i],
         "shape": entry.shapes[i],
         "licence": entry.licence,
         "about": entry.about,
-        "prepared": where is not None,
-        "where": str(where) if where else tfds.command(name, data_dir),
+        "prepared": folder is not None,
+        "where": str(folder) if folder else tfds.prepare_command(name, data_dir),
     }
 
 
 def prepare(name: str, manual: str | None = None, data_dir: str | None = None) -> dict[str, Any]:
-    """Prepares a set in data_dir (TFDS's array_record files) and returns its row of `listing`; one
-    that is prepared is left as it is.
+    """Prepares a dataset in data_dir (array_record files) and returns its row of `listing`.
 
+    A prepared one is left as it is. TFDS's own datasets need TensorFlow here, and never again.
     manual: the folder of files that cannot be downloaded, or that a machine without internet has
-    (TFDS's manual directory).
-    TFDS's own sets need TensorFlow here, and never again. Raises ValueError, one line: an unknown
-    set, TensorFlow missing, files missing or with another checksum, no internet, a folder that
-    cannot be written. What was begun and not ended is never taken for a set.
+        (TFDS's manual directory).
+    Raises ValueError, one line: an unknown dataset, TensorFlow missing, files missing or with
+    another checksum, no internet, a folder that cannot be written. An interrupted preparation is
+    never taken for a dataset.
     """
     if name in MIXTURES or name == "digits":
         return next(row for row in listing(data_dir) if row["name"] == name)
-    base, config, picture = tfds.split_name("mnist" if name in MADE else name)
-    if base not in CATALOGUE or picture:
-        raise ValueError(f"{name!r} cannot be prepared: {', '.join(CATALOGUE)} can")
-    if tfds.folder(f"{base}/{config}" if config else base, data_dir) is None:
-        if manual is not None and not os.path.isdir(os.path.expanduser(manual)):
+    base, config, picture = tfds.parse_name("mnist" if name in stacked_mnist.LAYOUTS else name)
+    if base not in CATALOG or picture:
+        raise ValueError(f"{name!r} cannot be prepared: {', '.join(CATALOG)} can")
+    if tfds.prepared_folder(f"{base}/{config}" if config else base, data_dir) is None:
+        folder = Path(os.path.expanduser(manual)) if manual is not None else None
+        if folder and not folder.is_dir():
             raise ValueError(f"there is no folder {manual}")
-        build(
-            base, config, Path(os.path.expanduser(manual)) if manual else None, tfds.home(data_dir)
-        )
-    return row(name, data_dir)
+        run_builder(base, config, folder, tfds.data_folder(data_dir))
+    return listing_row(name, data_dir)
 
 
-def build(base: str, config: str | None, manual: Path | None, home: Path) -> None:
+def run_builder(base: str, config: str | None, manual: Path | None, data_dir: Path) -> None:
     """Runs a TFDS builder; its errors become ValueErrors of one line."""
-    stock = CATALOGUE[base].builder is None
-    if stock and importlib.util.find_spec("tensorflow") is None:
+    entry = CATALOG[base]
+    if entry.builder is None and importlib.util.find_spec("tensorflow") is None:
         raise ValueError(
-            f"TFDS prepares {base} with TensorFlow, which is missing: pip install 'ganjax[tensorflow]' (reading needs none)"
+            f"TFDS prepares {base} with TensorFlow, which is missing: "
+            "pip install 'ganjax[tensorflow]' (reading needs none)"
         )
-    import tensorflow_datasets as tfds
+    import tensorflow_datasets
 
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        if not os.access(home, os.W_OK):
-            raise PermissionError(f"{home} cannot be written")
-        if stock:
-            builder = tfds.builder(base, data_dir=home, file_format="array_record")
-            present(builder, manual)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not os.access(data_dir, os.W_OK):
+            raise PermissionError(f"{data_dir} cannot be written")
+        how = {"data_dir": data_dir, "file_format": "array_record"}
+        if entry.builder is None:
+            builder = tensorflow_datasets.builder(base, **how)
+            require_sources(builder, manual)
         else:
             module = importlib.import_module(f"ganjax.data.builders.{base}")
-            kind = getattr(module, CATALOGUE[base].builder or "")
-            if manual is None and CATALOGUE[base].manual[CATALOGUE[base].at(config)]:
+            builder_class = getattr(module, entry.builder)
+            if manual is None and entry.manual[entry.config_index(config)]:
                 raise ValueError(
-                    f"it is made from files of yours, --manual DIR: {kind.MANUAL_DOWNLOAD_INSTRUCTIONS}"
+                    "it is made from files of yours, --manual DIR: "
+                    f"{builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS}"
                 )
-            builder = kind(data_dir=home, config=config, file_format="array_record")
-        tfds.display_progress_bar(sys.stderr.isatty())
+            builder = builder_class(config=config, **how)
+        tensorflow_datasets.display_progress_bar(sys.stderr.isatty())
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual)
+            download_config=tensorflow_datasets.download.DownloadConfig(manual_dir=manual)
         )
     except Exception as error:  # TFDS, and what it calls, raise errors of many kinds
-        raise ValueError(f"{base} cannot be prepared: {tfds.one_line(error)}") from error
+        raise ValueError(f"{base} cannot be prepared: {one_line(error)}") from error
 
 
-def present(builder: Any, manual: Path | None) -> None:
-    """Raises ValueError where TFDS would try for minutes in vain: files missing in the manual
-    folder, or no internet.
+def require_sources(builder: Any, manual: Path | None) -> None:
+    """Raises ValueError where TFDS would try for minutes in vain.
+
+    That is: files missing in the manual folder, or no internet.
     """
     names = [info.filename for info in builder.url_infos.values()]
     if manual is not None:
@@ -145,75 +148,6 @@ def present(builder: Any, manual: Path | None) -> None:
                 socket.getaddrinfo(host, None)
             except OSError as error:
                 raise ValueError(
-                    f"{host} cannot be reached; --manual DIR takes a folder that holds {', '.join(names)}"
+                    f"{host} cannot be reached; --manual DIR takes a folder that holds "
+                    f"{', '.join(names)}"
                 ) from error
-
-
-def show(name: str | Set, data_dir: str | None = None, n: int = 64) -> np.ndarray:
-    """A contact sheet's pictures: n examples evenly spaced over a set, float32 [n, H, W, C] in [-1,
-    1]; pairs stand side by side.
-
-    Voxels are seen from the front, nearer is lighter; notes are a piano roll; a mixture is its
-    density, one picture. Raises ValueError for a set whose examples are no pictures.
-    """
-    from ganjax.data import find
-
-    found = find(name, data_dir) if isinstance(name, str) else name
-    data = found.load()
-    if isinstance(data, Mixture):
-        return 2 * density(data)[None, ..., None] - 1
-    rows = np.linspace(0, len(data["x"]) - 1, n).astype(int)
-    pictures = [
-        pictured(found.name, np.asarray(data[field][rows])) for field in ("x", "y") if field in data
-    ]
-    channels = max(picture.shape[-1] for picture in pictures)
-    pictures = [np.broadcast_to(picture, (*picture.shape[:-1], channels)) for picture in pictures]
-    return 2 * np.concatenate(pictures, axis=2) - 1
-
-
-def pictured(name: str, x: np.ndarray) -> np.ndarray:
-    """Examples as pictures, float32 [n, H, W, C] in [0, 1]."""
-    if x.ndim == 4:
-        return x.astype(np.float32) / 255
-    if x.ndim == 5:
-        return depths(x[..., 0] > 127)
-    if x.ndim == 3 and x.shape[-1] == 4:
-        return rolls(x)
-    raise ValueError(
-        f"{name} has examples of {' x '.join(map(str, x.shape[1:]))}, which are no pictures"
-    )
-
-
-def depths(solid: np.ndarray) -> np.ndarray:
-    """Voxels [n, x, y, z] seen along z, y up: nearer is lighter, black where there is nothing."""
-    side = solid.shape[3]
-    first = np.where(solid.any(3), np.argmax(solid[..., ::-1], 3), side)  # [n, x, y]
-    shade = np.where(first < side, 1 - 0.8 * first / side, 0).astype(np.float32)
-    return shade.swapaxes(1, 2)[:, ::-1, :, None]
-
-
-def rolls(events: np.ndarray, steps: int = 128, low: int = 28, high: int = 92) -> np.ndarray:
-    """The first 32 quarter notes of pieces [n, notes, 4] as piano rolls [n, high - low, steps, 1]:
-    sixteenth notes, high ones on top.
-    """
-    roll = np.zeros((len(events), high - low, steps, 1), np.float32)
-    for i, notes in enumerate(events):
-        for onset, duration, pitch, _ in notes[notes[:, 1] > 0]:
-            if low <= pitch < high:
-                roll[i, high - 1 - int(pitch), round(4 * onset) : round(4 * (onset + duration))] = 1
-    return roll
-
-
-def density(mixture: Mixture, side: int = 256) -> np.ndarray:
-    """The density of a mixture in [0, 1]: over its plane [side, side], its eighth root, or as a
-    curve filled below [side // 4, side].
-    """
-    reach = 4 * np.max(mixture.sd)
-    low, high = np.min(mixture.mean, 0) - reach, np.max(mixture.mean, 0) + reach
-    axes = [np.linspace(a, b, side, dtype=np.float32) for a, b in zip(low, high)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    height = np.exp(np.asarray(mixture.log_prob(points)) / (1 if mixture.dim == 1 else 8))
-    height = height / height.max()
-    if mixture.dim == 1:
-        return (np.linspace(1, 0, side // 4)[:, None] < height).astype(np.float32)
-    return height.T[::-1]

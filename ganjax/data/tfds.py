@@ -1,6 +1,9 @@
-"""Reading sets that TensorFlow Datasets has prepared: once through TFDS, from then on from a cache
-of decoded arrays beside them.
+"""Datasets that TensorFlow Datasets has prepared.
+
+They are read once through TFDS, from then on from a cache of decoded arrays beside them.
 """
+
+from __future__ import annotations
 
 import glob
 import hashlib
@@ -9,38 +12,40 @@ import logging
 import math
 import os
 import re
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganjax.data import cache
-from ganjax.data.catalog import CATALOGUE, Entry
-from ganjax.data.dataset import Arrays, Set
+from ganjax.data.catalog import CATALOG, Entry
+from ganjax.data.dataset import Arrays, Dataset
+from ganjax.host import one_line
 
 CACHE_FORMAT = 1
 
 
-def home(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of prepared sets: data_dir, else the environment's TFDS_DATA_DIR, else TFDS's own
-    ~/tensorflow_datasets.
-    """
+def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """data_dir, else the environment's TFDS_DATA_DIR, else TFDS's own ~/tensorflow_datasets."""
     return Path(
         os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     )
 
 
-def split_name(name: str) -> tuple[str, str | None, str | None]:
-    """(set, config, picture) of a name such as mnist, furniture_voxels/64, emoji_styles:google;
-    ValueError for what is no such name.
+def parse_name(name: str) -> tuple[str, str | None, str | None]:
+    """(dataset, config, picture) of mnist, furniture_voxels/64, emoji_styles:google, …
+
+    Raises ValueError for what is no such name.
     """
     match = re.fullmatch(r"(\w+)(?:/([\w.-]+))?(?::(\w+))?", name)
     if not match:
         raise ValueError(
-            f"{name!r} is not a name of a data set: NAME, NAME/CONFIG or NAME:PICTURE are"
+            f"{name!r} is not a name of a dataset: NAME, NAME/CONFIG or NAME:PICTURE are"
         )
     base, config, picture = match.groups()
-    entry = CATALOGUE.get(base)
+    entry = CATALOG.get(base)
     if entry and config and config not in entry.configs:
         raise ValueError(
             f"{base} has no config {config!r}: its configs are {', '.join(entry.configs) or 'none'}"
@@ -53,100 +58,108 @@ def split_name(name: str) -> tuple[str, str | None, str | None]:
     return base, config or (entry.configs[0] if entry and entry.configs else None), picture
 
 
-def folder(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """The folder of a set's newest prepared version, or None. Half-prepared ones carry other names
-    and are never taken for one.
+def prepared_folder(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
+    """The folder of a dataset's newest prepared version, or None.
+
+    Half-prepared versions have other folder names, and are never taken.
     """
-    base, config, _ = split_name(name)
-    found = glob.glob(
-        os.path.join(
-            glob.escape(str(home(data_dir) / base / (config or ""))), "*", "dataset_info.json"
-        )
-    )
-    versions = [
-        Path(file).parent
-        for file in found
-        if re.fullmatch(r"\d+\.\d+\.\d+", Path(file).parent.name)
+    base, config, _ = parse_name(name)
+    versions = glob.escape(str(data_folder(data_dir) / base / (config or "")))
+    folders = [
+        Path(file).parent for file in glob.glob(os.path.join(versions, "*", "dataset_info.json"))
     ]
-    return max(versions, key=lambda path: tuple(map(int, path.name.split("."))), default=None)
+    return max(
+        (folder for folder in folders if re.fullmatch(r"\d+\.\d+\.\d+", folder.name)),
+        key=lambda folder: tuple(map(int, folder.name.split("."))),
+        default=None,
+    )
 
 
-def find(name: str, data_dir: str | None = None, split: str = "train") -> Set:
-    """The prepared set of a name; ValueError, one line, where it is not prepared, foreign or
-    without such a split.
+def dataset(name: str, data_dir: str | None = None, split: str = "train") -> Dataset:
+    """The prepared dataset of a name.
+
+    Raises ValueError, one line, where it is not prepared, foreign, or without such a split.
     """
-    base, _, picture = split_name(name)
-    where = folder(name, data_dir)
-    if where is None:
+    base, _, picture = parse_name(name)
+    folder = prepared_folder(name, data_dir)
+    if folder is None:
         raise ValueError(
-            f"{name} is not prepared in {home(data_dir)}: run `{command(name, data_dir)}`"
+            f"{name} is not prepared in {data_folder(data_dir)}: "
+            f"run `{prepare_command(name, data_dir)}`"
         )
-    builder = opened(where)
-    fields = chosen(CATALOGUE.get(base), picture, builder.info.features, where)
-    features, n = builder.info.features, sum(end - first for _, first, end in parts(builder, split))
-    shape = tuple(features[fields["x"]].shape)
-    if None in shape:
-        if base not in CATALOGUE:
-            raise ValueError(
-                f"{name} has examples of several sizes, {shape}: only sets of one size can be read"
-            )
-        shape = CATALOGUE[base].shapes[0]
+    builder = open_builder(folder)
+    features = builder.info.features
+    fields = choose_features(CATALOG.get(base), picture, features, folder)
+    n = sum(end - first for _, first, end in split_ranges(builder, split))
     if not n:
         raise ValueError(f"{name} has no examples in {split!r}")
+    shape = tuple(features[fields["x"]].shape)
+    if None in shape:
+        if base not in CATALOG:
+            raise ValueError(
+                f"{name} has examples of several sizes, {shape}: only one size can be read"
+            )
+        shape = CATALOG[base].shapes[0]
 
-    def load() -> Arrays:
-        return arrays(builder, where, split, fields, shape)
+    def read() -> Arrays:
+        return read_split(builder, folder, split, fields, shape)
 
-    def rows(chosen: np.ndarray) -> dict[str, np.ndarray]:
-        found = builder.as_data_source(split).__getitems__([int(i) for i in chosen])
-        return stacked(
-            {array: [row[feature] for row in found] for array, feature in fields.items()}, shape
-        )
+    def read_rows(rows: np.ndarray) -> dict[str, np.ndarray]:
+        found = builder.as_data_source(split).__getitems__([int(row) for row in rows])
+        columns = {array: [row[feature] for row in found] for array, feature in fields.items()}
+        return stack_columns(columns, shape)
 
-    each = [
-        (shape if array == "x" else features[field].shape, np.dtype(features[field].np_dtype))
+    row_bytes = sum(
+        math.prod(shape if array == "x" else features[field].shape)
+        * np.dtype(features[field].np_dtype).itemsize
         for array, field in fields.items()
-    ]
-    return Set(
+    )
+    test = builder.info.splits.get("test")
+    has_test = "test" not in split and test is not None and test.num_examples > 0
+    return Dataset(
         name,
         shape,
-        load,
+        read,
         features[fields["label"]].num_classes if "label" in fields else None,
         n,
-        n * sum(math.prod(one) * dtype.itemsize for one, dtype in each),
-        rows if suffix(builder) == "array_record" else None,
+        n * row_bytes,
+        read_rows if file_format(builder) == "array_record" else None,
+        partial(dataset, name, data_dir, "test") if has_test else None,
     )
 
 
-def command(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
-    """The command that prepares a set."""
-    base, config, _ = split_name(name)
-    entry = CATALOGUE.get(base)
-    manual = " --manual DIR" if entry and entry.manual[entry.at(config)] else ""
+def prepare_command(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
+    """The command that prepares a dataset."""
+    base, config, _ = parse_name(name)
+    entry = CATALOG.get(base)
+    manual = " --manual DIR" if entry and entry.manual[entry.config_index(config)] else ""
     return f"ganjax data prepare {name.split(':')[0]}{manual}" + (
         f" --data-dir {data_dir}" if data_dir else ""
     )
 
 
-def opened(where: Path) -> Any:
+def open_builder(folder: Path) -> Any:
     """TFDS's builder of a prepared folder; it reads, and never downloads."""
     import tensorflow_datasets as tfds
 
-    logging.getLogger("absl").addFilter(unless_advice)
+    logging.getLogger("absl").addFilter(drop_opencv_advice)
     try:
-        return tfds.builder_from_directory(where)
+        return tfds.builder_from_directory(folder)
     except Exception as error:  # TFDS raises whatever json and protobuf do
-        raise ValueError(f"{where} is not a prepared TFDS set: {one_line(error)}") from error
+        raise ValueError(f"{folder} is not a prepared TFDS dataset: {one_line(error)}") from error
 
 
-def suffix(builder: Any) -> str:
-    """The format of a set's files: array_record, tfrecord."""
+def file_format(builder: Any) -> str:
+    """The format of a dataset's files: array_record, tfrecord."""
     return str(builder.info.file_format.value)
 
 
-def chosen(entry: Entry | None, picture: str | None, features: Any, where: Path) -> dict[str, str]:
-    """Array -> feature: the catalogue's choice; x alone where one picture is asked for; image and
-    label of any other TFDS set.
+def choose_features(
+    entry: Entry | None, picture: str | None, features: Any, folder: Path
+) -> dict[str, str]:
+    """Array -> TFDS feature: as in the catalog, but x alone where one picture is asked for.
+
+    Of any other dataset image, and label where there is one. ValueError where one is missing.
     """
     fields = dict(entry.fields) if entry else {"x": "image", "label": "label"}
     if picture:
@@ -158,145 +171,127 @@ def chosen(entry: Entry | None, picture: str | None, features: Any, where: Path)
     }
     if missing := [feature for feature in fields.values() if feature not in features]:
         raise ValueError(
-            f"{where} has the features {', '.join(features)}, not {', '.join(missing)}"
+            f"{folder} has the features {', '.join(features)}, not {', '.join(missing)}"
         )
     return fields
 
 
-def parts(builder: Any, split: str) -> list[tuple[str, int, int]]:
-    """(split, first row, end) of each part of a TFDS split such as "train", "train[:1000]",
-    "train+test".
-    """
+def split_ranges(builder: Any, split: str) -> list[tuple[str, int, int]]:
+    """(split, first row, end) of each part of "train", "train[:1000]", "train+test", …"""
     import tensorflow_datasets as tfds
 
+    splits = builder.info.splits
     try:
-        found = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits)
-    except (
-        Exception
-    ) as error:  # TFDS raises ValueError, KeyError or AssertionError, some over several lines
+        found = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
+    except Exception as error:  # ValueError, KeyError or AssertionError, some over several lines
         raise ValueError(
-            f"{builder.info.name} has the splits {', '.join(builder.info.splits)}, not {split!r}"
+            f"{builder.info.name} has the splits {', '.join(splits)}, not {split!r}"
         ) from error
     return [
         (
-            p.splitname,
-            p.from_ or 0,
-            builder.info.splits[p.splitname].num_examples if p.to is None else p.to,
+            part.splitname,
+            part.from_ or 0,
+            splits[part.splitname].num_examples if part.to is None else part.to,
         )
-        for p in found
+        for part in found
     ]
 
 
-def arrays(
-    builder: Any, where: Path, split: str, fields: dict[str, str], shape: tuple[int, ...]
+def read_split(
+    builder: Any, folder: Path, split: str, fields: dict[str, str], shape: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """The arrays of a split, from the cache where it is there and fits, else decoded once and
-    cached.
-    """
-    found = [
-        (whole(builder, where, name, fields, shape), slice(first, end))
-        for name, first, end in parts(builder, split)
+    """The arrays of a TFDS split, slices and sums included."""
+    parts = [
+        (read_or_decode(builder, folder, name, fields, shape), slice(first, end))
+        for name, first, end in split_ranges(builder, split)
     ]
     return {
-        array: np.concatenate([part[array][rows] for part, rows in found]) for array in found[0][0]
+        array: np.concatenate([arrays[array][rows] for arrays, rows in parts])
+        for array in parts[0][0]
     }
 
 
-def whole(
-    builder: Any, where: Path, split: str, fields: dict[str, str], shape: tuple[int, ...]
+def read_or_decode(
+    builder: Any, folder: Path, split: str, fields: dict[str, str], shape: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """All rows of one split."""
+    """All rows of one split: from the cache where it fits, else decoded and cached."""
     info = builder.info.splits[split]
     try:
-        shards = {name: (where / name).stat().st_size for name in info.filenames}
+        shards = {name: (folder / name).stat().st_size for name in info.filenames}
     except OSError as error:
         raise ValueError(
-            f"{where} lacks {Path(error.filename).name}: remove the folder and prepare the set again"
+            f"{folder} lacks {Path(error.filename).name}: "
+            "remove the folder and prepare the dataset again"
         ) from error
-    stamp = json.dumps(
-        [
-            CACHE_FORMAT,
-            builder.info.full_name,
-            split,
-            info.num_examples,
-            fields,
-            shape,
-            sorted(shards.items()),
-        ],
-        sort_keys=True,
-    )
+    made_of = [CACHE_FORMAT, builder.info.full_name, split, info.num_examples, fields, shape]
+    stamp = json.dumps([*made_of, sorted(shards.items())], sort_keys=True)
     name = f"ganjax-{split}-{'-'.join(fields.values())}.npz"
-    caches = [
-        where / name,
-        cache.user_folder()
-        / f"{hashlib.sha256(str(where.resolve()).encode()).hexdigest()[:16]}-{name}",
-    ]
-    decoded = cache.read(caches, stamp)
-    if decoded is None:
-        decoded = decode(builder, where, split, fields, shape)
-        cache.write(caches, stamp, decoded)
-    return decoded
+    place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    caches = [folder / name, cache.user_folder() / f"{place}-{name}"]
+    found = cache.read(caches, stamp)
+    if found is None:
+        found = decode(builder, folder, split, fields, shape)
+        cache.write(caches, stamp, found)
+    return found
 
 
 def decode(
-    builder: Any, where: Path, split: str, fields: dict[str, str], shape: tuple[int, ...]
+    builder: Any, folder: Path, split: str, fields: dict[str, str], shape: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """One split through TFDS: array_record without TensorFlow, tfrecord with it. Rows are in TFDS's
-    order.
-    """
-    import tensorflow_datasets as tfds
-
+    """One split through TFDS, in its order: array_record without TensorFlow, tfrecord with it."""
     n = builder.info.splits[split].num_examples
-    found: dict[str, list[Any]] = {array: [] for array in fields}
+    columns: dict[str, list[Any]] = {array: [] for array in fields}
     try:
-        if suffix(builder) == "array_record":
-            source = builder.as_data_source(split)
-            rows = (
-                row
-                for first in range(0, n, 1024)
-                for row in source.__getitems__(range(first, min(first + 1024, n)))
-            )
-        else:
-            one_by_one = tfds.ReadConfig(interleave_cycle_length=1)
-            rows = iter(tfds.as_numpy(builder.as_dataset(split, read_config=one_by_one)))
-        for row in rows:
+        for row in iterate_rows(builder, split, n):
             for array, feature in fields.items():
-                found[array].append(row[feature])
+                columns[array].append(row[feature])
     except ImportError as error:
         raise ValueError(
-            f"{where} holds {suffix(builder)} files, which need TensorFlow: pip install 'ganjax[tensorflow]'"
+            f"{folder} holds {file_format(builder)} files, which need TensorFlow: "
+            "pip install 'ganjax[tensorflow]'"
         ) from error
     except Exception as error:  # the readers of records and of images raise errors of many kinds
         raise ValueError(
-            f"{where} holds a damaged file: {one_line(error)}; remove the folder and prepare the set again"
+            f"{folder} holds a damaged file: {one_line(error)}; "
+            "remove the folder and prepare the dataset again"
         ) from error
-    if len(found["x"]) != n:
+    if len(columns["x"]) != n:
         raise ValueError(
-            f"{where} holds {len(found['x'])} of the {n} examples of {split}: remove the folder and prepare the set again"
+            f"{folder} holds {len(columns['x'])} of the {n} examples of {split}: "
+            "remove the folder and prepare the dataset again"
         )
-    return stacked(found, shape)
+    return stack_columns(columns, shape)
 
 
-def stacked(found: dict[str, list[Any]], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Rows as arrays: integers int32; x of this shape, where lists of notes end in zeros and
-    "length" says how many there were.
+def iterate_rows(builder: Any, split: str, n: int) -> Iterator[Any]:
+    """The n rows of a split, one by one."""
+    import tensorflow_datasets as tfds
+
+    if file_format(builder) == "array_record":
+        source = builder.as_data_source(split)
+        for first in range(0, n, 1024):
+            yield from source.__getitems__(range(first, min(first + 1024, n)))
+    else:
+        in_order = tfds.ReadConfig(interleave_cycle_length=1)
+        yield from tfds.as_numpy(builder.as_dataset(split, read_config=in_order))
+
+
+def stack_columns(columns: dict[str, list[Any]], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Lists of values as arrays, integers as int32.
+
+    Lists of notes are padded with zeros to one length; "length" says how many notes there were.
     """
     out: dict[str, np.ndarray] = {}
-    for array, rows in found.items():
+    for array, values in columns.items():
         if array == "x" and len(shape) == 2:
-            out["length"] = np.array([len(row) for row in rows], np.int32)
-            rows = [np.pad(row, [(0, shape[0] - len(row)), (0, 0)]) for row in rows]
-        out[array] = np.stack(rows)
+            out["length"] = np.array([len(value) for value in values], np.int32)
+            values = [np.pad(value, [(0, shape[0] - len(value)), (0, 0)]) for value in values]
+        out[array] = np.stack(values)
         if out[array].dtype == np.int64:
             out[array] = out[array].astype(np.int32)
     return out
 
 
-def unless_advice(record: logging.LogRecord) -> bool:
+def drop_opencv_advice(record: logging.LogRecord) -> bool:
     """Keeps TFDS's advice to install OpenCV off stderr."""
     return "OpenCV" not in str(record.msg)
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")

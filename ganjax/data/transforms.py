@@ -1,29 +1,26 @@
-"""Sets made from other sets, as pure functions on the device: edges, negatives, halves, stacks,
-pyramids, few labels.
+"""Transforms of images, and choices of rows: pure functions on the device.
 
-Images are [..., H, W, C]: uint8 0..255, or floats from `low` to `high` (a batch of `draw`, say:
-low=-1, high=1).
+Images are [..., H, W, C]: uint8 0 … 255, or floats from `low` to `high`.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
-from jax.typing import ArrayLike
+from jaxtyping import Float, Int, Shaped
 
-from ganjax.data import batches
-from ganjax.data.dataset import Arrays
-
-# stacked and compositional MNIST of MAD-GAN's authors: fixed images from all 70 000 digits
-MADGAN_TRIPLES = 25_600
-PACGAN_TRIPLES = 128_000  # stacked MNIST of PacGAN's authors
+Given = Shaped[Array | np.ndarray, "*batch H W C"]
+Images = Shaped[Array, "*batch H W C"]
+Squares = Shaped[Array, "*batch {side} {side} C"]
+ROLES = ("equal", "resolutions", "bands")
 
 
-def edge(x: Array, low: float = 0.0) -> Array:
-    """The outlines of images: 3x3 grey dilation minus the image, `low` where nothing changes
-    (CoGAN, section 4).
+def edge(x: Given, low: float = 0.0) -> Images:
+    """The outlines of images: 3 x 3 grey dilation minus the image (CoGAN, section 4).
+
+    low: of the range of floats; it stands where nothing changes.
     """
     window = (1,) * (x.ndim - 3) + (3, 3, 1)
     least = np.array(0 if x.dtype == jnp.uint8 else -np.inf, x.dtype)
@@ -31,65 +28,30 @@ def edge(x: Array, low: float = 0.0) -> Array:
     return dilated - x if x.dtype == jnp.uint8 else dilated - x + low
 
 
-def negative(x: Array, low: float = 0.0, high: float = 1.0) -> Array:
+def negative(x: Given, low: float = 0.0, high: float = 1.0) -> Images:
     """Images with light and dark exchanged: 1 - x for pixels in [0, 1] (CoGAN, section 4)."""
+    x = jnp.asarray(x)
     return 255 - x if x.dtype == jnp.uint8 else low + high - x
 
 
-def halves(key: Array, n: int) -> tuple[Array, Array]:
-    """Two disjoint sets of rows that together are 0 … n-1, in random order: int32 [n - n // 2], [n
-    // 2] (CoGAN's two domains).
-    """
+def halves(key: Array, n: int) -> tuple[Int[Array, " first"], Int[Array, " second"]]:
+    """Two disjoint halves of the rows 0 … n - 1, in random order: [n - n // 2], [n // 2]."""
     rows = random.permutation(key, n)
     return rows[n // 2 :], rows[: n // 2]
 
 
-def triples(key: Array, n: int, size: int) -> Array:
-    """n times three independent rows of a set of `size` examples, int32 [n, 3]: the images of a
-    stacked or compositional set.
-    """
-    return random.randint(key, (n, 3), 0, size)
+def resize(x: Given, side: int) -> Squares:
+    """Float images as [..., side, side, C]: bilinear, with a blur before decimation.
 
-
-def stacked(x: ArrayLike, label: ArrayLike, rows: Array) -> dict[str, Array]:
-    """Stacked MNIST: three grey images as red, green and blue; 1000 modes.
-
-    x [N, H, W, 1], label [N] of 0..9, rows [B, 3] -> x [B, H, W, 3], label int32 [B] = 100 red + 10
-    green + blue. The fixed training set of MAD-GAN's authors is rows = triples(key, MADGAN_TRIPLES,
-    70000) of MNIST's training and test digits, PacGAN's has PACGAN_TRIPLES rows.
-    """
-    images = jnp.moveaxis(jnp.asarray(x)[rows][..., 0], 1, -1)  # [B, H, W, 3]
-    return {"x": images, "label": thousands(label, rows)}
-
-
-def compositional(x: ArrayLike, label: ArrayLike, rows: Array) -> dict[str, Array]:
-    """Compositional MNIST: three images in a 2x2 grid, the lower right cell empty; 1000 modes.
-
-    x [N, H, W, C], label [N] of 0..9, rows [B, 3] -> x [B, 2H, 2W, C], label int32 [B] = 100 upper
-    left + 10 lower left + upper right. The cells are fixed, as in the code of MAD-GAN's authors.
-    Empty is 0: compose uint8 or [0, 1] images, and rescale afterwards.
-    """
-    cells = jnp.asarray(x)[rows]  # [B, 3, H, W, C]
-    left = jnp.concatenate([cells[:, 0], cells[:, 1]], axis=1)
-    right = jnp.concatenate([cells[:, 2], jnp.zeros_like(cells[:, 0])], axis=1)
-    return {"x": jnp.concatenate([left, right], axis=2), "label": thousands(label, rows)}
-
-
-def thousands(label: ArrayLike, rows: Array) -> Array:
-    """Three digits as one number of 0..999, int32 [B]."""
-    return (jnp.asarray(label)[rows] * jnp.array([100, 10, 1])).sum(-1).astype(jnp.int32)
-
-
-def resize(x: Array, side: int) -> Array:
-    """Float images [..., H, W, C] as [..., side, side, C]: bilinear, with a blur before decimation
-    (LAPGAN's d and u).
+    These are d and u of LAPGAN.
     """
     return jax.image.resize(x, (*x.shape[:-3], side, side, x.shape[-1]), "linear", antialias=True)
 
 
-def pad(x: Array, side: int, value: float = 0.0) -> Array:
-    """Images [..., H, W, C] in the middle of [..., side, side, C], `value` around them: 28 to 32,
-    say. ValueError where they do not fit.
+def pad(x: Given, side: int, value: float = 0.0) -> Squares:
+    """Images in the middle of [..., side, side, C], `value` around them: 28 to 32, say.
+
+    Raises ValueError where they do not fit.
     """
     rest = [side - size for size in x.shape[-3:-1]]
     if min(rest) < 0:
@@ -98,7 +60,7 @@ def pad(x: Array, side: int, value: float = 0.0) -> Array:
     return jnp.pad(x, margins, constant_values=value)
 
 
-def band(x: Array, side: int) -> tuple[Array, Array, Array]:
+def band(x: Images, side: int) -> tuple[Images, Images, Squares]:
     """One level of the Laplacian pyramid (LAPGAN, section 2.2): (h, l, coarse) with x = h + l.
 
     coarse = d(x), [..., side, side, C]; l = u(coarse) and the band-pass image h = x - l are as
@@ -109,52 +71,53 @@ def band(x: Array, side: int) -> tuple[Array, Array, Array]:
     return x - low_pass, low_pass, coarse
 
 
-def pyramid(x: Array, sides: Sequence[int]) -> list[Array]:
-    """The Laplacian pyramid of square float images: [h_0, h_1, …, I_K], finest first; sides are
-    those of I_1 … I_K (14, 7).
-    """
-    bands = []
-    for side in sides:
-        h, _, x = band(x, side)
-        bands.append(h)
-    return [*bands, x]
-
-
-def reconstruct(bands: Sequence[Array]) -> Array:
-    """The images of a Laplacian pyramid: I_k = u(I_{k+1}) + h_k."""
-    x = bands[-1]
-    for h in reversed(bands[:-1]):
-        x = resize(x, h.shape[-2]) + h
-    return x
-
-
-def labelled(key: Array, label: np.ndarray, per_class: int, classes: int) -> Array:
-    """The rows of `per_class` examples of each class, chosen by key, int32 [classes * per_class],
-    class by class (Triple-GAN).
+def labelled_rows(
+    key: Array, label: np.ndarray, per_class: int, classes: int
+) -> Int[Array, " labelled"]:
+    """`per_class` random rows of each class, [classes * per_class], class by class (Triple-GAN).
 
     label: concrete integers [N]. Raises ValueError where a class has fewer examples.
     """
     counts = np.bincount(np.asarray(label), minlength=classes)
     if not 0 < per_class <= counts.min():
         raise ValueError(
-            f"{per_class} labelled examples of each class are asked for, and the smallest class has {counts.min()}"
+            f"{per_class} labelled examples of each class are asked for, and the smallest class "
+            f"has {counts.min()}"
         )
     order = random.permutation(key, len(label))
-    order = order[
-        jnp.argsort(jnp.asarray(label)[order], stable=True)
-    ]  # by class, in random order within each
+    # By class, in random order within each.
+    order = order[jnp.argsort(jnp.asarray(label)[order], stable=True)]
     first = np.cumsum(counts) - counts
     return order[(first[:classes, None] + np.arange(per_class)).reshape(-1)]
 
 
-def unpaired(
-    data_x: Arrays, data_y: Arrays, key: Array, n: int, low: float = -1.0, high: float = 1.0
-) -> dict[str, Array]:
-    """n examples of each of two domains, drawn independently of each other: {"x": [n, …], "y": [n,
-    …]} (CycleGAN). Pure, jittable.
+def views(x: Float[Array, "B N *image"], roles: str) -> Float[Array, "B N *image"]:
+    """What each of N discriminators sees of its images [H, W, C], by its role.
+
+    equal: the images.
+    resolutions: member i sees the means of squares of 2^i pixels.
+    bands: member i < N - 1 sees resolution i minus resolution i + 1, the last one the coarsest.
+    Raises ValueError for other roles, and unless H and W are multiples of 2^(N - 1).
     """
-    x_key, y_key = random.split(key)
-    return {
-        "x": batches.draw(data_x, x_key, n, low, high)["x"],
-        "y": batches.draw(data_y, y_key, n, low, high)["x"],
-    }
+    N = x.shape[1]
+    if roles not in ROLES:
+        raise ValueError(f"roles are {', '.join(ROLES)}; got {roles}")
+    if roles == "equal":
+        return x
+    if x.ndim != 5 or any(side % 2 ** (N - 1) for side in x.shape[2:4]):
+        raise ValueError(
+            f"{N} roles take images whose sides are multiples of {2 ** (N - 1)}, "
+            f"not {list(x.shape[2:])}"
+        )
+    seen = [coarsen(x[:, i], i) for i in range(N)]
+    if roles == "bands":
+        seen = [seen[i] - coarsen(x[:, i], i + 1) for i in range(N - 1)] + seen[-1:]
+    return jnp.stack(seen, 1)
+
+
+def coarsen(x: Float[Array, "B H W C"], halvings: int) -> Float[Array, "B H W C"]:
+    """Every square of 2^halvings pixels replaced by its mean."""
+    side = 2**halvings
+    B, H, W, C = x.shape
+    squares = x.reshape(B, H // side, side, W // side, side, C)
+    return squares.mean((2, 4)).repeat(side, 1).repeat(side, 2)

@@ -62,7 +62,7 @@ def few_label_svm(
     y = as_labels(train[1], len(x))
 
     def drawn(i: int) -> tuple[np.ndarray, np.ndarray]:
-        few = transforms.labelled(random.fold_in(key, i), y, per_class, int(y.max()) + 1)
+        few = transforms.labelled_rows(random.fold_in(key, i), y, per_class, int(y.max()) + 1)
         rows = np.asarray(few)
         return x[rows], y[rows]
 

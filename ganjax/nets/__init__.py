@@ -1,23 +1,9 @@
-"""Networks, layer for layer as the papers give them: a module for each paper, `dense` for what many
-share.
+"""Networks, layer for layer as the papers give them: a module for each paper, `mlp` for many.
 
-A layer before a normalisation has no bias: it would be subtracted again. Judges return logits.
-Without a key nothing is dropped out.
+A layer before a normalisation has no bias, which would be subtracted again. Discriminators return
+logits. Without a key nothing is dropped out.
 """
 
-from ganjax.nets import (
-    cgan,
-    classifiers,
-    cogan,
-    cyclegan,
-    dcgan,
-    gman,
-    lapgan,
-    mad_gan,
-    sequences,
-    triple_gan,
-    voxels,
-)
 from ganjax.nets.mlp import (
     MLP,
     MaxoutCritic,
@@ -35,18 +21,7 @@ __all__ = [
     "Positive",
     "TrunkAndHead",
     "Weights",
-    "cgan",
-    "classifiers",
-    "cogan",
-    "cyclegan",
-    "dcgan",
-    "gman",
-    "lapgan",
-    "mad_gan",
     "pixel_logits",
-    "sequences",
     "symmetric",
     "symmetric_init",
-    "triple_gan",
-    "voxels",
 ]

@@ -52,7 +52,7 @@ def lenet(classes: int = 10) -> Convnet:
 
 
 def tanh_lenet(classes: int = 10) -> Convnet:
-    """The classifier by which MAD-GAN's authors count the modes of stacked digits, for 32 pixels."""
+    """The classifier with which MAD-GAN's authors count modes of stacked digits, for 32 pixels."""
     return Convnet(((32,), (64,)), ((3, 3), (2, 2)), (200,), classes, act=nn.tanh)
 
 

@@ -1,14 +1,13 @@
-"""Strided convolution, its transpose and its weight gradient: three bilinear maps, each the
-gradients of the other two.
+"""Strided convolution, its transpose and its weight gradient, differentiable to any order.
 
-<y, convolve(x, w)> = <spread(y, w), x> = <correlate(x, y), w>. So reverse mode of any order meets
-only these three, and each is computed in the form that is fast on the backend; the numbers are the
-same to rounding.
+    x [B, *space, I]    w [*kernel, I, O]    y [B, *sizes, O]
 
-    x [B, *space, I]    w [*kernel, I, O]    y [B, *strided, O]
+    <y, convolve(x, w)> = <conv_transpose(y, w), x> = <weight_gradient(x, y), w>
 
-Two forms: "conv" is XLA's own; "product" is one matrix product of windows, for an x of few
-channels.
+The three maps are bilinear, and the gradients of each are the other two, so reverse mode of any
+order meets only these. Each is computed in the form that is fast on the backend; the numbers agree
+to rounding. The form "conv" is XLA's own convolution; "product" is one matrix product of windows,
+for an x of few channels.
 """
 
 from __future__ import annotations
@@ -25,12 +24,16 @@ from jax import Array, lax
 Pads = tuple[tuple[int, int], ...]
 Form = Literal["auto", "conv", "product"]
 
-# A matrix product beats a convolution of at most this many channels on a GPU.
+# On a GPU a matrix product is faster than a convolution of at most this many channels.
 FEW = 4
 
 
 def pads(padding: str | int | tuple[int, int], kernel: int, stride: int, dims: int) -> Pads:
-    """(low, high) for each axis; SAME splits kernel - stride. Raises ValueError where it cannot."""
+    """The padding (low, high) of each axis. SAME divides kernel - stride between both ends.
+
+    Raises ValueError for an unknown padding, and for SAME where the kernel is smaller than the
+    stride.
+    """
     if padding == "SAME":
         if kernel < stride:
             raise ValueError(
@@ -45,7 +48,7 @@ def pads(padding: str | int | tuple[int, int], kernel: int, stride: int, dims: i
     return (((padding, padding) if isinstance(padding, int) else (padding[0], padding[1])),) * dims
 
 
-def strided(
+def output_sizes(
     space: tuple[int, ...], kernel: tuple[int, ...], stride: int, pad: Pads
 ) -> tuple[int, ...]:
     """The sizes after a strided convolution."""
@@ -63,11 +66,12 @@ def convolve(x: Array, w: Array, stride: int, pad: Pads, form: Form = "auto") ->
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
-def spread(
+def conv_transpose(
     y: Array, w: Array, stride: int, pad: Pads, space: tuple[int, ...], form: Form = "auto"
 ) -> Array:
-    """The transpose of `convolve` in x, whose sizes are `space`: x[stride·i + t - low] += y[i]
-    w[t].
+    """The transpose of `convolve` in x: x[stride·i + t - low] += y[i] w[t].
+
+    space: the sizes of x, of which several give the same y
     """
     if _form(form, w.shape[-2]) == "conv":
         x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
@@ -78,10 +82,10 @@ def spread(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
-def correlate(
+def weight_gradient(
     x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...], form: Form = "auto"
 ) -> Array:
-    """The transpose of `convolve` in w, whose window is `kernel`."""
+    """The transpose of `convolve` in w. kernel: the sizes of w's window."""
     w = jax.ShapeDtypeStruct((*kernel, x.shape[-1], y.shape[-1]), y.dtype)
     if _form(form, x.shape[-1]) == "conv":
         if jax.default_backend() == "gpu" and all(
@@ -98,11 +102,10 @@ def correlate(
 
 
 def _by_rows(x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...]) -> Array:
-    """`correlate` for a few rows of the kernel at a time, fewer than y has.
+    """`weight_gradient` for a few rows of the kernel at a time, fewer than y has.
 
-    XLA takes a weight gradient no smaller than y for a forward convolution, whose result has
-    another layout than the weights: then all that an optimiser holds of them is transposed in every
-    step.
+    XLA mistakes a weight gradient that is no smaller than y for a forward convolution, whose result
+    has another layout than the weights; the optimiser's state would be transposed in every step.
     """
     (low, _), *others = pad
     parts = []
@@ -118,7 +121,9 @@ def _by_rows(x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...]
                 *[(0, 0, 0)] * len(kernel),
             ],
         )
-        parts.append(correlate(part, y, stride, ((0, 0), *others), (rows, *kernel[1:]), "conv"))
+        parts.append(
+            weight_gradient(part, y, stride, ((0, 0), *others), (rows, *kernel[1:]), "conv")
+        )
     return jnp.concatenate(parts)
 
 
@@ -137,10 +142,11 @@ def _conv(x: Array, w: Array, stride: int, pad: Pads) -> Array:
 
 
 def _patches(x: Array, kernel: tuple[int, ...], stride: int, pad: Pads) -> Array:
-    """Windows of x, [B, *strided, taps · stride^d · I]: x is cut into blocks of side `stride`, of
-    which a window takes some in a row.
+    """The windows of x, [B, *sizes, taps · stride^d · I].
+
+    x is cut into blocks of side `stride`, so that a window is some consecutive blocks.
     """
-    dims, size = len(kernel), strided(x.shape[1:-1], kernel, stride, pad)
+    dims, size = len(kernel), output_sizes(x.shape[1:-1], kernel, stride, pad)
     taps = [-(-k // stride) for k in kernel]
     blocks = [n + m - 1 for n, m in zip(size, taps)]
     around = [(low, stride * q - n - low, 0) for q, n, (low, _) in zip(blocks, x.shape[1:-1], pad)]
@@ -154,17 +160,13 @@ def _patches(x: Array, kernel: tuple[int, ...], stride: int, pad: Pads) -> Array
 
 
 def _blocked(w: Array, stride: int) -> Array:
-    """The kernel in the order of the windows: [*taps, *stride, I, O], zeros where it ends within a
-    block.
-    """
+    """The kernel in the windows' order, [*taps, *stride, I, O], zero-padded to full blocks."""
     w = jnp.pad(w, [*((0, -k % stride) for k in w.shape[:-2]), (0, 0), (0, 0)])
     return _to_blocks(w, stride, range(w.ndim - 2))
 
 
 def _to_blocks(x: Array, stride: int, axes: range) -> Array:
-    """Each of the axes, which follow each other, split by `stride`; what is within a block comes
-    after all blocks.
-    """
+    """Consecutive axes split into blocks of `stride`: first the blocks, then the places within."""
     first, last = axes[0], axes[-1] + 1
     x = x.reshape(
         *x.shape[:first],
@@ -185,25 +187,24 @@ def _convolve_back(
     stride: int, pad: Pads, form: Form, kept: tuple[Array, Array], y: Array
 ) -> tuple[Array, Array]:
     x, w = kept
-    return spread(y, w, stride, pad, x.shape[1:-1], form), correlate(
-        x, y, stride, pad, w.shape[:-2], form
-    )
+    to_x = conv_transpose(y, w, stride, pad, x.shape[1:-1], form)
+    return to_x, weight_gradient(x, y, stride, pad, w.shape[:-2], form)
 
 
-def _spread_back(
+def _conv_transpose_back(
     stride: int, pad: Pads, _: Any, form: Form, kept: tuple[Array, Array], x: Array
 ) -> tuple[Array, Array]:
     y, w = kept
-    return convolve(x, w, stride, pad, form), correlate(x, y, stride, pad, w.shape[:-2], form)
+    return convolve(x, w, stride, pad, form), weight_gradient(x, y, stride, pad, w.shape[:-2], form)
 
 
-def _correlate_back(
+def _weight_gradient_back(
     stride: int, pad: Pads, _: Any, form: Form, kept: tuple[Array, Array], w: Array
 ) -> tuple[Array, Array]:
     x, y = kept
-    return spread(y, w, stride, pad, x.shape[1:-1], form), convolve(x, w, stride, pad, form)
+    return conv_transpose(y, w, stride, pad, x.shape[1:-1], form), convolve(x, w, stride, pad, form)
 
 
 convolve.defvjp(_keep(convolve), _convolve_back)
-spread.defvjp(_keep(spread), _spread_back)
-correlate.defvjp(_keep(correlate), _correlate_back)
+conv_transpose.defvjp(_keep(conv_transpose), _conv_transpose_back)
+weight_gradient.defvjp(_keep(weight_gradient), _weight_gradient_back)

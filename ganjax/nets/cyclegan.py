@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from ganjax.nets.dcgan import WEIGHTS, gain, lrelu
-from ganjax.nets.layers import BatchNorm, Conv, ConvTranspose, Dropout, InstanceNorm
+from ganjax.nets.dcgan import WEIGHTS, lrelu
+from ganjax.nets.layers import Conv, ConvTranspose, InstanceNorm
 
 
 def reflect(x: Array, n: int) -> Array:
@@ -46,34 +46,6 @@ class ResNet(nn.Module):
             x = ConvTranspose(features, 3, 2, (1, 0), bias=False, kernel_init=WEIGHTS)(x)
             x = nn.relu(InstanceNorm()(x))
         return nn.tanh(Conv(self.channels, 7, padding="VALID", kernel_init=WEIGHTS)(reflect(x, 3)))
-
-
-class UNet(nn.Module):
-    """pix2pix's generator: x [B, H, W, C] -> [B, H, W, channels] in (-1, 1), with skips; sides are
-    multiples of 2^depth.
-
-    depth=8 takes 256 pixels to a single point. Its only noise is the dropout of the first three
-    layers up: call it with a key.
-    """
-
-    depth: int = 8
-    channels: int = 3
-    width: int = 64
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        maps, widths = [], [self.width * min(1 << i, 8) for i in range(self.depth)]
-        for i, features in enumerate(widths):
-            inside = 0 < i < self.depth - 1
-            x = Conv(features, 4, 2, 1, bias=not inside, kernel_init=WEIGHTS)(lrelu(x) if i else x)
-            x = BatchNorm(scale=gain)(x) if inside else x
-            maps.append(x)
-        for i, features in enumerate(reversed(widths[:-1])):
-            x = ConvTranspose(features, 4, 2, 1, bias=False, kernel_init=WEIGHTS)(nn.relu(x))
-            x = BatchNorm(scale=gain)(x)
-            x = Dropout()(x, 0.5) if i < 3 else x
-            x = jnp.concatenate([maps[self.depth - 2 - i], x], -1)
-        return nn.tanh(ConvTranspose(self.channels, 4, 2, 1, kernel_init=WEIGHTS)(nn.relu(x)))
 
 
 class PatchGAN(nn.Module):

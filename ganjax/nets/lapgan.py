@@ -1,8 +1,10 @@
 """LAPGAN's nets (Denton, Chintala, Szlam and Fergus 2015): dense ones for the coarsest level,
 convolutions for the finer ones.
 
-With a label y the same nets are CC-LAPGAN's. Initial weights of the convolutions are Torch's,
-U(±1/√fan_in), but biases begin at 0.
+With a label y the same nets are CC-LAPGAN's. Initial weights of the convolutions, and of the dense
+nets with labels, are Torch's, U(±1/√fan_in), as in the authors' scripts; biases begin at 0. The
+second hidden layer of the coarsest G is rectified in both; the authors' script without labels has a
+sigmoid there.
 """
 
 from __future__ import annotations
@@ -18,16 +20,18 @@ from ganjax.nets.mlp import MLP
 WEIGHTS = inits.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
-def coarse_generator(out: tuple[int, ...] = (8, 8, 3), width: int = 1200) -> MLP:
-    """Of the coarsest level: z [B, Z], and y [B, K] if there are classes, -> [B, *out]."""
-    return MLP((width, width), out, kernel_init=inits.normal(0.05))
+def coarse_generator(
+    out: tuple[int, ...] = (8, 8, 3), width: int = 1200, conditional: bool = False
+) -> MLP:
+    """Of the coarsest level: z [B, Z], and y [B, K] if conditional, -> [B, *out]."""
+    return MLP((width, width), out, kernel_init=WEIGHTS if conditional else inits.normal(0.05))
 
 
-def coarse_discriminator(width: int = 600) -> MLP:
-    """Of the coarsest level: x [B, ...], and y [B, K] if there are classes, -> [B] logits; its
-    player has per={"rate": 0.5}.
+def coarse_discriminator(width: int = 600, conditional: bool = False) -> MLP:
+    """Of the coarsest level: x [B, ...], and y [B, K] if conditional, -> [B] logits; its player
+    has per={"rate": 0.5}.
     """
-    return MLP((width, width), kernel_init=inits.normal(0.005))
+    return MLP((width, width), kernel_init=WEIGHTS if conditional else inits.normal(0.005))
 
 
 def _with_plane(x: Array, y: Array | None) -> Array:

@@ -1,6 +1,4 @@
-"""Layers whose behaviour is a function of their inputs alone: nothing in them changes while a game
-is played.
-"""
+"""Layers that compute a function of their inputs alone: they keep no running statistics."""
 
 from __future__ import annotations
 
@@ -16,15 +14,14 @@ from jax.typing import ArrayLike
 
 from ganjax.nets import conv
 
-Padding = str | int | tuple[int, int]  # SAME, VALID, or what is added at both ends, or at each
+Padding = str | int | tuple[int, int]  # SAME, VALID, at both ends, or (low, high)
 
 
 class Conv(nn.Module):
-    """A convolution: [B, *space, in] -> [B, *space', features], over as many axes as lie between
-    batch and channels.
+    """A convolution in any number of dimensions, [B, *space, in] -> [B, *space', features].
 
-    Raises ValueError for a padding that it does not know, and for SAME where the kernel is smaller
-    than the stride.
+    Raises ValueError for an unknown padding, and for SAME where the kernel is smaller than the
+    stride.
     """
 
     features: int
@@ -43,19 +40,14 @@ class Conv(nn.Module):
             "kernel", self.kernel_init, (self.kernel,) * dims + (x.shape[-1], self.features)
         )
         y = conv.convolve(x, w.astype(x.dtype), self.stride, pad, self.form)
-        return (
-            y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype)
-            if self.bias
-            else y
-        )
+        return _with_bias(self, y) if self.bias else y
 
 
 class ConvTranspose(nn.Module):
-    """The transpose of Conv with the same kernel, stride and padding: SAME makes a side `stride`
-    times as long.
+    """The transpose of a Conv with the same kernel, stride and padding.
 
-    Otherwise a side becomes (n - 1) stride + kernel - low - high. Its kernel is stored [*kernel,
-    features, in].
+    A side of n becomes (n - 1) stride + kernel - low - high; with SAME that is n stride. Its kernel
+    is stored as [*kernel, features, in].
     """
 
     features: int
@@ -78,20 +70,19 @@ class ConvTranspose(nn.Module):
         space = tuple(
             (n - 1) * self.stride + self.kernel - sum(p) for n, p in zip(x.shape[1:-1], pad)
         )
-        y = conv.spread(x, w.astype(x.dtype), self.stride, pad, space, self.form)
-        return (
-            y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype)
-            if self.bias
-            else y
-        )
+        y = conv.conv_transpose(x, w.astype(x.dtype), self.stride, pad, space, self.form)
+        return _with_bias(self, y) if self.bias else y
+
+
+def _with_bias(layer: Conv | ConvTranspose, y: Array) -> Array:
+    return y + layer.param("bias", nn.initializers.zeros, (layer.features,)).astype(y.dtype)
 
 
 def max_pool(x: Array) -> Array:
-    """The largest of each window of 2 x 2, without overlap: [B, H, W, C] -> [B, H // 2, W // 2, C];
-    the gradient goes to its first one.
+    """The maximum of each window of 2 x 2, [B, H, W, C] -> [B, H // 2, W // 2, C].
 
-    As `nn.max_pool`, whose gradient is a scatter: here it is a choice, which other operations can
-    be fused with.
+    The gradient goes to the first maximum of a window, as that of `nn.max_pool`. There it is a
+    scatter; here it is a selection, with which XLA can fuse other operations.
     """
     H, W = (side // 2 * 2 for side in x.shape[1:3])
     corners = (x[:, i:H:2, j:W:2] for i in (0, 1) for j in (0, 1))
@@ -99,8 +90,9 @@ def max_pool(x: Array) -> Array:
 
 
 class Dropout(nn.Module):
-    """Drops each entry with probability `rate`, which may be traced, and scales the rest by
-    1/(1-rate); without a key it passes.
+    """Drops each entry with probability `rate` and scales the rest by 1 / (1 - rate).
+
+    The rate may be traced. Without a key the input passes unchanged.
     """
 
     @nn.compact
@@ -113,11 +105,10 @@ class Dropout(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Normalises by the mean and variance of the batch, over all axes but the last, in float32
-    (Ioffe and Szegedy 2015).
+    """Normalises by the mean and variance of the batch over all axes but the last, in float32.
 
-    Given standing statistics (collection "stats") it uses those; it writes the batch's own where
-    that collection is mutable.
+    Ioffe and Szegedy 2015. Where the collection "stats" holds standing statistics it uses those;
+    where that collection is mutable it writes the batch's own.
     """
 
     eps: float = 1e-5
@@ -146,8 +137,9 @@ class BatchNorm(nn.Module):
 
 
 def _moments(x: Array) -> tuple[Array, Array]:
-    """Mean and variance over all axes but the last, in one pass: around a sample, so that a large
-    mean costs no digits.
+    """Mean and variance over all axes but the last, in one pass.
+
+    They are taken of the differences from one sample, so a large mean costs no digits.
     """
     axes = tuple(range(x.ndim - 1))
     around = jax.lax.stop_gradient(x[(0,) * len(axes)]).astype(jnp.float32)
@@ -160,7 +152,7 @@ def _affine(x: Array, mean: ArrayLike, rstd: ArrayLike, scale: Array, bias: Arra
     return ((x.astype(jnp.float32) - mean) * rstd * scale + bias).astype(x.dtype)
 
 
-# With a gradient of its own: two sums over the batch, where automatic differentiation takes four.
+# Its own gradient takes two sums over the batch, where automatic differentiation takes four.
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _batch_norm(x: Array, scale: Array, bias: Array, eps: float) -> Array:
     mean, var = _moments(x)
@@ -188,48 +180,31 @@ _batch_norm.defvjp(
 
 
 class InstanceNorm(nn.Module):
-    """Normalises each sample and channel over space, in float32 (Ulyanov et al. 2016); [B, *space,
-    C].
+    """Normalises each sample and channel over space, [B, *space, C], in float32.
+
+    Ulyanov et al. 2016.
     """
 
     eps: float = 1e-5
-    learned: bool = False  # a scale and a shift for each channel
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        dtype, axes = x.dtype, tuple(range(1, x.ndim - 1))
+        dtype = x.dtype
+        axes = tuple(range(1, x.ndim - 1))
         x = x.astype(jnp.float32)
-        # With keepdims the compiler no longer sees that several movers need the same pass.
+        # Not keepdims: with it XLA does not merge the equal passes of several movers.
         mean, rstd = (
             jnp.expand_dims(s, axes) for s in (x.mean(axes), jax.lax.rsqrt(x.var(axes) + self.eps))
         )
-        y = (x - mean) * rstd
-        if self.learned:
-            y = y * self.param("scale", nn.initializers.ones, x.shape[-1:]) + self.param(
-                "bias", nn.initializers.zeros, x.shape[-1:]
-            )
-        return y.astype(dtype)
-
-
-class MinibatchStd(nn.Module):
-    """Joins one channel to [B, *space, C]: the SD over the batch, averaged over everything else
-    (Karras et al. 2018, section 3).
-    """
-
-    eps: float = 1e-8
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        spread = jnp.sqrt(x.astype(jnp.float32).var(0) + self.eps).mean()
-        return jnp.concatenate([x, jnp.full((*x.shape[:-1], 1), spread, x.dtype)], -1)
+        return ((x - mean) * rstd).astype(dtype)
 
 
 class SpectralNorm(nn.Module):
-    """A Dense or Conv layer whose kernel is divided by its largest singular value, the kernel seen
-    as [inputs, outputs].
+    """A Dense or Conv layer whose kernel, as a matrix [inputs, outputs], is divided by its largest
+    singular value.
 
-    One power iteration from a vector u in the collection "aux", which moves only where that is
-    mutable (Miyato et al. 2018, Algorithm 1).
+    Miyato et al. 2018, algorithm 1: one power iteration from a vector u in the collection "aux",
+    which is updated only where that is mutable.
     """
 
     layer: nn.Dense | nn.Conv
@@ -263,8 +238,9 @@ def _unit(x: Array) -> Array:
 
 
 class Maxout(nn.Module):
-    """The largest of `pieces` affine maps, unit by unit: [..., in] -> [..., units] (Goodfellow et
-    al. 2013).
+    """The maximum of `pieces` affine maps for each unit, [..., in] -> [..., units].
+
+    Goodfellow et al. 2013.
     """
 
     units: int
@@ -275,6 +251,6 @@ class Maxout(nn.Module):
     def __call__(self, x: Array) -> Array:
         x = nn.Dense(self.units * self.pieces, kernel_init=self.kernel_init)(x)
         x = x.reshape(*x.shape[:-1], self.units, self.pieces)
-        # The gradient of max itself divides by a count of ties, which rounding can make 0.
+        # The gradient of jnp.max divides by the count of ties, which rounding can make 0.
         largest = jnp.arange(self.pieces) == x.argmax(-1, keepdims=True)
         return jnp.where(largest, x, 0).sum(-1)

@@ -17,7 +17,7 @@ from ganjax.nets.mlp import MLP, TrunkAndHead, identity, symmetric
 Shape = tuple[int, ...]
 
 
-def convolves(shape: Shape) -> bool:
+def is_convolutional(shape: Shape) -> bool:
     """Whether inputs of this shape get convolutions."""
     return shape[:-1] in ((32, 32), (64, 64))
 
@@ -28,7 +28,7 @@ def generator(
     """(net, what a team of it shares, the prior of its noise). On other images it ends in tanh,
     with a hidden layer of its own.
     """
-    if convolves(shape):
+    if is_convolutional(shape):
         shared = tuple(
             f"layer{i}" for i in range(dcgan.halvings(shape[:2]) - 1)
         )  # all but the last two layers
@@ -47,7 +47,7 @@ def generator(
 
 def discriminator(shape: Shape, width: int, classes: int) -> nn.Module:
     """[B, *shape] -> logits [B, classes]."""
-    if convolves(shape):
+    if is_convolutional(shape):
         return dcgan.Discriminator(width, kernel=4, classes=classes)
     return MLP(
         (width,) * 3,
@@ -80,4 +80,4 @@ def critic(shape: Shape, width: int) -> nn.Module:
     """The discriminator with one logit and a method `features`, of which the last are what the
     logit is made of.
     """
-    return dcgan.Discriminator(width, kernel=4) if convolves(shape) else Critic(width)
+    return dcgan.Discriminator(width, kernel=4) if is_convolutional(shape) else Critic(width)

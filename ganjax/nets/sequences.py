@@ -1,4 +1,4 @@
-"""C-RNN-GAN's nets (Mogren 2016): two layers of LSTM that make and judge sequences of tones.
+"""C-RNN-GAN's nets (Mogren 2016): LSTMs that generate and discriminate sequences of tones.
 
 Flax's initial weights and its forget bias of 0; the authors' dense layers begin at N(0, 1), for
 tones in hertz and ticks, and the forget bias at 1.

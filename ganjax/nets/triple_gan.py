@@ -8,7 +8,6 @@ one-hot.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
@@ -100,35 +99,6 @@ class Discriminator(nn.Module):
         return unit(nn.Dense(1, kernel_init=inits.normal(0.1)))(joined(x, y))[..., 0]
 
 
-def _tower(x: Array, width: int, conv: Callable[..., Array]) -> Array:
-    """The nine convolutions of both colour classifiers, [B, H, W, C] -> [B, width]."""
-    for features in (width, 2 * width):
-        for _ in range(3):
-            x = conv(x, features)
-        x = Dropout()(max_pool(x), 0.5)
-    x = conv(x, 4 * width, padding="VALID")
-    return conv(conv(x, 2 * width, kernel=1), width, kernel=1).mean((1, 2))
-
-
-class ColourClassifier(nn.Module):
-    """Of SVHN: x [B, 32, 32, C] -> [B, classes]."""
-
-    classes: int = 10
-    width: int = 128
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        def conv(x: Array, features: int, kernel: int = 3, padding: str = "SAME") -> Array:
-            return lrelu(
-                BatchNorm(1e-4)(
-                    Conv(features, kernel, padding=padding, bias=False, kernel_init=WEIGHTS)(x)
-                )
-            )
-
-        x = _tower(Dropout()(x, 0.2), self.width, conv)
-        return BatchNorm(1e-4)(nn.Dense(self.classes, use_bias=False, kernel_init=WEIGHTS)(x))
-
-
 class MeanOnly(nn.Module):
     """Subtracts the mean of the batch, over all axes but the last, and learns a shift (Salimans and
     Kingma 2016, section 4).
@@ -161,17 +131,21 @@ class CifarClassifier(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        act, gain, he = (
-            partial(nn.leaky_relu, negative_slope=0.1),
-            inits.constant(math.sqrt(2 / (1 + 0.1**2))),
-            inits.he_normal(),
-        )
+        act = partial(nn.leaky_relu, negative_slope=0.1)
+        gain = inits.constant(math.sqrt(2 / (1 + 0.1**2)))
+        he = inits.he_normal()
 
         def conv(x: Array, features: int, kernel: int = 3, padding: str = "SAME") -> Array:
             layer = Conv(features, kernel, padding=padding, bias=False, kernel_init=he)
             return act(MeanOnly()(nn.WeightNorm(layer, scale_init=gain)(x)))
 
-        x = _tower(Noise()(x, 0.15), self.width, conv)
+        x = Noise()(x, 0.15)
+        for features in (self.width, 2 * self.width):
+            for _ in range(3):
+                x = conv(x, features)
+            x = Dropout()(max_pool(x), 0.5)
+        x = conv(x, 4 * self.width, padding="VALID")
+        x = conv(conv(x, 2 * self.width, kernel=1), self.width, kernel=1).mean((1, 2))
         return MeanOnly()(nn.WeightNorm(nn.Dense(self.classes, use_bias=False, kernel_init=he))(x))
 
 

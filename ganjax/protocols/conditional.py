@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, nn
 
-from ganjax.data.splits import Parts
+from ganjax.data.splits import Splits
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.protocols import standard
@@ -33,7 +33,7 @@ def measure(
 
 
 def evaluate(
-    data: Any, key: Array, *, G: Bound, parts: Parts, sample: Callable[..., Array] = sample
+    data: Any, key: Array, *, G: Bound, parts: Splits, sample: Callable[..., Array] = sample
 ) -> dict[str, int | float]:
     """Modes and quality by nearest neighbours; with held-out images also the Parzen-window
     log-likelihood and a nearest neighbour's error. Host code.

@@ -4,6 +4,8 @@ accuracy of a classifier (CoGAN, section 4).
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,21 +15,18 @@ from jaxtyping import Bool, Int, UInt8
 from ganjax import data
 from ganjax.data import transforms
 from ganjax.game import Bound
-from ganjax.protocols import semi_supervised
 
 
-def load_pair(
-    source: str, target: str, data_dir: str | None = None
-) -> tuple[dict[str, np.ndarray], int]:
+def load_pair(source: str, target: str, **how: Any) -> tuple[dict[str, np.ndarray], int]:
     """(the arrays of two datasets of grey images, their number of classes): "x" with "label", "y"
     without, and held out "test_y" with "test_label".
 
-    Images are uint8 [n, 28, 28, 1], as `to_28_pixels` makes them; labels int32 [n]. Raises
-    ValueError, one line, for other images, for a dataset without labels, and where the numbers of
-    classes differ.
+    how: data_dir, size, channels and crop, as in `ganjax.data.find`. Images are uint8 [n, 28, 28,
+    1], as `to_28_pixels` makes them; labels int32 [n]. Raises ValueError, one line, for other
+    images, for a dataset without labels, and where the numbers of classes differ.
     """
     found = [
-        data.require(data.find(name, data_dir), (None, None, 1), labels=True)
+        data.require(data.find(name, **how), (None, None, 1), labels=True)
         for name in (source, target)
     ]
     if found[0].classes != found[1].classes:
@@ -35,14 +34,15 @@ def load_pair(
             f"{source} has {found[0].classes} classes and {target} has {found[1].classes}: "
             "the same ones are wanted"
         )
-    known, other = (semi_supervised.held_out(one, data_dir) for one in found)
-    x, y, test_y = (to_28_pixels(images) for images in (known["x"], other["x"], other["test_x"]))
+    known, _ = data.train_and_test(found[0])
+    other, test = data.train_and_test(found[1])
+    x, y, test_y = (to_28_pixels(images) for images in (known["x"], other["x"], test["x"]))
     return {
         "x": x,
         "label": known["label"],
         "y": y,
         "test_y": test_y,
-        "test_label": other["test_label"],
+        "test_label": test["label"],
     }, found[0].classes or 0
 
 

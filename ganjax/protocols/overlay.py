@@ -7,12 +7,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ganjax.experiment import Played
+from ganjax.experiment import FinishedRow
 from ganjax.figures.curves import curves_of_runs
 
 
 def overlay(
-    played: Mapping[str, Played], measures: Mapping[str, float | None]
+    played: Mapping[str, FinishedRow], measures: Mapping[str, float | None]
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """No columns, and for each measure, by name, the curves of all rows; measures: name -> limit,
     drawn as a dashed line.

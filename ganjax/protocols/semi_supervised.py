@@ -41,7 +41,7 @@ def known_labels(label: Int[np.ndarray, " N"], per_class: int, classes: int) -> 
             f"and the smallest class has {least}"
         )
     return Player(
-        Rows(lambda key: transforms.labelled(key, label, per_class, classes)),
+        Rows(lambda key: transforms.labelled_rows(key, label, per_class, classes)),
         optax.set_to_zero(),
         None,
     )
@@ -60,27 +60,11 @@ def draw_batches(
     return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in ("x", "label")}}
 
 
-def held_out(found: data.Set, data_dir: str | None = None, **how: Any) -> dict[str, np.ndarray]:
-    """{"x", "label", "test_x", "test_label"} of a set with labels; without a test split, a sixth by
-    a fixed permutation is held out.
-
-    how: what `data.find` was told of size, channels and crop.
-    """
-    train: Any = found.read()
-    try:
-        test: Any = data.find(found.name, data_dir, "test", **how).read()
-    except ValueError:
-        order, n = np.random.default_rng(0).permutation(len(train["x"])), len(train["x"]) // 6
-        train, test = (
-            {name: values[rows] for name, values in train.items()}
-            for rows in (order[n:], order[:n])
-        )
-    return {
-        "x": train["x"],
-        "label": train["label"],
-        "test_x": test["x"],
-        "test_label": test["label"],
-    }
+def labelled_examples(dataset: data.Dataset) -> dict[str, np.ndarray]:
+    """{"x", "label", "test_x", "test_label"} of a labelled dataset, split by `data.splits`."""
+    train, test = data.train_and_test(dataset)
+    examples = {name: train[name] for name in ("x", "label")}
+    return examples | {f"test_{name}": test[name] for name in ("x", "label")}
 
 
 def error_rate(

@@ -18,9 +18,9 @@ from jax import Array
 from jaxtyping import Float
 
 from ganjax import play
-from ganjax.data.dataset import Set
+from ganjax.data.dataset import Dataset
 from ganjax.data.mixtures import Mixture
-from ganjax.data.splits import Parts
+from ganjax.data.splits import Splits
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.metrics import classifiers, equilibrium, imagenet, mixtures, neighbours, parzen
@@ -103,7 +103,7 @@ def draw_samples(
 
 
 def parzen_likelihood(
-    sample: Callable[..., Array], key: Array, parts: Parts, **players: Bound
+    sample: Callable[..., Array], key: Array, parts: Splits, **players: Bound
 ) -> dict[str, float]:
     """The Parzen-window log-likelihood of the test images, by the protocol of Goodfellow et al.
     2014; empty where no images are held out. Host code.
@@ -116,7 +116,7 @@ def parzen_likelihood(
 
 
 def conditional_scores(
-    sample: Callable[..., Array], key: Array, parts: Parts, classes: int, **players: Bound
+    sample: Callable[..., Array], key: Array, parts: Splits, classes: int, **players: Bound
 ) -> dict[str, float]:
     """`parzen_likelihood`, and the test error of a nearest neighbour among 1,000, 10,000 and 50,000
     labelled samples (Radford et al. 2016). Host code.
@@ -135,7 +135,7 @@ def conditional_scores(
     return {**parzen_likelihood(sample, key, parts, **players), **errors}
 
 
-def few_label_svm(key: Array, data: Any, parts: Parts, D: Bound) -> dict[str, float]:
+def few_label_svm(key: Array, data: Any, parts: Splits, D: Bound) -> dict[str, float]:
     """Test errors of a linear SVM that is trained on 100 labels a class: "svm" on D's features,
     "svm_pixels" on pixels (Radford et al. 2016, section 5.2). Host code.
 
@@ -162,7 +162,7 @@ def few_label_svm(key: Array, data: Any, parts: Parts, D: Bound) -> dict[str, fl
     batches = x[0][: len(x[0]) // rows * rows].reshape(-1, rows, *x[0].shape[1:])
     stats = play.standing(D.player, D.params, None, jnp.asarray(batches))
     fixed = D.player.bind(D.params, stats=stats, name="D")
-    pooled = jax.jit(lambda images: classifiers.max_pooled(fixed(images, method="features")))  # type: ignore[arg-type]
+    pooled = jax.jit(lambda images: classifiers.max_pooled(fixed(images, method="features")))
 
     def features(split: np.ndarray) -> np.ndarray:
         starts = range(0, len(split), 2 * rows)
@@ -196,7 +196,7 @@ def imagenet_distance(
     return {"frechet_imagenet": imagenet.distance(real, fake)}
 
 
-def parzen_baselines(parts: Parts) -> dict[str, dict[str, float]]:
+def parzen_baselines(parts: Splits) -> dict[str, dict[str, float]]:
     """Rows of a Parzen table to compare with: 10,000 training images, and as many centroids of
     k-means (Theis et al. 2016, table 1).
     """
@@ -218,22 +218,22 @@ def parzen_baselines(parts: Parts) -> dict[str, dict[str, float]]:
     return {name: _log_likelihood(x, parts) for name, x in rows.items()}
 
 
-def images_of(part: Set | None) -> np.ndarray:
+def images_of(part: Dataset | None) -> np.ndarray:
     """The images of a split; uint8 0..255 as 0..1."""
     return in_unit_range(_arrays(part)["x"])
 
 
-def labels_of(part: Set | None) -> np.ndarray:
+def labels_of(part: Dataset | None) -> np.ndarray:
     """The labels of a split."""
     return _arrays(part)["label"]
 
 
-def _log_likelihood(x: np.ndarray, parts: Parts) -> dict[str, float]:
+def _log_likelihood(x: np.ndarray, parts: Splits) -> dict[str, float]:
     valid = images_of(parts.valid)[:THOUSAND]
     return parzen.log_likelihood(x, valid, images_of(parts.test))
 
 
-def _arrays(part: Set | None) -> dict[str, np.ndarray]:
+def _arrays(part: Dataset | None) -> dict[str, np.ndarray]:
     found = part.read() if part else {}
     assert isinstance(found, dict)
     return found

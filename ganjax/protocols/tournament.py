@@ -12,11 +12,10 @@ from jax import Array, random
 from jaxtyping import Float
 
 from ganjax import aggregates, data
-from ganjax.experiment import Played
+from ganjax.experiment import FinishedRow
 from ganjax.figures.heat import heat_map
 from ganjax.game import Bound
 from ganjax.metrics.gmam import Columns, gmam, gmam_table
-from ganjax.nets import boosting
 
 B = 500  # real images of a batch
 BATCHES = 5  # of a seed, as the authors take
@@ -25,7 +24,7 @@ apply = jax.jit(Bound.__call__)
 
 
 def aggregate_value(
-    row: Played, players: Mapping[str, Bound], G: Bound, x: Array, key: Array
+    row: FinishedRow, players: Mapping[str, Bound], G: Bound, x: Array, key: Array
 ) -> Float[Array, ""]:
     """F of a row of `gman`: the aggregate of its discriminators' values of the real batch x and of
     G, another row's generator.
@@ -33,12 +32,12 @@ def aggregate_value(
     images = (x, apply(G, G.noise(key, len(x))))
     scores = [apply(players["D"], batch) for batch in images]  # [B, N] each
     if row.options["aggregate"] == "F-boost":
-        scores = [boosting.verdict(score, players["A"])[:, None] for score in scores]
+        scores = [aggregates.boosted_score(score, players["A"])[:, None] for score in scores]
     softness = players["L"]() if "L" in players else row.options["lam"]
     return aggregates.AGGREGATES[row.options["aggregate"]](aggregates.values(*scores), softness)
 
 
-def tournament(played: Mapping[str, Played]) -> tuple[Columns, dict[str, Any]]:
+def tournament(played: Mapping[str, FinishedRow]) -> tuple[Columns, dict[str, Any]]:
     """The GMAM table of rows of `gman`, and its means as a heat map: every row's generator against
     every row's discriminators. A `Table.after`.
 

@@ -86,5 +86,5 @@ def measure(
 
     Empty where partners are not known.
     """
-    x, y = found.look(16)
+    x, y = found.test_images(16)
     return {"off_y": l1(G(x), y) / 2, "off_x": l1(F(y), x) / 2} if found.paired else {}

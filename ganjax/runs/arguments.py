@@ -1,12 +1,11 @@
-"""Arguments of the command line: a parser that refuses in one line, and the options that every run
-takes.
-"""
+"""The command line's arguments: a parser that refuses in one line, and the options of every run."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ganjax.experiment import Option
@@ -18,8 +17,7 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser that raises ValueError instead of printing its usage."""
 
     def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.allow_abbrev = False
+        super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
@@ -28,27 +26,21 @@ class Parser(argparse.ArgumentParser):
         """The arguments. Raises ValueError for what it does not know, with the nearest option."""
         known, left = self.parse_known_args(argv)
         if left:
-            near = difflib.get_close_matches(
-                left[0].split("=")[0],
-                [o for action in self._actions for o in action.option_strings],
-                1,
-            )
-            raise ValueError(
-                f"unknown argument {left[0]}: "
-                + (f"did you mean {near[0]}?" if near else f"see {self.prog} --help")
-            )
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            near = difflib.get_close_matches(left[0].split("=")[0], flags, 1)
+            hint = f"did you mean {near[0]}?" if near else f"see {self.prog} --help"
+            raise ValueError(f"unknown argument {left[0]}: {hint}")
         return known
 
 
-def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     """A type for argparse: whole numbers from low, below high."""
 
     def parse(text: str) -> int:
         value = int(text)
         if value < low or (high is not None and value >= high):
-            raise argparse.ArgumentTypeError(
-                f"must be {low} or more" + (f", below {high}" if high else "") + f"; got {value}"
-            )
+            range_ = f"{low} or more" + (f", below {high}" if high else "")
+            raise argparse.ArgumentTypeError(f"must be {range_}; got {value}")
         return value
 
     parse.__name__ = "int"  # argparse names the type when it refuses a value
@@ -60,58 +52,103 @@ COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The options that every run takes."""
-    parser.add_argument("--quick", action="store_true", help="small nets, few steps")
-    parser.add_argument("--seed", type=whole(0, SEEDS), default=0, help="the first seed")
-    parser.add_argument(
-        "--seeds", type=whole(1, 2**16), default=1, help="play this many seeds as one population"
-    )
-    parser.add_argument(
-        "--lanes",
-        choices=("auto", "vmap", "sequential"),
-        default="auto",
-        help="how a population is played",
-    )
-    parser.add_argument(
-        "--every", type=whole(1), help="steps between measurements (a twentieth of the run)"
-    )
-    parser.add_argument(
-        "--save-every", type=whole(1), help="steps between checkpoints (a tenth of the run)"
-    )
-    parser.add_argument(
-        "--devices",
-        type=whole(0),
-        default=1,
-        help="lay each batch over this many devices; 0 and 1: the first alone",
-    )
-    parser.add_argument(
-        "--precision", choices=("float32", "bfloat16"), default="float32", help="of the computation"
-    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="small nets, few steps")
+    add("--seed", type=integer(0, SEEDS), default=0, help="the first seed")
+    add("--seeds", type=integer(1, 2**16), default=1, help="train this many seeds as a population")
+    lanes = ("auto", "vmap", "sequential")
+    add("--lanes", choices=lanes, default="auto", help="how a population is trained")
+    add("--every", type=integer(1), help="steps between measurements (a twentieth of the run)")
+    add("--save-every", type=integer(1), help="steps between checkpoints (a tenth of the run)")
+    how = "shard each batch over this many devices; 0 and 1: no sharding"
+    add("--devices", type=integer(0), default=1, help=how)
+    precisions = ("float32", "bfloat16")
+    add("--precision", choices=precisions, default="float32", help="of the computation")
     add_start(parser)
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:
-    """The options that do not change what is played."""
-    parser.add_argument("--fast", action="store_true", help="give up determinism on GPU")
-    parser.add_argument("--no-cache", dest="cache", action="store_false", help="compile anew")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    """The options that change no number on a CPU."""
+    add = parser.add_argument
+    add("--fast", action="store_true", help="give up determinism on GPU")
+    add("--no-cache", dest="cache", action="store_false", help="compile anew")
+    add("--quiet", action="store_true", help="no progress bar, no summary")
 
 
-def add_option(group: Any, option: Option) -> None:
-    """One option of an experiment; left out of the arguments where it is not given. Raises
-    ValueError where its name is taken.
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """Where prepared data sets are."""
+    known = "where prepared data sets are (TFDS_DATA_DIR, or TFDS's own folder)"
+    parser.add_argument("--data-dir", help=known)
+
+
+def add_option(group: Any, option: Option, default: bool = True) -> None:
+    """One option of an experiment, absent from the arguments where it is not given.
+
+    default: its help names the default. Raises ValueError where every run has such an option.
     """
-    flag, text = "--" + option.name.replace("_", "-"), f"{option.help} (default: {option.default})"
-    text = option.help if option.default is None else text
-    text = text.replace("%", "%%")  # argparse formats it
     if option.name in {action.dest for action in group._actions}:
         raise ValueError(f"an experiment cannot have an option {option.name}: every run has one")
-    if option.type is bool:
-        group.add_argument(
-            flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
-        )
-    else:
+    flag, text = "--" + option.name.replace("_", "-"), option.meaning
+    if default and option.default is not None:
+        text += f" (default: {option.default})"
+    how: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+    if option.type is not bool:
         # what does not fit int32 fits no array
-        kind = whole(-(2**31), 2**31) if option.type is int else option.type
-        group.add_argument(
-            flag, type=kind, choices=option.choices or None, default=argparse.SUPPRESS, help=text
-        )
+        kind = integer(-(2**31), 2**31) if option.type is int else option.type
+        how = {"type": kind, "choices": option.choices or None}
+    text = text.replace("%", "%%")  # argparse formats it
+    group.add_argument(flag, default=argparse.SUPPRESS, help=text, **how)
+
+
+def refuse_output(path: Path, *endings: str, overwrite: bool | None = None) -> None:
+    """Raises ValueError unless a new file of one of these endings can be made there.
+
+    overwrite: True lets it replace a file; False says in the message that it could; None never.
+    """
+    if path.suffix not in endings:
+        raise ValueError(f"--out ends in {' or '.join(endings)}; got {path}")
+    if path.exists() and not (overwrite and path.is_file()):
+        more = " or say --overwrite" if overwrite is False else ""
+        raise ValueError(f"{path} exists: choose another --out{more}")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{path.parent} is no folder")
+
+
+def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser:
+    """The parser of `reproduce`, with the options of the table's experiment."""
+    about = "Plays a paper's table from nothing, or goes on with it."
+    parser = Parser(prog="ganjax reproduce", description=about, add_help=add_help)
+    how = "EXPERIMENT/TABLE; without it the tables are listed"
+    parser.add_argument("table", nargs="?", help=how)
+    parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="these rows alone")
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the steps")
+    how = "instead of the table's own number"
+    parser.add_argument("--seeds", type=integer(1, 2**16), help=how)
+    how = "folder of the rows' runs (runs/EXPERIMENT-TABLE); finished rows are kept"
+    parser.add_argument("--out", type=Path, help=how)
+    parser.add_argument("--overwrite", action="store_true", help="play finished rows again")
+    add_data_dir(parser)
+    add_start(parser)
+    group = parser.add_argument_group("options of the experiment, in place of the rows' own")
+    for entry in own.values():
+        add_option(group, entry, default=False)
+    return parser
+
+
+def data_parser() -> Parser:
+    """The parser of `ganjax data`."""
+    about = "Data sets: the built-in ones, and those that TensorFlow Datasets keeps."
+    parser = Parser(prog="ganjax data", description=about)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|prepare|show")
+    listed = actions.add_parser("list", help="name, size, shape, licence and place of every set")
+    prepared = actions.add_parser("prepare", help="prepare a data set")
+    how = "folder of the files that it is made from, where they cannot be downloaded"
+    prepared.add_argument("--manual", help=how)
+    prepared.add_argument("name", help="name of a data set")
+    shown = actions.add_parser("show", help="draw a contact sheet")
+    shown.add_argument("--out", type=Path, required=True, help="a .png")
+    shown.add_argument("--n", type=integer(1, 4097), default=64, help="examples")
+    shown.add_argument("name", help="name of a data set, or a path")
+    for action in (listed, prepared, shown):
+        add_data_dir(action)
+    return parser

@@ -1,6 +1,4 @@
-"""Checkpoints of whole states through Orbax: asynchronous, atomic, a bounded number kept, tied to
-the options of their run.
-"""
+"""Checkpoints of whole states, by Orbax: asynchronous, atomic, tied to the run that made them."""
 
 from __future__ import annotations
 
@@ -19,11 +17,9 @@ KEPT = 3
 
 
 class Checkpoints:
-    """The checkpoints of one run, by step; `tie` is a text that a checkpoint must carry to belong
-    to it.
+    """The checkpoints of one run, by step. `tie` is a text that its checkpoints carry.
 
-    Only one who means to save may clean up: what looks half written may be another's save under
-    way.
+    A reader must not clean up: what looks half written may be a save under way in another process.
     """
 
     def __init__(self, folder: Path, tie: str, read_only: bool = False):
@@ -38,9 +34,7 @@ class Checkpoints:
         self.manager = ocp.CheckpointManager(folder.resolve(), options=options)
 
     def save(self, step: int, tree: Any) -> None:
-        """Begins to save a tree of arrays; it is copied before this returns, so the arrays may be
-        donated.
-        """
+        """Begins to save a tree of arrays. It is copied first: the arrays may then be donated."""
         if step in self.manager.all_steps():  # one that could not be read
             self.manager.delete(step)
         args = ocp.args.Composite(
@@ -49,34 +43,27 @@ class Checkpoints:
         self.manager.save(step, args=args, force=True)
 
     def restore(self, like: Any) -> tuple[int, Any] | None:
-        """The newest good checkpoint, (step, tree like the given one), put where a state lives now;
-        None where there is none.
+        """(step, tree like the given one) of the newest readable checkpoint, or None without one.
 
-        One that cannot be read is passed over, with a line on stderr. Raises ValueError where a
-        checkpoint belongs to other options.
+        The tree is put where a new state would be. A checkpoint that cannot be read is passed over
+        with a line on stderr. Raises ValueError where one belongs to other options.
         """
         # not where it was saved: the devices may be others
-        home = sharding.home() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        shapes = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=home),
-            jax.eval_shape(_flat, like),
-        )
+        place = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+        def abstract(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
+
+        shapes = jax.tree.map(abstract, jax.eval_shape(_flat, like))
         for step in sorted(self.manager.all_steps(), reverse=True):
-            # the tie by itself: a state of other options may have other shapes, and would look
-            # damaged
             try:
-                tie = self.manager.restore(
-                    step, args=ocp.args.Composite(tie=ocp.args.JsonRestore())
-                )["tie"]["tie"]
+                # the tie first: a state of other options may have other shapes and look damaged
+                tie = self._read(step, tie=ocp.args.JsonRestore())["tie"]
                 if tie == self.tie:
-                    state = self.manager.restore(
-                        step, args=ocp.args.Composite(state=ocp.args.StandardRestore(shapes))
-                    )["state"]
+                    state = self._read(step, state=ocp.args.StandardRestore(shapes))
             except Exception as error:  # a damaged file may raise anything
-                print(
-                    f"checkpoint {step} is passed over, it cannot be read: {type(error).__name__}",
-                    file=sys.stderr,
-                )
+                told = f"checkpoint {step} is passed over, it cannot be read"
+                print(f"{told}: {type(error).__name__}", file=sys.stderr)
                 continue
             if tie != self.tie:
                 raise ValueError(
@@ -84,6 +71,11 @@ class Checkpoints:
                 )
             return step, _unflat(state, like)
         return None
+
+    def _read(self, step: int, **item: Any) -> Any:
+        """One item of a checkpoint: `_read(3, state=…)`."""
+        (name,) = item
+        return self.manager.restore(step, args=ocp.args.Composite(**item))[name]
 
     def close(self) -> None:
         """Waits until everything is on the disk."""

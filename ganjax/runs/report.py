@@ -1,6 +1,4 @@
-"""What is left of a played table: its record, and what is drawn from records, as plain text and as
-a page of Markdown.
-"""
+"""The record of a table that was played, and records as plain text and as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -13,14 +11,15 @@ from typing import Any
 
 HEAD = """# Results
 
-Made by `ganjax report` from the records that `ganjax reproduce` leaves, never typed. Numbers of ours are mean ± sample standard deviation
-over seeds; where a seed diverged, or its number is not finite, the cell says how many are left. A row without seeds is an anchor, which
-no game plays, or marked (paper): what the paper has, read or recalled as the note says. Minutes are those of the rows' runs,
-measurements included, on a device that other tables may have shared."""
+`ganjax report` makes this page from the records that `ganjax reproduce` leaves. Our numbers are
+mean ± sample standard deviation over seeds. Where a seed diverged, or its number is not finite,
+the cell says how many are left. A row without seeds is an anchor, which no game plays, or the
+paper's own numbers, marked (paper); the note says whether they were read or recalled. Minutes are
+those of the rows' runs, measurements included, on a device that other tables may have shared."""
 
 
 @dataclass(frozen=True)
-class Record:
+class TableRecord:
     """What table.json says of a table."""
 
     table: str  # EXPERIMENT/NAME
@@ -37,98 +36,77 @@ class Record:
     note: str
 
 
-def lines(record: Record) -> list[list[str]]:
-    """The table's cells, its head first: rows, anchors, and the paper's numbers each after the row
-    that they belong to.
-    """
+def cells(record: TableRecord) -> list[list[str]]:
+    """The table's cells, the head first: each row, then its anchor, then the paper's numbers."""
     parts = (record.rows, record.anchors, record.paper)
-    columns = list(
-        dict.fromkeys(column for part in parts for row in part.values() for column in row)
-    )
-    found = [["", *columns, "seeds"]]
+    columns = list(dict.fromkeys(c for part in parts for row in part.values() for c in row))
+    lines = [["", *columns, "seeds"]]
     for row in dict.fromkeys(name for part in parts for name in part):
         if row in record.rows:
-            found.append(
-                [
-                    row,
-                    *(spread(record.rows[row].get(c, [])) for c in columns),
-                    str(len(record.seeds)),
-                ]
-            )
+            numbers = (mean_sd(record.rows[row].get(c, [])) for c in columns)
+            lines.append([row, *numbers, str(len(record.seeds))])
         for part, name in ((record.anchors, row), (record.paper, f"{row} (paper)")):
             if row in part:
-                found.append(
-                    [name, *(f"{part[row][c]:.4g}" if c in part[row] else "" for c in columns), ""]
-                )
-    return found
+                known = (f"{part[row][c]:.4g}" if c in part[row] else "" for c in columns)
+                lines.append([name, *known, ""])
+    return lines
 
 
-def spread(values: Sequence[float | None]) -> str:
-    """mean ± sample standard deviation of the numbers that are there, and how many are where some
-    are not.
-    """
-    there = [value for value in values if value is not None]
-    left = f"{len(there)} of {len(values)}"
-    if not there:
+def mean_sd(values: Sequence[float | None]) -> str:
+    """Mean ± sample standard deviation; where some values are None, how many are not."""
+    numbers = [value for value in values if value is not None]
+    left = f"{len(numbers)} of {len(values)}"
+    if not numbers:
         return left if values else ""
-    text = f"{statistics.fmean(there):.4g}" + (
-        f" ± {statistics.stdev(there):.2g}" if len(there) > 1 else ""
-    )
-    return text if len(there) == len(values) else f"{text} ({left})"
+    text = f"{statistics.fmean(numbers):.4g}"
+    if len(numbers) > 1:
+        text += f" ± {statistics.stdev(numbers):.2g}"
+    return text if len(numbers) == len(values) else f"{text} ({left})"
 
 
-def plain(record: Record) -> str:
+def plain_text(record: TableRecord) -> str:
     """The table in plain text."""
-    cells = lines(record)
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in cells
-    )
+    return aligned(cells(record))
 
 
-def section(record: Record) -> str:
-    """A table in Markdown: the command, the table, and what it was played on."""
-    head, *body = lines(record)
-    table = [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
-        for line in [head, ["---"] * len(head), *body]
-    ]
-    seeds = (
-        f"Seeds {record.seeds[0]} to {record.seeds[-1]}"
-        if len(record.seeds) > 1
-        else f"Seed {record.seeds[0]}"
-    )
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as text, in columns."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    padded = ([cell.ljust(w) for cell, w in zip(line, widths)] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def markdown_section(record: TableRecord) -> str:
+    """The table in Markdown: its command, its numbers, and what it was played on."""
+    head, *body = cells(record)
+    lines = [head, ["---"] * len(head), *body]
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+    first, last = record.seeds[0], record.seeds[-1]
+    seeds = f"Seeds {first} to {last}" if len(record.seeds) > 1 else f"Seed {first}"
     steps = ", a hundredth of the steps" if record.quick else ""
-    several = {"count": "devices", "cores": "CPU cores"}
-    on = ", ".join(
-        [
-            record.device["kind"],
-            *(
-                f"{text}: {record.device[name]}"
-                for name, text in several.items()
-                if name in record.device
-            ),
-        ]
-    )
+    known = (("count", "devices"), ("cores", "CPU cores"))
+    counts = [f"{text}: {record.device[name]}" for name, text in known if name in record.device]
+    device = ", ".join([record.device["kind"], *counts])
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    told = f"{seeds}{steps}; {record.minutes:.1f} minutes; {on}; {versions}."
-    text = [f"## {record.table}", f"```\n{record.command}\n```", "\n".join(table), told]
-    return "\n\n".join([*text, f"Note: {record.note.rstrip('.')}."] if record.note else text)
+    played = f"{seeds}{steps}; {record.minutes:.1f} minutes; {device}; {versions}."
+    text = [f"## {record.table}", f"```\n{record.command}\n```", table, played]
+    if record.note:
+        text.append(f"Note: {record.note.rstrip('.')}.")
+    return "\n\n".join(text)
 
 
-def page(paths: Iterable[Path]) -> str:
-    """A page of the records in these files, or in the table.json of these folders, whatever their
-    order.
+def markdown_page(paths: Iterable[Path]) -> str:
+    """A page of the records in these files, or in the table.json of these folders, by name.
 
-    Raises ValueError, one line, for what is no record.
+    Raises ValueError, one line, for a file that is no record.
     """
     sections = set()
     for path in paths:
         file = path / "table.json" if path.is_dir() else path
         try:
-            sections.add(section(Record(**json.loads(file.read_text()))))
+            sections.add(markdown_section(TableRecord(**json.loads(file.read_text()))))
         except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
-            raise ValueError(
-                f"{path} is no record of a table: it needs a table.json made by `ganjax reproduce`"
-            ) from error
+            wanted = "it needs a table.json made by `ganjax reproduce`"
+            raise ValueError(f"{path} is no record of a table: {wanted}") from error
     return "\n\n".join([HEAD, *sorted(sections)]) + "\n"

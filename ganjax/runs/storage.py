@@ -1,6 +1,4 @@
-"""A run's folder: options.json, metrics.jsonl, figures, digest.json. Written whole or not at all;
-host code.
-"""
+"""The files of a run's folder: options.json, metrics.jsonl, digest.json. On the host."""
 
 from __future__ import annotations
 
@@ -15,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from ganjax.host import whole_file
+
 fcntl: Any
 try:
     import fcntl
@@ -25,12 +25,11 @@ Row = dict[str, Any]  # one measurement of one seed: {"step", "seed", "time", NA
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Keeps other processes from playing into a run's folder meanwhile, as far as its file system
-    can tell.
+def locked(out: Path) -> Iterator[None]:
+    """Keeps other processes out of a run's folder, as far as its file system can.
 
-    Raises ValueError where one does. The lock is the system's, on options.json: it goes with the
-    process.
+    The lock is the system's, on options.json: it goes with the process. Raises ValueError where
+    another process holds it.
     """
     with (out / "options.json").open() as file:
         try:
@@ -44,17 +43,12 @@ def alone(out: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON in one motion: a reader sees the old file or the new one."""
-    scratch = path.with_name(f".{path.name}.new")
-    with scratch.open("w") as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    """Writes JSON, whole or not at all."""
+    with whole_file(path) as scratch:
+        scratch.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def append(path: Path, rows: Iterable[Row]) -> None:
+def append_rows(path: Path, rows: Iterable[Row]) -> None:
     """Adds rows to a metrics file and waits until they are on the disk."""
     with path.open("a") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -62,45 +56,36 @@ def append(path: Path, rows: Iterable[Row]) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Row]:
     """The rows of a metrics file, without a torn last line; none where there is no file.
 
     Raises ValueError, one line, where a line that was written to its end is damaged.
     """
     rows = []
-    *whole, _ = path.read_text(errors="replace").split("\n") if path.exists() else [""]
-    for number, line in enumerate(whole, 1):
+    *ended, _ = path.read_text(errors="replace").split("\n") if path.exists() else [""]
+    for number, line in enumerate(ended, 1):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{path} is damaged in line {number}: mend it, or remove it and what follows"
-            ) from error
+            advice = "mend it, or remove it and what follows"
+            raise ValueError(f"{path} is damaged in line {number}: {advice}") from error
     return rows
 
 
-def cut(path: Path, step: int) -> list[Row]:
-    """Cuts rows beyond a step, and a torn last line, off a metrics file; what is left."""
-    rows = [row for row in read(path) if row["step"] <= step]
+def truncate_rows(path: Path, step: int) -> list[Row]:
+    """Removes the rows beyond a step, and a torn last line, from a metrics file; what is left."""
+    rows = [row for row in read_rows(path) if row["step"] <= step]
     if path.exists():
-        scratch = path.with_name(f".{path.name}.new")
-        scratch.unlink(missing_ok=True)
-        scratch.touch()
-        append(scratch, rows)
-        scratch.replace(path)
+        with whole_file(path) as scratch:
+            append_rows(scratch, rows)
     return rows
 
 
 def tree_digest(tree: Any) -> str:
-    """SHA-256 over all leaves of a tree of arrays, in the order of their paths, as little-endian
-    bytes.
-    """
-    leaves = sorted(
-        (jax.tree_util.keystr(path), leaf)
-        for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
-    )
+    """SHA-256 over the leaves of a tree of arrays, in the order of their paths, little-endian."""
+    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
     digest = hashlib.sha256()
-    for _, leaf in leaves:
+    for _, leaf in sorted((jax.tree_util.keystr(path), leaf) for path, leaf in paths):
         array = np.asarray(leaf)
         digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
@@ -108,22 +93,16 @@ def tree_digest(tree: Any) -> str:
 
 def metrics_digest(rows: Sequence[Row]) -> str:
     """SHA-256 of the rows as JSON lines without their "time"."""
-    text = "".join(
-        json.dumps({name: value for name, value in row.items() if name != "time"}) + "\n"
-        for row in rows
-    )
+    timeless = [{name: v for name, v in row.items() if name != "time"} for row in rows]
+    text = "".join(json.dumps(row) + "\n" for row in timeless)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def digest(params: Mapping[int, Any], rows: Sequence[Row], steps: int) -> dict[str, Any]:
+def run_digest(params: Mapping[int, Any], rows: Sequence[Row], steps: int) -> dict[str, Any]:
     """What digest.json says of a finished run; params by seed."""
     seeds = {str(seed): tree_digest(tree) for seed, tree in params.items()}
-    record: dict[str, Any] = {
-        "params": next(iter(seeds.values())),
-        "metrics": metrics_digest(rows),
-        "steps": steps,
-    }
+    digest = {"params": next(iter(seeds.values())), "metrics": metrics_digest(rows), "steps": steps}
     if len(seeds) > 1:
-        record["params"] = hashlib.sha256("".join(seeds.values()).encode()).hexdigest()
-        record["seeds"] = seeds
-    return record
+        digest["params"] = hashlib.sha256("".join(seeds.values()).encode()).hexdigest()
+        digest["seeds"] = seeds
+    return digest

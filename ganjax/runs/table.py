@@ -1,6 +1,4 @@
-"""Plays the rows of a table, each into a folder of its own, and leaves a record of what came beside
-what the paper has.
-"""
+"""Plays the rows of a table, each into a folder of its own, and leaves a record of the numbers."""
 
 from __future__ import annotations
 
@@ -10,158 +8,175 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganjax import experiment as ex
-from ganjax.experiment import File, Played
+from ganjax.experiment import Experiment, FinishedRow, Table
 from ganjax.figures.style import save
-from ganjax.runs import storage, train
-from ganjax.runs.record import create, read_request, request
-from ganjax.runs.report import Record, plain
+from ganjax.runs import population, record, storage
+from ganjax.runs.discovery import File, experiment_file
+from ganjax.runs.record import RunRecord
+from ganjax.runs.report import TableRecord, plain_text
+from ganjax.runs.request import prepare
+from ganjax.runs.train import train
 
 
-def play(
-    file: File,
-    name: str,
-    out: Path,
-    *,
-    seeds: int | None = None,
-    quick: bool = False,
-    fast: bool = False,
-    overwrite: bool = False,
-    quiet: bool = False,
-    data_dir: str | None = None,
-    only: Sequence[str] = (),
-    changed: Mapping[str, Any] | None = None,
-) -> str:
-    """Plays what is not finished of a table of the file, writes the record out/table.json, and
-    returns the text, also in out/table.txt.
+@dataclass(frozen=True)
+class Reproduction:
+    """How a table is played."""
 
-    only: these rows, if any are named; changed: options in place of the rows' own. Both stand in
-    the record's command. What the table
-    draws of all rows together is in out/figures. Raises ValueError, one line, for a row or an
-    option that is not there, and where the folder holds a row played with other options.
+    file: File
+    name: str  # of the table
+    out: Path
+    only: Sequence[str] = ()  # these rows, if any are named
+    changed: Mapping[str, Any] = field(default_factory=dict)  # options in place of the rows' own
+    seeds: int | None = None  # None: the table's own number
+    quick: bool = False  # a hundredth of the steps
+    fast: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+    data_dir: str | None = None
+
+    @property
+    def table(self) -> Table:
+        """The table itself."""
+        return self.file.tables[self.name]
+
+    @property
+    def command(self) -> str:
+        """The command that plays it."""
+        words = [f"ganjax reproduce {self.file.name}/{self.name}"]
+        if self.seeds not in (None, self.table.seeds):
+            words.append(f"--seeds {self.seeds}")
+        words += [f"--{name}" for name in ("quick", "fast") if getattr(self, name)]
+        words += [_flag(name, value) for name, value in self.changed.items()]
+        if self.only:
+            words.append(f"--rows {shlex.join(r for r in self.table.rows if r in self.only)}")
+        return " ".join(words)
+
+
+def reproduce(r: Reproduction) -> str:
+    """Plays what is not finished of a table; its text, which out/table.txt has too.
+
+    out/table.json is its record, out/figures what it draws of all rows together. Raises
+    ValueError, one line, for an unknown row or option, and where the folder holds a row with other
+    options.
     """
-    table, changed = file.tables[name], dict(changed or {})
-    if missing := set(only) - set(table.rows):
-        raise ValueError(
-            f"{file.name}/{name} has no row {sorted(missing)[0]!r}: there are {', '.join(table.rows)}"
-        )
-    requests = {}
-    # all are built before any is played
-    for row in [row for row in table.rows if row in only or not only]:
-        given = table.rows[row]
-        source = ex.find(given["experiment"]) if "experiment" in given else file
-        if foreign := set(changed) - set(source.options()):
-            raise ValueError(
-                f"row {row} is played by {source.name}, which has no option {sorted(foreign)[0]}"
-            )
-        options = {name: value for name, value in given.items() if name != "experiment"} | changed
-        options |= {"data_dir": data_dir} if data_dir else {}
-        if quick:
-            options["steps"] = max(1, source.build(options).steps // 100)
-        requests[row] = request(
-            source, options, seeds=seeds or table.seeds, every=table.every, fast=fast
-        )
-    rows: dict[str, dict[str, Any]] = {}
-    # written: the requests as they stand in the rows' folders
-    seconds, written, played = 0.0, [], {}
-    for row, (record, built) in requests.items():
-        at = out / folder_of(row)
-        if overwrite or not at.exists():
-            create(at, record, overwrite)
-        elif read_request(at).tie != record.tie:
-            raise ValueError(
-                f"{at} was played with other options: choose another --out or say --overwrite"
-            )
-        if not quiet:
-            print(f"{row}: {at}", file=sys.stderr)
-        train.carry_on(at, record, built, quiet)
-        metrics = storage.read(at / "metrics.jsonl")
-        last = {r["seed"]: r for r in metrics if r["step"] == record.steps}
-        judged = [c for c in table.columns if any(c in r for r in last.values())]
-        rows[row] = {c: [last.get(seed, {}).get(c) for seed in record.seeds] for c in judged}
-        seconds += max(r["time"] for r in metrics)
-        written.append(read_request(at))
-        players = partial(train.players, at, record, built)
-        played[row] = Played(built, record.options, record.seeds, metrics, players)
-    more, drawn = table.after(played)
-    for row, columns in more.items():
-        rows[row] = {
-            **rows.get(row, {}),
-            **{column: list(values) for column, values in columns.items()},
-        }
-    for figure in drawn:
-        save(drawn[figure], out / "figures" / f"{figure}.png")
-    anchors = {} if quick else kept(out / "anchors.json", table.anchors, data_dir, overwrite)
-    said = {
-        "--seeds": seeds if seeds not in (None, table.seeds) else "",
-        "--quick": quick,
-        "--fast": fast,
-    }
-    command = f"ganjax reproduce {file.name}/{name}" + "".join(
-        f" {o}" + ("" if v is True else f" {v}") for o, v in said.items() if v
-    )
-    command += "".join(f" {flag(option, value)}" for option, value in changed.items())
-    command += " --rows " + shlex.join(requests) if only else ""
-    made = Record(
-        table=f"{file.name}/{name}",
-        command=command,
-        quick=quick,
-        seeds=written[0].seeds,
+    requests = {row: _request(r, row) for row in _rows(r)}  # all are checked before any is played
+    finished, records = {}, []
+    for row, (asked, experiment) in requests.items():
+        folder = r.out / _folder_name(row)
+        finished[row] = _play(r, row, folder, asked, experiment)
+        records.append(record.read(folder))  # as the row was played, perhaps on another device
+    columns = {row: _last_measurements(r.table, each) for row, each in finished.items()}
+    more, drawn = r.table.after(finished)
+    for row, added in more.items():
+        columns[row] = {**columns.get(row, {}), **{name: list(v) for name, v in added.items()}}
+    for name, figure in drawn.items():
+        save(figure, r.out / "figures" / f"{name}.png")
+    seconds = sum(max(row["time"] for row in each.metrics) for each in finished.values())
+    anchors = {} if r.quick else _anchors(r)
+    made = TableRecord(
+        table=f"{r.file.name}/{r.name}",
+        command=r.command,
+        quick=r.quick,
+        seeds=records[0].seeds,
         minutes=round(seconds / 60, 2),
-        device=together(request.device for request in written),
-        versions=together(request.versions for request in written),
-        rows=rows,
+        device=_joined(each.device for each in records),
+        versions=_joined(each.versions for each in records),
+        rows=columns,
         anchors={
-            row: {c: numbers[c] for c in table.columns if c in numbers}
+            row: {c: numbers[c] for c in r.table.columns if c in numbers}
             for row, numbers in anchors.items()
         },
-        paper={
-            row: dict(numbers) for row, numbers in table.paper.items() if not only or row in only
-        },
-        note=table.note,
+        paper={row: dict(n) for row, n in r.table.paper.items() if not r.only or row in r.only},
+        note=r.table.note,
     )
-    storage.write_json(out / "table.json", dataclasses.asdict(made))
-    text = plain(made)
-    (out / "table.txt").write_text(text + "\n")
+    storage.write_json(r.out / "table.json", dataclasses.asdict(made))
+    text = plain_text(made)
+    (r.out / "table.txt").write_text(text + "\n")
     return text
 
 
-def flag(option: str, value: Any) -> str:
+def _rows(r: Reproduction) -> list[str]:
+    """The rows that are asked for, in the table's order."""
+    if unknown := set(r.only) - set(r.table.rows):
+        known = ", ".join(r.table.rows)
+        name = sorted(unknown)[0]
+        raise ValueError(f"{r.file.name}/{r.name} has no row {name!r}: there are {known}")
+    return [row for row in r.table.rows if row in r.only or not r.only]
+
+
+def _request(r: Reproduction, row: str) -> tuple[RunRecord, Experiment]:
+    """A row's record and experiment."""
+    options = dict(r.table.rows[row])
+    source = experiment_file(options.pop("experiment")) if "experiment" in options else r.file
+    if foreign := set(r.changed) - set(source.options()):
+        name = sorted(foreign)[0]
+        raise ValueError(f"row {row} is played by {source.name}, which has no option {name}")
+    options |= r.changed
+    if r.data_dir:
+        options["data_dir"] = r.data_dir
+    if r.quick:
+        options["steps"] = max(1, source.build(options).steps // 100)
+    seeds = r.seeds or r.table.seeds
+    return prepare(source, options, seeds=seeds, every=r.table.every, fast=r.fast)
+
+
+def _play(
+    r: Reproduction, row: str, folder: Path, asked: RunRecord, experiment: Experiment
+) -> FinishedRow:
+    """Plays a row to its end."""
+    if r.overwrite or not folder.exists():
+        record.create(folder, asked, r.overwrite)
+    elif record.read(folder).tie != asked.tie:
+        advice = "choose another --out or say --overwrite"
+        raise ValueError(f"{folder} was played with other options: {advice}")
+    if not r.quiet:
+        print(f"{row}: {folder}", file=sys.stderr)
+    train(folder, asked, experiment, r.quiet)
+    metrics = storage.read_rows(folder / "metrics.jsonl")
+    players = partial(population.finished_players, folder, asked, experiment)
+    return FinishedRow(experiment, asked.options, asked.seeds, metrics, players)
+
+
+def _last_measurements(table: Table, row: FinishedRow) -> dict[str, list[float | None]]:
+    """The numbers of the last step by column, one for each seed."""
+    ended = [m for m in row.metrics if m["step"] == row.experiment.steps]
+    last = {m["seed"]: m for m in ended}
+    known = [c for c in table.columns if any(c in m for m in ended)]
+    return {c: [last.get(seed, {}).get(c) for seed in row.seeds] for c in known}
+
+
+def _anchors(r: Reproduction) -> dict[str, Mapping[str, float]]:
+    """The anchors, computed once."""
+    path = r.out / "anchors.json"
+    if r.overwrite or not path.is_file():
+        storage.write_json(path, r.table.anchors(r.data_dir))
+    return json.loads(path.read_text())
+
+
+def _flag(option: str, value: Any) -> str:
     """An option as the command line takes it."""
     name = option.replace("_", "-")
-    return (
-        {True: f"--{name}", False: f"--no-{name}"}[value]
-        if isinstance(value, bool)
-        else f"--{name} {shlex.quote(str(value))}"
-    )
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {shlex.quote(str(value))}"
 
 
-def folder_of(row: str) -> str:
+def _folder_name(row: str) -> str:
     """A row's name in letters, digits, points and hyphens."""
     return re.sub(r"[^a-z0-9.]+", "-", row.lower()).strip("-")
 
 
-def kept(
-    path: Path, anchors: Any, data_dir: str | None, again: bool
-) -> dict[str, Mapping[str, float]]:
-    """The anchors as they were computed once."""
-    if again or not path.is_file():
-        storage.write_json(path, anchors(data_dir))
-    return json.loads(path.read_text())
-
-
-def together(found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What all say of each name; where they differ, "A and B"."""
-    first, *others = found
+def _joined(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each entry of several dicts; where they differ, "A and B"."""
+    first, *others = parts
     values = {
-        name: list(dict.fromkeys([first[name], *(other[name] for other in others)]))
-        for name in first
+        name: list(dict.fromkeys([first[name], *(o[name] for o in others)])) for name in first
     }
     return {
-        name: each[0] if len(each) == 1 else " and ".join(map(str, each))
-        for name, each in values.items()
+        n: each[0] if len(each) == 1 else " and ".join(map(str, each)) for n, each in values.items()
     }

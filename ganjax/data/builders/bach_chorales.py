@@ -13,19 +13,25 @@ class BachChorales(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "bach_events.npz (ev float32 [notes, 4]: onset, duration, pitch, voice; length int [pieces]); without it music21's corpus is parsed"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "bach_events.npz (ev float32 [notes, 4]: onset, duration, pitch, voice; length int "
+        "[pieces]); without it music21's corpus is parsed"
+    )
 
     def _info(self) -> Any:
         return tfds.core.DatasetInfo(
             builder=self,
-            description="One row per piece: its notes in the order of their onsets, float32 [notes, 4] = onset and duration in quarter "
-            "notes, MIDI pitch, voice 0..3 from soprano to bass. Scores carry no loudness. Every tenth piece, by name, is for testing.",
+            description="One row per piece: its notes in the order of their onsets, float32 "
+            "[notes, 4] = onset and duration in quarter notes, MIDI pitch, voice 0..3 from soprano "
+            "to bass. Scores carry no loudness. Every tenth piece, by name, is for testing.",
             features=tfds.features.FeaturesDict(
                 {"events": tfds.features.Tensor(shape=(None, 4), dtype=np.float32)}
             ),
             homepage="https://www.music21.org",
-            license="the music is in the public domain; the corpus files have terms of their own, some non-commercial",
-            citation="M. S. Cuthbert and C. Ariza. music21: A Toolkit for Computer-Aided Musicology and Symbolic Music Data. ISMIR 2010.",
+            license="the music is in the public domain; the corpus files have terms of their own, "
+            "some non-commercial",
+            citation="M. S. Cuthbert and C. Ariza. music21: A Toolkit for Computer-Aided "
+            "Musicology and Symbolic Music Data. ISMIR 2010.",
             disable_shuffling=True,
         )
 
@@ -55,9 +61,7 @@ def packed(file: Path) -> list[np.ndarray]:
 
 
 def parsed() -> list[np.ndarray]:
-    """Pieces, each float32 [notes, 4], from music21's corpus, in the order of their files' names
-    (about a minute).
-    """
+    """Pieces, each float32 [notes, 4], from music21's corpus, by file name (about a minute)."""
     try:
         from music21 import corpus
     except ImportError as error:
@@ -69,9 +73,7 @@ def parsed() -> list[np.ndarray]:
 
 
 def events(score: Any) -> np.ndarray | None:
-    """The notes of a music21 score, float32 [notes, 4]; None where it has not four parts with notes
-    in each.
-    """
+    """The notes of a music21 score, float32 [notes, 4]; None without four parts that have notes."""
     parts = [[note for note in part.flatten().notes if note.isNote] for part in score.parts]
     if len(parts) != 4 or not all(parts):
         return None

@@ -1,4 +1,4 @@
-"""Emoji by their Unicode code points, and their pictures from the files that their makers publish."""
+"""Emoji by their Unicode code points, and their pictures from their makers' files."""
 
 import hashlib
 import io
@@ -42,9 +42,7 @@ def code(name: str) -> str:
 
 
 def base(emoji: str) -> str:
-    """What all skin tones and genders of an emoji share: its code points without them, and without
-    joiners.
-    """
+    """The code points that all skin tones and genders of an emoji share, without joiners."""
     points = [
         PERSONS.get(point, point) for point in emoji.split("-") if point not in DROPPED | {"200D"}
     ]
@@ -58,14 +56,15 @@ def is_flag(emoji: str) -> bool:
 
 
 def split(emoji: str) -> str:
-    """The split of an emoji: test for about a tenth of them, train for the rest; all skin tones and
-    genders of one fall together.
+    """The split of an emoji: "test" for about a tenth of them, "train" for the rest.
+
+    All skin tones and genders of one emoji are in the same split.
     """
     return "train" if hashlib.sha256(base(emoji).encode()).digest()[0] >= 26 else "test"
 
 
 def files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Emoji -> file of the pictures in a folder; FileNotFoundError, one line, where there are none."""
+    """Emoji -> file of the pictures in a folder; FileNotFoundError where there are none."""
     found = {code(file.name): file for file in sorted(folder.glob(f"*{suffix}"))}
     if not found:
         raise FileNotFoundError(f"{folder} holds no {suffix} files")
@@ -73,8 +72,9 @@ def files(folder: Path, suffix: str) -> dict[str, Path]:
 
 
 def openmoji(folder: Path, kind: str) -> dict[str, Path]:
-    """Emoji -> file of OpenMoji's drawings, kind "color" or "black": SVG files where they are
-    there, else PNG files of 618 pixels.
+    """Emoji -> file of OpenMoji's drawings, kind "color" or "black".
+
+    SVG files where there are some, else PNG files of 618 pixels.
     """
     return (
         files(folder / kind / "svg", ".svg")

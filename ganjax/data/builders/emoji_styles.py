@@ -31,8 +31,9 @@ class EmojiStyles(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "either emoji64.npz (google, twitter, fluent3d, openmoji uint8 [N, 64, 64, 3], key, category), or four npm packages, unpacked: "
-        "emoji-datasource-google as emoji-google, emoji-datasource-twitter as emoji-twitter, @lobehub/fluent-emoji-3d as emoji-fluent3d, "
+        "either emoji64.npz (google, twitter, fluent3d, openmoji uint8 [N, 64, 64, 3], key, "
+        "category), or four npm packages, unpacked: emoji-datasource-google as emoji-google, "
+        "emoji-datasource-twitter as emoji-twitter, @lobehub/fluent-emoji-3d as emoji-fluent3d, "
         "openmoji as openmoji"
     )
 
@@ -44,16 +45,19 @@ class EmojiStyles(tfds.core.GeneratorBasedBuilder):
         }
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Emoji that exist in four styles, 64 x 64 pixels on white, one row per emoji. Train and test share no emoji: "
-            "they are split by the emoji without skin tone and gender.",
+            description="Emoji that exist in four styles, 64 x 64 pixels on white, one row per "
+            "emoji. Train and test share no emoji: they are split by the emoji without skin tone "
+            "and gender.",
             features=tfds.features.FeaturesDict(
                 pictures
                 | {"category": label, "key": tfds.features.Text(), "base": tfds.features.Text()}
             ),
             homepage="https://github.com/iamcal/emoji-data",
-            license="google: Apache-2.0 (Noto Emoji); twitter: CC BY 4.0 (Twemoji); fluent3d: MIT (Fluent Emoji); openmoji: CC BY-SA 4.0",
-            citation="Noto Emoji, Google; Twemoji, Twitter and contributors; Fluent Emoji, Microsoft; OpenMoji, the open-source emoji "
-            "and icon project, HfG Schwaebisch Gmuend. Tables: emoji-data, Cal Henderson.",
+            license="google: Apache-2.0 (Noto Emoji); twitter: CC BY 4.0 (Twemoji); fluent3d: MIT "
+            "(Fluent Emoji); openmoji: CC BY-SA 4.0",
+            citation="Noto Emoji, Google; Twemoji, Twitter and contributors; Fluent Emoji, "
+            "Microsoft; OpenMoji, the open-source emoji and icon project, HfG Schwaebisch Gmuend. "
+            "Tables: emoji-data, Cal Henderson.",
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
@@ -76,11 +80,8 @@ def packed(file: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     from PIL import Image
 
     with np.load(file, allow_pickle=False) as arrays:
-        keys, categories, pictures = (
-            arrays["key"],
-            arrays["category"],
-            {style: arrays[style] for style in STYLES},
-        )
+        keys, categories = arrays["key"], arrays["category"]
+        pictures = {style: arrays[style] for style in STYLES}
     for i, (key, category) in enumerate(zip(keys, categories)):
         yield (
             emoji.code(str(key)),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-CATALOGUE = "PluginFurnitureCatalog.properties"
+CATALOG = "PluginFurnitureCatalog.properties"
 
 
 class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
@@ -25,8 +25,9 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
         for side in (32, 64)
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Sweet Home 3D's furniture libraries (.sh3f files, or their unpacked folders, or a folder furniture that holds them); "
-        "furniture32.npz or furniture64.npz will do as well (packed uint8 [N, side**3 / 8], name, category)"
+        "Sweet Home 3D's furniture libraries (.sh3f files, or their unpacked folders, or a folder "
+        "furniture that holds them); furniture32.npz or furniture64.npz will do as well (packed "
+        "uint8 [N, side**3 / 8], name, category)"
     )
 
     @property
@@ -36,8 +37,9 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> Any:
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Models of furniture, voxelised: the surface and what it encloses, the longest side two voxels short of the cube. "
-            "Axes are x, y (up), z. Every tenth model is for testing.",
+            description="Models of furniture, voxelised: the surface and what it encloses, the "
+            "longest side two voxels short of the cube. Axes are x, y (up), z. Every tenth model "
+            "is for testing.",
             features=tfds.features.FeaturesDict(
                 {
                     "voxels": tfds.features.Tensor(
@@ -48,8 +50,10 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             homepage="https://www.sweethome3d.com",
-            license="by library: CC0 (Blend Swap), CC BY 3.0 (Blend Swap, Kator Legaz, Reallusion, Scopia)",
-            citation="Furniture libraries of Sweet Home 3D 1.8, eTeks: Blend Swap, Kator Legaz, Reallusion, Scopia.",
+            license="by library: CC0 (Blend Swap), CC BY 3.0 (Blend Swap, Kator Legaz, Reallusion, "
+            "Scopia)",
+            citation="Furniture libraries of Sweet Home 3D 1.8, eTeks: Blend Swap, Kator Legaz, "
+            "Reallusion, Scopia.",
             disable_shuffling=True,
         )
 
@@ -96,10 +100,10 @@ def packed(file: Path, side: int) -> Models:
 def models(manual: Path, side: int) -> Models:
     """The models in the furniture libraries of a folder, zipped or not."""
     folder = manual / "furniture" if (manual / "furniture").is_dir() else manual
-    libraries: list[Any] = [file.parent for file in sorted(folder.glob(f"**/{CATALOGUE}"))]
+    libraries: list[Any] = [file.parent for file in sorted(folder.glob(f"**/{CATALOG}"))]
     libraries += [zipfile.Path(file) for file in sorted(folder.glob("**/*.sh3f"))]
     if not libraries:
-        raise FileNotFoundError(f"{folder} holds neither a {CATALOGUE} nor .sh3f files")
+        raise FileNotFoundError(f"{folder} holds neither a {CATALOG} nor .sh3f files")
 
     def solid(file: Any) -> np.ndarray:
         return voxels(*mesh(file.read_text(encoding="utf-8", errors="replace")), side)
@@ -107,7 +111,7 @@ def models(manual: Path, side: int) -> Models:
     found: Models = []
     for library in libraries:
         rows: dict[int, dict[str, str]] = defaultdict(dict)
-        for line in (library / CATALOGUE).read_text(encoding="latin1").splitlines():
+        for line in (library / CATALOG).read_text(encoding="latin1").splitlines():
             if match := re.fullmatch(r"(\w+)#(\d+)\s*=\s*(.*)", line):
                 rows[int(match[2])][match[1]] = match[3]
         for _, row in sorted(rows.items()):
@@ -123,9 +127,7 @@ def models(manual: Path, side: int) -> Models:
 
 
 def mesh(obj: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices float [V, 3] and triangles int [F, 3] of an OBJ file; faces of more corners are cut
-    into fans.
-    """
+    """Vertices float [V, 3] and triangles int [F, 3] of an OBJ file; larger faces become fans."""
     vertices, triangles = [], []
     for line in obj.splitlines():
         kind, *rest = line.split() or [""]
@@ -139,9 +141,9 @@ def mesh(obj: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def voxels(vertices: np.ndarray, triangles: np.ndarray, side: int) -> np.ndarray:
-    """A closed surface as solid voxels, bool [side, side, side]: centred, its longest extent side -
-    2 voxels.
+    """A closed surface as solid voxels, bool [side, side, side].
 
+    It is centred, and its longest extent is side - 2 voxels.
     Points at most half a voxel apart are laid over each triangle, and what they enclose is filled.
     """
     from scipy.ndimage import binary_fill_holes
@@ -150,9 +152,8 @@ def voxels(vertices: np.ndarray, triangles: np.ndarray, side: int) -> np.ndarray
     if not len(corners) or not np.isfinite(corners).all():
         raise ValueError("a model without a surface")
     low, high = corners.min((0, 1)), corners.max((0, 1))
-    extent = (
-        side - 2 - 1e-3
-    )  # a little less, so that its ends fall into the cells 1 and side - 2 and not beside them
+    # A little less than side - 2, so that the ends fall into the cells 1 and side - 2.
+    extent = side - 2 - 1e-3
     corners = (corners - (low + high) / 2) * (extent / max((high - low).max(), 1e-9)) + side / 2
     edges = corners - np.roll(corners, 1, axis=1)
     steps = np.ceil(2 * np.linalg.norm(edges, axis=-1).max(-1)).astype(int).clip(1)  # [F]

@@ -20,8 +20,9 @@ class OpenmojiPairs(tfds.core.GeneratorBasedBuilder):
         for size in (64, 128)
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "OpenMoji's folders color/svg and black/svg, or color/618x618 and black/618x618, or a folder openmoji of these; for 64 pixels "
-        "openmoji_pairs64.npz will do as well (color uint8 [N, 64, 64, 3], line uint8 [N, 64, 64], name)"
+        "OpenMoji's folders color/svg and black/svg, or color/618x618 and black/618x618, or a "
+        "folder openmoji of these; for 64 pixels openmoji_pairs64.npz will do as well (color uint8 "
+        "[N, 64, 64, 3], line uint8 [N, 64, 64], name)"
     )
 
     @property
@@ -31,8 +32,9 @@ class OpenmojiPairs(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> Any:
         return tfds.core.DatasetInfo(
             builder=self,
-            description="OpenMoji's emoji twice, as black lines and in colour, on white; flags are left out, whose lines are an empty box. "
-            "Train and test are split by the emoji without skin tone and gender.",
+            description="OpenMoji's emoji twice, as black lines and in colour, on white; flags are "
+            "left out, whose lines are an empty box. Train and test are split by the emoji without "
+            "skin tone and gender.",
             features=tfds.features.FeaturesDict(
                 {
                     "line": tfds.features.Image(
@@ -46,7 +48,8 @@ class OpenmojiPairs(tfds.core.GeneratorBasedBuilder):
             ),
             homepage="https://openmoji.org",
             license="CC BY-SA 4.0",
-            citation="OpenMoji, the open-source emoji and icon project, HfG Schwaebisch Gmuend, https://openmoji.org",
+            citation="OpenMoji, the open-source emoji and icon project, HfG Schwaebisch Gmuend, "
+            "https://openmoji.org",
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:

@@ -28,7 +28,8 @@ class Optdigits(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> Any:
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Handwritten digits, 8 x 8 pixels; levels 0..16 are stored as round(255 level / 16).",
+            description="Handwritten digits, 8 x 8 pixels; levels 0..16 are stored as "
+            "round(255 level / 16).",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(8, 8, 1), encoding_format="png"),
@@ -37,7 +38,8 @@ class Optdigits(tfds.core.GeneratorBasedBuilder):
             ),
             homepage="https://archive.ics.uci.edu/dataset/80",
             license="CC BY 4.0",
-            citation="E. Alpaydin and C. Kaynak. Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998.",
+            citation="E. Alpaydin and C. Kaynak. Optical Recognition of Handwritten Digits. UCI "
+            "Machine Learning Repository, 1998.",
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class Optdigits(tfds.core.GeneratorBasedBuilder):
 
 
 def table(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Levels [N, 64] and labels [N] of one of UCI's files; ValueError where it is something else."""
+    """Levels [N, 64] and labels [N] of one of UCI's files; ValueError for another file."""
     rows = np.loadtxt(file, delimiter=",", dtype=np.int64, ndmin=2)
     if (
         rows.shape[1] != 65

@@ -37,8 +37,8 @@ calm = settings(deadline=None, max_examples=50)  # a disk takes the time it take
 
 def written(path: Path, given: list[storage.Row]) -> bytes:
     """The bytes of a metrics file of these rows, added in two goes."""
-    storage.append(path, given[:2])
-    storage.append(path, given[2:])
+    storage.append_rows(path, given[:2])
+    storage.append_rows(path, given[2:])
     return path.read_bytes()
 
 
@@ -47,9 +47,9 @@ def written(path: Path, given: list[storage.Row]) -> bytes:
 def test_what_is_read_is_what_was_added(given: list[storage.Row]) -> None:
     with TemporaryDirectory() as place:
         path = Path(place) / "metrics.jsonl"
-        assert storage.read(path) == []
+        assert storage.read_rows(path) == []
         written(path, given)
-        assert storage.read(path) == given
+        assert storage.read_rows(path) == given
 
 
 @calm
@@ -59,7 +59,7 @@ def test_a_torn_last_line_is_no_row(given: list[storage.Row], length: int) -> No
         path = Path(place) / "metrics.jsonl"
         torn = written(path, given)[:length]
         path.write_bytes(torn)
-        assert storage.read(path) == given[: torn.count(b"\n")]
+        assert storage.read_rows(path) == given[: torn.count(b"\n")]
 
 
 def test_a_damaged_line_is_refused_and_nothing_is_cut_off(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_damaged_line_is_refused_and_nothing_is_cut_off(tmp_path: Path) -> Non
         b'"step": 1,', b'"st\0\0'
     )
     path.write_bytes(before)
-    for look in (storage.read, lambda path: storage.cut(path, 1)):
+    for look in (storage.read_rows, lambda path: storage.truncate_rows(path, 1)):
         with pytest.raises(
             ValueError,
             match=r"\A[^\n]*is damaged in line 2: mend it, or remove it and what follows\Z",
@@ -80,12 +80,12 @@ def test_a_damaged_line_is_refused_and_nothing_is_cut_off(tmp_path: Path) -> Non
 def test_one_process_at_a_time_plays_into_a_folder(tmp_path: Path) -> None:
     (tmp_path / "options.json").touch()
     with (
-        storage.alone(tmp_path),
+        storage.locked(tmp_path),
         pytest.raises(ValueError, match=f"{tmp_path} is being played by another process"),
-        storage.alone(tmp_path),
+        storage.locked(tmp_path),
     ):
         pass
-    with storage.alone(tmp_path):
+    with storage.locked(tmp_path):
         pass
 
 
@@ -95,7 +95,7 @@ def test_junk_at_the_end_is_no_row(given: list[storage.Row], junk: bytes) -> Non
     with TemporaryDirectory() as place:
         path = Path(place) / "metrics.jsonl"
         path.write_bytes(written(path, given) + junk)
-        assert storage.read(path) == given
+        assert storage.read_rows(path) == given
 
 
 @calm
@@ -107,25 +107,25 @@ def test_cut_leaves_whole_rows_up_to_a_step(
         path = Path(place) / "metrics.jsonl"
         torn = written(path, given)[:length]
         path.write_bytes(torn)
-        left = storage.cut(path, step)
+        left = storage.truncate_rows(path, step)
         assert left == [row for row in given[: torn.count(b"\n")] if row["step"] <= step]
-        assert storage.read(path) == left
-        assert storage.cut(path, step) == left
-        storage.append(path, given)
-        assert storage.read(path) == left + given
+        assert storage.read_rows(path) == left
+        assert storage.truncate_rows(path, step) == left
+        storage.append_rows(path, given)
+        assert storage.read_rows(path) == left + given
         assert [p.name for p in Path(place).iterdir()] == ["metrics.jsonl"]
 
 
 def test_cut_without_a_file_makes_none(tmp_path: Path) -> None:
-    assert storage.cut(tmp_path / "metrics.jsonl", 3) == []
+    assert storage.truncate_rows(tmp_path / "metrics.jsonl", 3) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_cut_survives_what_a_killed_cut_left(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    storage.append(path, [{"step": 1}, {"step": 2}])
+    storage.append_rows(path, [{"step": 1}, {"step": 2}])
     (tmp_path / ".metrics.jsonl.new").write_text('{"step": 7}\n{"st')
-    assert storage.cut(path, 1) == storage.read(path) == [{"step": 1}]
+    assert storage.truncate_rows(path, 1) == storage.read_rows(path) == [{"step": 1}]
 
 
 def test_json_that_cannot_be_written_leaves_the_old(tmp_path: Path) -> None:
@@ -203,12 +203,12 @@ def test_metrics_digest_sees_everything_but_the_time(
 def test_digest_of_one_seed_and_of_several() -> None:
     a, b = {"w": np.float32(1)}, {"w": np.float32(2)}
     shas = [storage.tree_digest(tree) for tree in (a, b)]
-    assert storage.digest({4: a}, [], 7) == {
+    assert storage.run_digest({4: a}, [], 7) == {
         "params": shas[0],
         "metrics": hashlib.sha256(b"").hexdigest(),
         "steps": 7,
     }
-    both = storage.digest({4: a, 5: b}, [], 7)
+    both = storage.run_digest({4: a, 5: b}, [], 7)
     assert both["seeds"] == {"4": shas[0], "5": shas[1]}
     assert both["params"] == hashlib.sha256("".join(shas).encode()).hexdigest()
-    assert storage.digest({4: b, 5: a}, [], 7)["params"] != both["params"]
+    assert storage.run_digest({4: b, 5: a}, [], 7)["params"] != both["params"]

@@ -1,0 +1,153 @@
+"""The states of a run: a lane for each seed, or one lane of all seeds under vmap."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ganjax import play, sharding
+from ganjax.data.paging import page_through
+from ganjax.experiment import Experiment, with_players
+from ganjax.game import Bound, Game
+from ganjax.keys import stream
+from ganjax.runs.checkpoint import Checkpoints
+from ganjax.runs.record import RunRecord
+
+SECONDS = 0.5  # a dispatch is about this long: signals are answered after each
+Lanes = list[play.State]
+
+
+def at_precision(game: Game, precision: str) -> Game:
+    """The game with players that compute in bfloat16; parameters and losses stay float32."""
+    if precision == "float32":
+        return game
+    players = {n: dataclasses.replace(p, dtype=jnp.bfloat16) for n, p in game.players.items()}
+    return dataclasses.replace(game, players=players)
+
+
+def lane_keys(record: RunRecord) -> list[jax.Array]:
+    """The key of each lane: of each seed, or of all seeds in one, [S]."""
+    keys = [jax.random.key(seed) for seed in record.seeds]
+    return [jnp.stack(keys)] if record.lanes == "vmap" else keys
+
+
+def template(game: Game, record: RunRecord, data: Any) -> Lanes:
+    """The shapes of the lanes. Raises ValueError, one line, where a game's shapes do not fit."""
+    return [play.template(game, key, data) for key in lane_keys(record)]
+
+
+def initial(game: Game, record: RunRecord, data: Any) -> Lanes:
+    """The lanes before the first step."""
+    return [play.init(game, key, data) for key in lane_keys(record)]
+
+
+def by_seed(record: RunRecord, lanes: Sequence[play.State]) -> dict[int, play.State]:
+    """The state of each seed."""
+    if record.lanes == "vmap":
+        indices = range(len(record.seeds))
+        lanes = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes[0]) for i in indices]
+    return dict(zip(record.seeds, lanes))
+
+
+def diverged(record: RunRecord, lanes: Sequence[play.State], step: int) -> dict[int, int]:
+    """The seeds that stopped before the step, and where: their next loss was not finite."""
+    steps = np.concatenate([np.atleast_1d(lane.step) for lane in lanes])
+    return {seed: int(own) for seed, own in zip(record.seeds, steps) if own < step}
+
+
+def advance(
+    game: Game, record: RunRecord, data: Any, lanes: Lanes, step: int
+) -> Iterator[tuple[int, Lanes]]:
+    """(step, lanes) again and again, to the end of the run.
+
+    It yields at every measurement and save, where a page is turned, and after about half a
+    second of steps.
+    """
+    devices = record.device["count"]
+    with sharding.use_devices(devices):
+        place = partial(jax.device_put, device=sharding.replicated())
+    pages = page_through(data, step, rows_per_step(game, data), place)
+    end, page = next(pages)
+    n = 1
+    while step < record.steps:
+        if step == end:
+            end, page = next(pages)
+        stops = ((step // every + 1) * every for every in (record.every, record.save_every))
+        n = min(n, min(record.steps, end, *stops) - step)
+        started = time.perf_counter()
+        with sharding.use_devices(devices):  # here alone: measurements have batches of their own
+            lanes = [play.run(game, s, page, n)[0] if _moves(s, step) else s for s in lanes]
+        jax.block_until_ready(lanes)
+        took = time.perf_counter() - started
+        step += n
+        yield step, lanes
+        n = max(1, min(2 * n, int(n * SECONDS / took) + 1))
+
+
+def _moves(lane: play.State, step: int) -> bool:
+    """Whether any seed of a lane has come as far as the step."""
+    return bool((lane.step == step).any())
+
+
+def rows_per_step(game: Game, data: Any) -> int:
+    """How many rows a step draws from the data."""
+    batch = jax.eval_shape(game.draw, data, jax.random.key(0))
+    draws = len(game.turns) if game.fresh == "turn" else 1
+    return draws * max((leaf.shape[0] for leaf in jax.tree.leaves(batch) if leaf.ndim), default=1)
+
+
+def sample(experiment: Experiment, game: Game, state: play.State, n: int) -> np.ndarray:
+    """n samples of one seed, [n, (K,) *shape]."""
+    draw = jax.jit(experiment.sample, static_argnums=1)
+    players = play.bound(game, state)
+    return np.asarray(with_players(draw, players, stream(state.key, "sample"), n))
+
+
+def sample_shape(experiment: Experiment, n: int) -> jax.ShapeDtypeStruct:
+    """The shape and dtype of n samples of one seed; nothing is computed."""
+    key = jax.random.key(0)
+    state = play.template(experiment.played, key, experiment.data)
+
+    def draw(state: play.State) -> Any:
+        players = play.bound(experiment.played, state)
+        return with_players(experiment.sample, players, key, n)
+
+    return jax.eval_shape(draw, state)
+
+
+def restored(
+    out: Path, record: RunRecord, experiment: Experiment
+) -> tuple[Game, dict[int, play.State]]:
+    """The game and the state of each seed, from the newest readable checkpoint.
+
+    Raises ValueError without one.
+    """
+    game = at_precision(experiment.played, record.precision)
+    checkpoints = Checkpoints(out / "checkpoints", record.tie, read_only=True)
+    found = checkpoints.restore(template(game, record, experiment.data))
+    checkpoints.close()
+    if found is None:
+        raise ValueError(f"{out} has no checkpoint yet")
+    return game, by_seed(record, found[1])
+
+
+def finished_players(
+    out: Path, record: RunRecord, experiment: Experiment
+) -> dict[int, dict[str, Bound]]:
+    """The players of each seed of a finished run that lives.
+
+    Raises ValueError where the run is not finished.
+    """
+    game, states = restored(out, record, experiment)
+    ended = {seed: state for seed, state in states.items() if int(state.step) == record.steps}
+    if not ended:
+        raise ValueError(f"{out} has no checkpoint of its last step")
+    return {seed: play.bound(game, state) for seed, state in ended.items()}

@@ -1,0 +1,118 @@
+"""Every experiment at its quick options: a run to its last line, and what is compiled against what
+is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from jax import random
+from runs import EXPERIMENTS, call
+
+from ganjax import play
+from ganjax.experiment import Experiment, with_players
+from ganjax.runs import storage
+
+# What users get; tests are compiled without optimisation.
+OPTIMISED: dict[str, Any] = {
+    "xla_backend_optimization_level": 3,
+    "xla_cpu_use_fusion_emitters": True,
+}
+every_experiment = pytest.mark.parametrize("name", EXPERIMENTS)
+
+
+@every_experiment
+def test_a_run_is_measured_evaluated_and_drawn(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = [
+        "run",
+        EXPERIMENTS[name].path,
+        "--quick",
+        "--steps=3",
+        "--every=3",
+        "--quiet",
+        "--no-cache",
+    ]
+    assert call(*run, "--out", out) == (0, "", "")
+    digest = json.loads((out / "digest.json").read_text())
+    rows = storage.read_rows(out / "metrics.jsonl")
+    assert digest["steps"] == 3
+    assert digest["metrics"] == storage.metrics_digest(rows)
+    assert [row["step"] for row in rows] == [3]
+    assert [metric for metric, value in rows[-1].items() if value is None] == []
+    drawn = {path.name: path.read_bytes() for path in (out / "figures").iterdir()}
+    assert {"samples.png", "curves.png"} <= set(drawn)
+    assert all(png.startswith(b"\x89PNG") for png in drawn.values())
+
+
+def compiled_as_for_users(function: Any, *args: Any) -> Any:
+    """The function's value from a program of the flags that users get."""
+    return jax.jit(function).lower(*args).compile(compiler_options=OPTIMISED)(*args)
+
+
+def agree(compiled: Any, eager: Any) -> None:
+    """Asserts that each leaf differs by at most 1e-5 of its norm.
+
+    A gradient that is zero but for rounding (of a bias before a normalisation) is measured by the
+    largest of its tree.
+    """
+    paths = jax.tree.leaves_with_path(eager)
+    norms = [np.linalg.norm(np.asarray(leaf, np.float64)) for _, leaf in paths]
+    for (path, x), y, norm in zip(paths, jax.tree.leaves(compiled), norms, strict=True):
+        error = np.linalg.norm(np.asarray(x, np.float64) - np.asarray(y, np.float64))
+        assert error <= 1e-5 * max(norm, 1e-3 * max(norms)), jax.tree_util.keystr(path)
+
+
+def tiny(name: str) -> Experiment:
+    """The experiment at its quick options with a batch of 4, where it has one."""
+    small = {"batch": 4} if "batch" in EXPERIMENTS[name].options() else {}
+    return EXPERIMENTS[name].build({**EXPERIMENTS[name].quick, **small})
+
+
+@every_experiment
+def test_losses_and_gradients_are_compiled_right(name: str) -> None:
+    experiment = tiny(name)
+    game = experiment.played
+    state = play.init(game, random.key(0), experiment.data)
+    batch = game.draw(experiment.data, random.key(1))
+    rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
+    movers = tuple(sorted(game.movers))
+    field = partial(play.field, game, movers=movers)
+
+    def grads_and_losses(params: Any, batch: Any, key: jax.Array, rest: Mapping[str, Any]) -> Any:
+        grads, out = field(params, batch, key, **rest)
+        return grads, {n: value for n, value in out.items() if n != "memory"}
+
+    args = (state.params, batch, random.key(2), rest)
+    (grads, losses), (grads_, losses_) = (
+        compiled_as_for_users(grads_and_losses, *args),
+        grads_and_losses(*args),
+    )
+    for loss in losses_:
+        np.testing.assert_allclose(losses[loss], losses_[loss], rtol=1e-5, atol=1e-7)
+    for mover in movers:
+        agree(grads[mover], grads_[mover])
+
+
+@every_experiment
+def test_measures_are_compiled_right(name: str) -> None:
+    experiment = tiny(name)
+    game = experiment.played
+    state = play.init(game, random.key(0), experiment.data)
+
+    def measured(state: play.State, data: Any, key: jax.Array) -> Any:
+        players = play.bound(game, state)
+        return with_players(experiment.measure, players, data, key)
+
+    args = (state, experiment.data, random.key(1))
+    compiled, eager = compiled_as_for_users(measured, *args), measured(*args)
+    assert compiled.keys() == eager.keys()
+    for metric in eager:
+        np.testing.assert_allclose(compiled[metric], eager[metric], rtol=1e-5, err_msg=metric)
