@@ -54,6 +54,14 @@ def values(real: Array, fake: Array, eps: float = 0.01) -> Array:
     return log_sigmoid(real, eps).mean(0) + log_sigmoid(-fake, eps).mean(0)
 
 
+def generator_values(fake: Array, modified: bool = False, eps: float = 0.01) -> Array:
+    """The part of V_i that G moves, E log(1 - D_i(G(z))), of scores [B, N]: [N], below 0.
+
+    modified: E -log D_i(G(z)) in its place, above 0 (mod-GAN).
+    """
+    return (-log_sigmoid(fake, eps) if modified else log_sigmoid(-fake, eps)).mean(0)
+
+
 # F(V, λ) by name: "learned" is GMAN*, "mean" GMAN-0, "soft" with λ = 1 GMAN-1. F-boost's V is one,
 # of the booster; P-boost has the largest.
 AGGREGATES: dict[str, Callable[..., Array]] = {

@@ -1,4 +1,4 @@
-"""How a team of generators is sampled, measured and judged: member by member, all together."""
+"""How one generator, or a team of them, is sampled, measured and evaluated."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ganjax.protocols import by_classifier, standard
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
-    """n samples of each generator, [n, k, *shape]; images in 0..1."""
-    x = G.each(G.noise(key, n))
+    """n samples of a generator, [n, *shape], or of each of k, [n, k, *shape]; images in 0..1."""
+    z = G.noise(key, n)
+    x = G(z) if G.player.n is None else G.each(z)
     return x if x.ndim < 4 else (x + 1) / 2
 
 
@@ -21,7 +22,7 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     """Modes, quality and divergences of about 2^14 samples, equally many from each generator, on a
     mixture.
     """
-    return standard.measure(data, sample(key, 2**14 // G.n, G=G), key)
+    return standard.measure(data, sample(key, 2**14 // (G.player.n or 1), G=G), key)
 
 
 def evaluate(
@@ -34,5 +35,6 @@ def evaluate(
     """
     if name not in by_classifier.NAMED:
         return standard.judge(data, sample, key, G=G)
-    x = standard.drawn(sample, key, stacked_mnist.MADGAN_SAMPLES // G.n, G=G)  # [n, k, H, W, C]
-    return by_classifier.counted(name, data_dir, {"x": x.reshape(-1, *x.shape[2:])})
+    n = stacked_mnist.MADGAN_SAMPLES // (G.player.n or 1)
+    x = standard.drawn(sample, key, n, G=G)  # [n, (k,) H, W, C]
+    return by_classifier.counted(name, data_dir, {"x": x.reshape(-1, *x.shape[-3:])})
