@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ganjax.cli import main
+from ganjax.experiment import Experiment, with_values
 from ganjax.runs import storage
 
 TINY = Path(__file__).with_name("tiny.py")
@@ -23,6 +25,12 @@ def call(*argv: object) -> tuple[int, str, str]:
         except SystemExit as stop:
             status = int(stop.code or 0)
     return status, out.getvalue(), err.getvalue()
+
+
+def build(file: ModuleType, **values: Any) -> Experiment:
+    """The experiment of an imported file with these options."""
+    built: Experiment = file.experiment(with_values(file.Options(), values))
+    return built
 
 
 def everything(place: Path = Path()) -> dict[str, bytes | None]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import roles as roles_experiment
 from jax import random
+from runs import build
 
 from ganjax import aggregates, play
 from ganjax.data.dataset import Set
@@ -73,14 +74,14 @@ def test_a_booster_is_adaboost_ol():
 
 def state_of(experiment: Experiment, seed: int = 0) -> Any:
     """The game, and a state that has begun."""
-    return experiment.game, play.init(experiment.game, random.key(seed), experiment.data)
+    game = experiment.played
+    return game, play.init(game, random.key(seed), experiment.data)
 
 
 @pytest.mark.parametrize("aggregate", ["F-boost", "P-boost"])
 def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
-    experiment = gman.experiment(
-        **{**gman.QUICK, "n": 3, "width": 8, "batch": 8, "aggregate": aggregate}
-    )
+    options = {**gman.QUICK, "n": 3, "width": 8, "batch": 8, "aggregate": aggregate}
+    experiment = build(gman, **options)
     game, state = state_of(experiment)
     params = {
         **state.params,
@@ -134,11 +135,11 @@ def test_roles_divide_an_image():
 
 
 def test_an_experiment_with_roles_refuses_what_cannot_be_divided():
-    assert roles_experiment.experiment(**roles_experiment.QUICK).game.players["D"].n == 3
+    assert build(roles_experiment, **roles_experiment.QUICK).played.players["D"].n == 3
     with pytest.raises(ValueError, match="multiples of 8, not"):
-        roles_experiment.experiment(size=12, n=4)
+        build(roles_experiment, size=12, n=4)
     with pytest.raises(ValueError, match="ring has examples of"):
-        roles_experiment.experiment(data="ring")
+        build(roles_experiment, data="ring")
 
 
 def test_equal_views_are_gman_0():
@@ -146,8 +147,8 @@ def test_equal_views_are_gman_0():
     options = {"data": "digits", "n": 2, "width": 8, "batch": 4}
     found = []
     for experiment in (
-        gman.experiment(**options, aggregate="mean"),
-        roles_experiment.experiment(**options, roles="equal"),
+        build(gman, **options, aggregate="mean"),
+        build(roles_experiment, **options, roles="equal"),
     ):
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
@@ -160,7 +161,7 @@ def test_equal_views_are_gman_0():
 def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...]) -> FinishedRow:
     """A row of gman that has just begun."""
     options = {**gman.QUICK, "n": n, "width": 8, "aggregate": aggregate, "lam": 1.0}
-    experiment = gman.experiment(**options)
+    experiment = build(gman, **options)
     players = {seed: play.bound(*state_of(experiment, seed)) for seed in lives}
     return FinishedRow(experiment, options, seeds, [], lambda: players)
 
@@ -219,9 +220,8 @@ def test_a_binary_discriminator_of_k_generators(k):
     """MA-GAN: D's loss is that of k generators' samples under one name; with k = 1 it is MAD-GAN's."""
     losses = []
     for binary in (True, False):
-        experiment = mad_gan.experiment(
-            **{**mad_gan.QUICK, "k": k, "width": 8, "batch": 8, "binary": binary}
-        )
+        options = {**mad_gan.QUICK, "k": k, "width": 8, "batch": 8, "binary": binary}
+        experiment = build(mad_gan, **options)
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         losses.append(jax.jit(partial(game.evaluate, aux={}))(state.params, batch, random.key(2)))

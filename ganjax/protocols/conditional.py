@@ -56,3 +56,16 @@ def drawings(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
     """A column for each class."""
     classes = G.player.inputs[1][0]
     return {"classes": figures.grid(x[: 8 * classes], columns=classes)}
+
+
+def sample_styles(key: Array, n: int, *, G: Bound) -> Array:
+    """As `sample`, but the classes share each noise: samples 0 … classes - 1 have the first one."""
+    classes = G.player.inputs[1][0]
+    z = G.noise(key, -(-n // classes)).repeat(classes, 0)[:n]
+    return G(z, nn.one_hot(jnp.arange(n) % classes, classes))
+
+
+def styles(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
+    """Samples of `sample_styles`: a noise in each row, a class in each column."""
+    classes = G.player.inputs[1][0]
+    return {"styles": figures.grid(x[: classes**2], columns=classes)}

@@ -1,4 +1,4 @@
-"""Learning a classifier from few labels: which examples have one, what is held out, and its error."""
+"""Learning a classifier from few labels: the labelled examples, the split, the test error."""
 
 from __future__ import annotations
 
@@ -28,18 +28,22 @@ class Rows(nn.Module):
         return self.param("rows", self.drawn)
 
 
-def known(label: np.ndarray, per_class: int, classes: int) -> Player:
-    """A player that never moves: called, it names the rows whose labels are known, int32 [classes *
-    per_class], drawn by the run's seed.
+def known(label: np.ndarray, n: int, classes: int) -> Player:
+    """A player that never moves: called, it names the rows of the n examples whose labels are
+    known, int32 [n], equally many of each class, drawn by the run's seed.
 
-    label: of all examples, [N]. Raises ValueError where a class has fewer examples.
+    label: of all examples, [N]. Raises ValueError where a class has fewer examples, and unless n is
+    a multiple of the number of classes.
     """
-    if per_class > (least := np.bincount(label, minlength=classes).min()):
+    if n % classes:
+        raise ValueError(f"labels is a multiple of the number of classes, {classes}; got {n}")
+    if n // classes > (least := np.bincount(label, minlength=classes).min()):
         raise ValueError(
-            f"{per_class} labelled examples of each class are asked for, and the smallest class has {least}"
+            f"{n // classes} labelled examples of each class are asked for, "
+            f"and the smallest class has {least}"
         )
     return Player(
-        Rows(lambda key: transforms.labelled(key, label, per_class, classes)),
+        Rows(lambda key: transforms.labelled(key, label, n // classes, classes)),
         optax.set_to_zero(),
         None,
     )
@@ -54,6 +58,16 @@ def draw(arrays: Any, key: Array, sizes: dict[str, int], low: float = 0.0) -> di
         for name, n in sizes.items()
     }
     return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in ("x", "label")}}
+
+
+def draw_labelled(
+    examples: Any, rows: Array, key: Array, n: int, low: float = 0.0
+) -> tuple[Array, Array]:
+    """Images in low..1, [n, H, W, C], and labels, [n], of n of these rows of all examples; each row
+    once. Pure.
+    """
+    rows = jax.random.permutation(key, rows)[:n]
+    return data.scaled(examples["x"][rows], low), examples["label"][rows]
 
 
 def held_out(found: data.Set, data_dir: str | None = None, **how: Any) -> dict[str, np.ndarray]:
