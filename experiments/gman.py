@@ -3,9 +3,8 @@
 Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sections 3 and 4: each
 D_i maximises its own V_i on its own part of the minibatch, and G minimises F(V_1 … V_N) of the
 original, saturating objective. Learning rate, dropout rates and the squashed sigmoid are those of
-the authors' code. That code never moves λ; here GMAN* learns it, with the paper's term -cλ.
-Boosted discriminators all see the whole batch (`ganjax.nets.boosting`). Images of 32 pixels get
-the paper's nets, other data dense ones.
+the authors' code. That code never moves λ; here GMAN* learns it, with the paper's term -cλ. All
+boosted D_i see the whole batch (`ganjax.nets.boosting`). Only images of 32 pixels get its nets.
 
     ganjax run gman --data mnist --pad 32 --width 128
     ganjax run gman --n 1 --modified
@@ -17,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 import optax
-from jax import Array, random
+from jax import Array
 
 from ganjax import Game, Player, aggregates, cli
 from ganjax.data import draw, require
@@ -25,6 +24,7 @@ from ganjax.data.transforms import pad
 from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures import overlay
 from ganjax.game import Bound
+from ganjax.keys import stream
 from ganjax.metrics import convergence
 from ganjax.nets import Positive, boosting, gman, symmetric
 from ganjax.protocols import standard, tournament
@@ -35,9 +35,8 @@ MNIST = {"data": "mnist", "pad": 32, "width": 128, "steps": 6000}
 SIZES = {"steady": MNIST, "small": {**MNIST, "width": 32, "batch": 25, "steps": 2500}}
 CURVES = {"value": None, "sd": convergence.LIMIT, "lambda": None}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "GMAN*": {}, "mod-GAN": {"n": 1, "aggregate": "mean", "modified": True},
-    "GMAN-0": {"aggregate": "mean"}, "GMAN-1": {"aggregate": "soft"},
-    "GMAN-max": {"aggregate": "max"},
+    "GMAN*": {}, "GMAN-0": {"aggregate": "mean"}, "GMAN-1": {"aggregate": "soft"},
+    "GMAN-max": {"aggregate": "max"}, "mod-GAN": {"n": 1, "aggregate": "mean", "modified": True},
 }  # fmt: skip
 SCORES: dict[str, dict[str, float | None]] = {  # the paper's, of its table 1 and figure 7
     "gmam": {"GMAN*": 0.127, "GMAN-0": 0.007, "GMAN-max": -0.034, "mod-GAN": -0.122},
@@ -86,16 +85,15 @@ def losses(
     step: Array, memory: Any, o: Options,
 ) -> dict[str, Any]:  # fmt: skip
     """G minimises F(V; λ), and λ, where it is learned, F(V; λ) - cλ."""
-    noise_key, real_key, fake_key = random.split(key, 3)
     x = batch["x"]  # [B N, ...]
-    fake_x = G(G.noise(noise_key, len(x)))
+    fake_x = G(G.noise(key, len(x)))
     if A is None:
         part = (-1, D.n, *x.shape[1:])  # each D_i has its own part of the batch
-        real = D.each(x.reshape(part), key=real_key)  # [B, N]
-        fake = D.each(fake_x.reshape(part), key=fake_key)
+        real = D.each(x.reshape(part), key=stream(key, "real"))  # [B, N]
+        fake = D.each(fake_x.reshape(part), key=stream(key, "fake"))
         costs = {"D": -aggregates.values(real, fake).sum()}
     else:
-        real, fake = D(x, key=real_key), D(fake_x, key=fake_key)  # [B N, N]
+        real, fake = D(x, key=stream(key, "real")), D(fake_x, key=stream(key, "fake"))  # [B N, N]
         costs = boosting.losses(real, fake, A)
         if o.aggregate == "F-boost":
             real, fake = (boosting.verdict(score, A)[:, None] for score in (real, fake))

@@ -15,12 +15,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array, random
+from jax import Array
 
 from ganjax import Game, Player, aggregates, cli, data
 from ganjax.data.views import ROLES, views
 from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.game import Bound
+from ganjax.keys import stream
 from ganjax.nets import gman, symmetric
 from ganjax.protocols import by_classifier, standard
 from ganjax.protocols.teams import sample
@@ -57,12 +58,11 @@ class Options:
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound, roles: str) -> dict[str, Array]:
     """D_i maximises V_i on its view of its own part of the minibatch, G minimises their mean."""
-    noise_key, real_key, fake_key = random.split(key, 3)
     x = batch["x"]  # [B N, H, W, C]
-    fake_x = G(G.noise(noise_key, len(x)))
+    fake_x = G(G.noise(key, len(x)))
     part = (-1, D.n, *x.shape[1:])
-    real = D.each(views(x.reshape(part), roles), key=real_key)  # [B, N]
-    fake = D.each(views(fake_x.reshape(part), roles), key=fake_key)
+    real = D.each(views(x.reshape(part), roles), key=stream(key, "real"))  # [B, N]
+    fake = D.each(views(fake_x.reshape(part), roles), key=stream(key, "fake"))
     V = aggregates.values(real, fake)  # [N]
     return {"D": -V.sum(), "G": V.mean()}
 

@@ -25,10 +25,10 @@ from ganjax.data import require
 from ganjax.data.whitening import whitened, zca
 from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.game import Bound
+from ganjax.keys import stream
 from ganjax.losses import ce
 from ganjax.nets import triple_gan
-from ganjax.protocols import semi_supervised
-from ganjax.protocols.conditional import sample_styles, styles
+from ganjax.protocols import conditional, semi_supervised
 
 QUICK = {"data": "digits", "size": 24, "labels": 100, "width": 4, "batch": 10, "steps": 40}
 TABLES = {
@@ -37,8 +37,7 @@ TABLES = {
         columns=("error",),
         seeds=3,
         paper={"Triple-GAN": {"error": 0.1699}},
-        note="The paper's number is recalled, not read, and of 500,000 steps; a seed also draws "
-        "the labels",
+        note="The paper's number: recalled, not read, 500,000 steps. A seed also draws the labels",
     ),
 }
 
@@ -60,15 +59,12 @@ def losses(
     batch: Any, key: Array, *, G: Bound, D: Bound, C: Bound, L: Bound, step: Array, K: int,
     o: Options,
 ) -> dict[str, Array]:  # fmt: skip
-    """Equations 3 to 5 with alpha = 1/2. D sees C's likeliest label, and C is moved through the
-    probability of that label.
-    """
-    rows_key, noise_key, *keys = random.split(key, 8)
+    """Equations 3 to 5, alpha = 1/2; C is moved through the probability of its likeliest label."""
     B, epoch = o.batch, 1000 * step / o.steps
-    x_l, y_l = semi_supervised.draw_labelled(batch["all"], L(), rows_key, B, low=-1.0)
+    x_l, y_l = semi_supervised.draw_labelled(batch["all"], L(), key, B, low=-1.0)
     x_u, x_d = batch["x_u"], batch["x_d"]
-    white = partial(whitened, mean=batch["mean"], zca=batch["zca"])
-    logits = C(white(jnp.stack([x_l, x_u, x_u], 1)), key=keys[0])  # [B, 3, K]
+    white = partial(whitened, mean=batch["all"]["mean"], zca=batch["all"]["zca"])
+    logits = C(white(jnp.stack([x_l, x_u, x_u], 1)), key=stream(key, "real"))  # [B, 3, K]
     R_L = ce(logits[:, 0], y_l).mean()
     p, again = nn.softmax(logits[:, 1]), nn.softmax(logits[:, 2])  # [B, K], under other noise
     R_U = ((p - again) ** 2).mean()
@@ -78,23 +74,18 @@ def losses(
         return {"C": own, "R_L": R_L, "R_U": R_U}
     y = partial(nn.one_hot, num_classes=K)
     y_g = jnp.arange(2 * B) % K
-    x_g = G(G.noise(noise_key, 2 * B), y(y_g))  # [2B, ...]
+    x_g = G(G.noise(key, 2 * B), y(y_g))  # [2B, ...]
     few = len(x_d) // 4
     x_p = jnp.concatenate([x_l[:few], x_d])
-    y_p = jnp.concatenate([y_l[:few], C(white(x_d), key=keys[1]).argmax(-1)])
-    real = D(x_p, y(y_p), key=keys[2])
-    by_g = D(x_g, y(y_g), key=keys[3])
-    by_c = D(x_u, y(p.argmax(-1)), key=keys[4])
-    R_P = ce(C(white(x_g), key=keys[5]), y_g).mean()
-    fooled = (p.max(-1) * sp(-by_c)).mean()
-    return {
-        "D": sp(-real).mean() + 0.5 * sp(by_g).mean() + 0.5 * sp(by_c).mean(),
-        "G": 0.5 * sp(-by_g).mean(),
-        "C": own + 0.01 * 0.5 * fooled + jnp.where(epoch < 200, 0, 0.1) * R_P,
-        "R_L": R_L,
-        "R_U": R_U,
-        "R_P": R_P,
-    }
+    y_p = jnp.concatenate([y_l[:few], C(white(x_d), key=stream(key, "x_d")).argmax(-1)])
+    real = D(x_p, y(y_p), key=stream(key, "real"))
+    by_g = D(x_g, y(y_g), key=stream(key, "by_g"))
+    by_c = D(x_u, y(p.argmax(-1)), key=stream(key, "by_c"))
+    R_P = ce(C(white(x_g), key=stream(key, "x_g")), y_g).mean()
+    own += 0.01 * 0.5 * (p.max(-1) * sp(-by_c)).mean() + jnp.where(epoch < 200, 0, 0.1) * R_P
+    L_D = sp(-real).mean() + 0.5 * sp(by_g).mean() + 0.5 * sp(by_c).mean()
+    L_G = 0.5 * sp(-by_g).mean()
+    return {"D": L_D, "G": L_G, "C": own, "R_L": R_L, "R_U": R_U, "R_P": R_P}
 
 
 def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
@@ -111,10 +102,8 @@ def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
 
     adam = optax.adam(falling(o.lr, 0.995**700), b1=0.5)
     for_c = optax.inject_hyperparams(optax.adam)(falling(10 * o.lr, 0.99**700), b1=beta)
-    G, D = (
-        triple_gan.ColourGenerator(shape, o.width),
-        triple_gan.ColourDiscriminator(max(1, o.width // 4)),
-    )
+    G = triple_gan.ColourGenerator(shape, o.width)
+    D = triple_gan.ColourDiscriminator(max(1, o.width // 4))
     players = {
         "G": Player(G, adam, ((100,), (K,)), prior=random.uniform),
         "D": Player(D, adam, (shape, (K,))),
@@ -123,18 +112,13 @@ def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
     }
     turns = [["C"]] if o.alone else [["D"], ["G"], ["C"]]
     sizes = {"x_u": o.batch, "x_d": max(1, 8 * o.batch // 5)}
-    return Game(players, partial(losses, K=K, o=o), turns, partial(draw, sizes=sizes))
-
-
-def draw(arrays: Any, key: Array, sizes: dict[str, int]) -> dict[str, Any]:
-    """Unlabelled images in -1..1, every example as it is, and how to whiten."""
-    how = {name: arrays[name] for name in ("mean", "zca")}
-    return semi_supervised.draw(arrays, key, sizes, -1.0) | how
+    draw = partial(semi_supervised.draw, sizes=sizes, low=-1.0)
+    return Game(players, partial(losses, K=K, o=o), turns, draw)
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
     """n samples in 0..1, [n, *shape], by class; the classes share each noise."""
-    return (sample_styles(key, n, G=G) + 1) / 2
+    return (conditional.sample_styles(key, n, G=G) + 1) / 2
 
 
 def measure(arrays: Any, key: Array, *, C: Bound) -> dict[str, Array]:
@@ -154,8 +138,10 @@ def experiment(o: Options) -> Experiment:
         )
     arrays = semi_supervised.held_out(dataset, **o.images.how)
     K = dataset.classes or 0
-    built = partial(game, dataset.shape, K, semi_supervised.known(arrays["label"], o.labels, K))
-    return Experiment(built, o, arrays | zca(arrays["x"]), sample, measure, figures=styles)
+    L = semi_supervised.known(arrays["label"], o.labels, K)
+    arrays |= zca(arrays["x"])
+    this = partial(game, dataset.shape, K, L)
+    return Experiment(this, o, arrays, sample, measure, figures=conditional.styles)
 
 
 if __name__ == "__main__":

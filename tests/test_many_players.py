@@ -125,7 +125,7 @@ class Stub:
     """A player that is a function of its inputs; it has C's parameters, as weight decay needs some."""
 
     def __init__(self, f):
-        self.f, self.params = f, {"last": {"kernel": jnp.zeros((1, 1))}}
+        self.f, self.params = f, {"out": {"kernel": jnp.zeros((1, 1))}}
 
     def __call__(self, *xs, key=None):
         return self.f(*xs)

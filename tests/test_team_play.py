@@ -20,6 +20,7 @@ from ganjax.data.dataset import Set
 from ganjax.data.views import coarse, views
 from ganjax.experiment import Experiment, FinishedRow
 from ganjax.figures import overlay
+from ganjax.keys import stream
 from ganjax.metrics import features
 from ganjax.nets import boosting
 from ganjax.protocols import by_classifier, tournament
@@ -92,10 +93,9 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
     out = game.evaluate(params, batch, random.key(2), aux={}, step=0, memory=game.memory())
     bound = {name: player.bind(params[name], name=name) for name, player in game.players.items()}
     G, D, A = (bound[name] for name in "GDA")
-    noise_key, real_key, fake_key = random.split(random.key(2), 3)
+    fake = G(G.noise(random.key(2), 24))
     real, fake = (
-        D(batch["x"], key=real_key),
-        D(G(G.noise(noise_key, 24)), key=fake_key),
+        D(x, key=stream(random.key(2), name)) for name, x in (("real", batch["x"]), ("fake", fake))
     )  # [24, 3]: all see the whole batch
     if aggregate == "P-boost":
         expected = aggregates.values(real, fake).max()

@@ -51,13 +51,14 @@ def known(label: np.ndarray, n: int, classes: int) -> Player:
 
 def draw(arrays: Any, key: Array, sizes: dict[str, int], low: float = 0.0) -> dict[str, Any]:
     """Batches of images in low..1 without their labels, by name as many as asked for, and under
-    "all" every example as it is. Pure.
+    "all" every array that is not of test examples, as it is. Pure.
     """
     drawn = {
         name: data.draw({"x": arrays["x"]}, stream(key, name), n, low)["x"]
         for name, n in sizes.items()
     }
-    return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in ("x", "label")}}
+    kept = [name for name in arrays if not name.startswith("test_")]
+    return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in kept}}
 
 
 def draw_labelled(
@@ -66,7 +67,7 @@ def draw_labelled(
     """Images in low..1, [n, H, W, C], and labels, [n], of n of these rows of all examples; each row
     once. Pure.
     """
-    rows = jax.random.permutation(key, rows)[:n]
+    rows = jax.random.permutation(stream(key, "labelled"), rows)[:n]
     return data.scaled(examples["x"][rows], low), examples["label"][rows]
 
 
