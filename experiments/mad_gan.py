@@ -24,7 +24,7 @@ from ganjax.experiment import Experiment, ImageOptions, Table, option, with_defa
 from ganjax.game import Bound
 from ganjax.losses import ce
 from ganjax.nets import mad_gan
-from ganjax.protocols import by_classifier
+from ganjax.protocols import classifier
 from ganjax.protocols.teams import evaluate, measure, sample
 
 RING = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "beta1": 0.0, "steps": 2000}
@@ -68,7 +68,7 @@ TABLES = {
         columns=("modes", "kl"),
         seeds=3,
         paper={"k = 1": {"modes": 712, "kl": 2.15}, "k = 4": {"modes": 890, "kl": 0.91}},
-        anchors=partial(by_classifier.anchor, name="stacked_mnist", size=32),
+        anchors=partial(classifier.training_images, name="stacked_mnist", size=32),
         note="The paper's numbers are recalled, not read, k = 1 being its DCGAN; 25,600 samples, "
         "named by a classifier of ours.",
     ),
@@ -138,7 +138,7 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
 def experiment(o: Options) -> Experiment:
     """MAD-GAN on any mixture or set of images."""
     dataset = o.images.find()
-    if mad_gan.convolves(dataset.shape):
+    if mad_gan.is_convolutional(dataset.shape):
         o = with_defaults(o, width=64, z=100, batch=64, lr=2e-4, steps=20_000)
     else:
         o = with_defaults(o, width=128, z=64, batch=128, lr=1e-4, steps=200_000)

@@ -79,6 +79,16 @@ def values(
     return log_sigmoid(real, eps).mean(0) + log_sigmoid(-fake, eps).mean(0)
 
 
+def generator_values(
+    fake: Float[Array, "B N"], modified: bool = False, eps: float = 0.01
+) -> Float[Array, " N"]:
+    """The part of V_i that G moves, E log(1 - D_i(G(z))), of scores [B, N]: [N], below 0.
+
+    modified: E -log D_i(G(z)) in its place, above 0 (mod-GAN).
+    """
+    return (-log_sigmoid(fake, eps) if modified else log_sigmoid(-fake, eps)).mean(0)
+
+
 class BoostingCoefficients(nn.Module):
     """The coefficients α and the share of each vote, [2, N]."""
 

@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
 
 from ganjax.cli import main
+from ganjax.experiment import Experiment, with_values
 from ganjax.runs import storage
 from ganjax.runs.discovery import File
 
@@ -38,6 +40,12 @@ def call(*argv: object) -> tuple[int, str, str]:
         os.environ["XLA_FLAGS"] = flags
         jax.config.update("jax_compilation_cache_dir", cache)
     return status, out.getvalue(), err.getvalue()
+
+
+def build(file: ModuleType, **values: Any) -> Experiment:
+    """The experiment of an imported file with these options."""
+    built: Experiment = file.experiment(with_values(file.Options(), values))
+    return built
 
 
 def everything(place: Path = Path()) -> dict[str, bytes | None]:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import random
+from runs import build
 from scipy.special import expit
 
 from ganjax import play
@@ -71,13 +72,13 @@ def test_alike_generators_with_equal_scores_fall_short_by_one_and_apart_by_nothi
 @pytest.mark.parametrize("lam", [0.0, 3.0])
 def test_the_losses_by_hand(lam):
     """A binary GAN against k generators (at lam 0 MA-GAN), and what each lacks."""
-    experiment = mad_gan_sim.experiment(
-        **{**mad_gan_sim.QUICK, "k": 3, "lam": lam, "width": 8, "batch": 4}
-    )
-    state = play.init(experiment.game, random.key(0), experiment.data)
-    batch = experiment.game.draw(experiment.data, random.key(1))
-    losses = jax.jit(partial(experiment.game.apply, aux={}))(state.params, batch, random.key(2))
-    G, D = (experiment.game.players[name].bind(state.params[name], name=name) for name in "GD")
+    options = {**mad_gan_sim.QUICK, "k": 3, "lam": lam, "width": 8, "batch": 4}
+    experiment = build(mad_gan_sim, **options)
+    game = experiment.played
+    state = play.init(game, random.key(0), experiment.data)
+    batch = game.draw(experiment.data, random.key(1))
+    losses = jax.jit(partial(game.evaluate, aux={}))(state.params, batch, random.key(2))
+    G, D = (game.players[name].bind(state.params[name], name=name) for name in "GD")
     fake = G(G.noise(random.key(2), 4, each=False))
     real, p, f = expit(D(batch["x"])), expit(D(fake)), np.asarray(D(fake, method="features")[-1])
     np.testing.assert_allclose(
@@ -106,7 +107,8 @@ def test_the_critic_scores_and_shows_its_features(shape, features):
 
 
 def test_images_are_played():
-    game = mad_gan_sim.game((32, 32, 1), 2, 1.0, 8, 5, 4, 1e-3, 0.5)
+    o = mad_gan_sim.Options(k=2, width=8, z=5, batch=4, lr=1e-3)
+    game = mad_gan_sim.game((32, 32, 1), o)
     data = {"x": np.zeros((8, 32, 32, 1), np.uint8)}
     state = play.template(game, random.key(0), data)
     batch = jax.eval_shape(lambda key: game.draw(data, key), random.key(0))
@@ -118,4 +120,4 @@ def test_images_are_played():
 
 def test_one_generator_has_no_rival():
     with pytest.raises(ValueError, match="k must be 2 or more; got 1"):
-        mad_gan_sim.experiment(data="ring", k=1)
+        build(mad_gan_sim, data="ring", k=1)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import triple_gan
 from jax import random
+from runs import build
 
 from ganjax import data, play
 from ganjax.figures.heat import heat_map
@@ -42,7 +43,7 @@ def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
 
 def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     label = np.random.default_rng(0).integers(0, 4, 200)
-    L = semi_supervised.known_labels(label, 5, 4)
+    L = semi_supervised.known(label, 20, 4)
     drawn = [np.asarray(L.bind(*L.init(random.key(seed)))()) for seed in (0, 0, 1)]
     for rows in drawn:
         assert len(set(rows)) == 20
@@ -50,7 +51,9 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert set(drawn[0]) != set(drawn[2])
     with pytest.raises(ValueError, match="the smallest class has"):
-        semi_supervised.known_labels(label, 100, 4)
+        semi_supervised.known(label, 400, 4)
+    with pytest.raises(ValueError, match="a multiple of the number of classes, 4; got 10"):
+        semi_supervised.known(label, 10, 4)
 
 
 def test_digits_are_held_out_by_a_fixed_permutation():
@@ -97,7 +100,8 @@ def test_the_test_error_is_of_the_training_images_statistics():
 
 def state_of(experiment):
     """Its game, and the parameters that it starts with."""
-    return experiment.game, play.init(experiment.game, random.key(0), experiment.data).params
+    game = experiment.played
+    return game, play.init(game, random.key(0), experiment.data).params
 
 
 def test_before_anything_comes_late_c_learns_as_if_alone():
@@ -106,7 +110,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
     """
     losses = []
     for alone in (True, False):
-        experiment = triple_gan.experiment(**{**triple_gan.QUICK, "alone": alone})
+        experiment = build(triple_gan, **{**triple_gan.QUICK, "alone": alone})
         game, params = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         evaluate = jax.jit(partial(game.apply, params, batch, random.key(2), aux={}))
@@ -121,7 +125,7 @@ class Stub:
     """A player that is a function of its inputs; weight decay needs its parameters, which are C's."""
 
     def __init__(self, f):
-        self.f, self.params = f, {"last": {"kernel": jnp.zeros((1, 1))}}
+        self.f, self.params = f, {"out": {"kernel": jnp.zeros((1, 1))}}
 
     def __call__(self, *xs, key=None):
         return self.f(*xs)
@@ -153,17 +157,8 @@ def of_pixels(D, C=BY_PIXEL, seed=0, **how):
         Stub(lambda z, y: jnp.round((K - 1) * z)[..., None, None] / (K - 1)),
         Stub(lambda: jnp.arange(2 * B)),
     )
-    how = {
-        "alone": False,
-        "supervised": False,
-        "centred": False,
-        "mismatched": False,
-        "step": 10,
-        **how,
-    }
-    return triple_gan.losses(
-        batch, random.key(1), G=G, D=D, C=C, L=L, B=B, K=K, pre=5, late=20, **how
-    )
+    o = triple_gan.Options(batch=B, steps=50, late=0.4, **how)
+    return triple_gan.losses(batch, random.key(1), G=G, D=D, C=C, L=L, step=10, K=K, o=o)
 
 
 @pytest.mark.parametrize("centred", [False, True])
@@ -205,14 +200,14 @@ def test_a_supervised_c_learns_nothing_of_unlabelled_images():
 @pytest.mark.parametrize("how", ["centred", "mismatched"])
 def test_what_is_about_d_is_refused_where_d_does_not_play(without, how):
     with pytest.raises(ValueError, match="which neither alone nor supervised plays"):
-        triple_gan.experiment(**{without: True, how: True})
+        build(triple_gan, **{without: True, how: True})
 
 
 def test_a_grid_of_equals_is_one_pair():
     """K equal generators with the same noise and N equal discriminators: whatever the weights,
     every loss is that of one pair.
     """
-    experiment = grid.experiment(k=2, n=3, width=8, batch=16)
+    experiment = build(grid, k=2, n=3, width=8, batch=16)
     game, params = state_of(experiment)
     params = {**params, "G": one_for_all(params["G"]), "D": one_for_all(params["D"])}
     batch = {"x": experiment.data.draw(random.key(1), 16)}
@@ -251,19 +246,19 @@ def one_for_all(params):
 def test_the_larger_grid_has_no_more_parameters():
     sizes = {}
     for row, options in grid.TABLES["ring"].rows.items():
-        experiment = grid.experiment(**options)
-        params = play.template(experiment.game, random.key(0), experiment.data).params
+        experiment = build(grid, **options)
+        params = play.template(experiment.played, random.key(0), experiment.data).params
         sizes[row] = sum(leaf.size for leaf in jax.tree.leaves((params["G"], params["D"])))
     assert 0.98 * sizes["1 x 1"] < sizes["3 x 3"] <= sizes["1 x 1"]
 
 
 def test_gman_pads_with_black_and_then_has_the_papers_nets():
-    experiment = gman.experiment(data="digits", pad=32, width=16, n=2)
+    experiment = build(gman, data="digits", pad=32, width=16, n=2)
     assert experiment.data["x"].shape[1:] == (32, 32, 1)
     assert not experiment.data["x"][:, :12].any()
-    assert experiment.game.convolves
+    assert experiment.played.convolves
     with pytest.raises(ValueError, match="ring has examples of"):
-        gman.experiment(data="ring", pad=32)
+        build(gman, data="ring", pad=32)
 
 
 def test_a_table_of_numbers_is_drawn_or_refused():

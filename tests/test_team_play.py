@@ -14,14 +14,16 @@ import pytest
 import roles as roles_experiment
 from ganjax.data.views import views
 from jax import random
+from runs import build
 
 from ganjax import aggregates, play
 from ganjax.data.dataset import Dataset
 from ganjax.experiment import Experiment, FinishedRow
-from ganjax.figures.curves import curves_of_runs
-from ganjax.protocols import classifier
-from ganjax.protocols.overlay import overlay
-from ganjax.protocols.tournament import tournament
+from ganjax.figures import overlay
+from ganjax.keys import stream
+from ganjax.metrics import features
+from ganjax.nets import boosting
+from ganjax.protocols import by_classifier, tournament
 
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
 
@@ -75,14 +77,14 @@ def test_a_booster_is_adaboost_ol():
 
 def state_of(experiment: Experiment, seed: int = 0) -> Any:
     """The game, and a state that has begun."""
-    return experiment.game, play.init(experiment.game, random.key(seed), experiment.data)
+    game = experiment.played
+    return game, play.init(game, random.key(seed), experiment.data)
 
 
 @pytest.mark.parametrize("aggregate", ["F-boost", "P-boost"])
 def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
-    experiment = gman.experiment(
-        **{**gman.QUICK, "n": 3, "width": 8, "batch": 8, "aggregate": aggregate}
-    )
+    options = {**gman.QUICK, "n": 3, "width": 8, "batch": 8, "aggregate": aggregate}
+    experiment = build(gman, **options)
     game, state = state_of(experiment)
     params = {
         **state.params,
@@ -93,10 +95,9 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
     out = game.apply(params, batch, random.key(2), aux={}, step=0, memory=game.memory())
     bound = {name: player.bind(params[name], name=name) for name, player in game.players.items()}
     G, D, A = (bound[name] for name in "GDA")
-    noise_key, real_key, fake_key = random.split(random.key(2), 3)
+    fake = G(G.noise(random.key(2), 24))
     real, fake = (
-        D(batch["x"], key=real_key),
-        D(G(G.noise(noise_key, 24)), key=fake_key),
+        D(x, key=stream(random.key(2), name)) for name, x in (("real", batch["x"]), ("fake", fake))
     )  # [24, 3]: all see the whole batch
     if aggregate == "P-boost":
         expected = aggregates.values(real, fake).max()
@@ -136,11 +137,11 @@ def test_roles_divide_an_image():
 
 
 def test_an_experiment_with_roles_refuses_what_cannot_be_divided():
-    assert roles_experiment.experiment(**roles_experiment.QUICK).game.players["D"].n == 3
+    assert build(roles_experiment, **roles_experiment.QUICK).played.players["D"].n == 3
     with pytest.raises(ValueError, match="multiples of 8, not"):
-        roles_experiment.experiment(size=12, n=4)
+        build(roles_experiment, size=12, n=4)
     with pytest.raises(ValueError, match="ring has examples of"):
-        roles_experiment.experiment(data="ring")
+        build(roles_experiment, data="ring")
 
 
 def test_equal_views_are_gman_0():
@@ -148,8 +149,8 @@ def test_equal_views_are_gman_0():
     options = {"data": "digits", "n": 2, "width": 8, "batch": 4}
     found = []
     for experiment in (
-        gman.experiment(**options, aggregate="mean"),
-        roles_experiment.experiment(**options, roles="equal"),
+        build(gman, **options, aggregate="mean"),
+        build(roles_experiment, **options, roles="equal"),
     ):
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
@@ -162,7 +163,7 @@ def test_equal_views_are_gman_0():
 def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...]) -> FinishedRow:
     """A row of gman that has just begun."""
     options = {**gman.QUICK, "n": n, "width": 8, "aggregate": aggregate, "lam": 1.0}
-    experiment = gman.experiment(**options)
+    experiment = build(gman, **options)
     players = {seed: play.bound(*state_of(experiment, seed)) for seed in lives}
     return FinishedRow(experiment, options, seeds, [], lambda: players)
 
@@ -226,9 +227,8 @@ def test_a_binary_discriminator_of_k_generators(k):
     """
     losses = []
     for binary in (True, False):
-        experiment = mad_gan.experiment(
-            **{**mad_gan.QUICK, "k": k, "width": 8, "batch": 8, "binary": binary}
-        )
+        options = {**mad_gan.QUICK, "k": k, "width": 8, "batch": 8, "binary": binary}
+        experiment = build(mad_gan, **options)
         game, state = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         losses.append(jax.jit(partial(game.apply, aux={}))(state.params, batch, random.key(2)))

@@ -12,6 +12,7 @@ import optax
 import pytest
 import triple_gan_cifar
 from jax import random
+from runs import build
 
 from ganjax import data as sets
 from ganjax import play
@@ -109,8 +110,9 @@ def test_the_test_error_is_the_same_in_parts() -> None:
 
 def test_c_alone_minimises_the_cross_entropy_and_the_consistency_as_it_ramps_up() -> None:
     steps = 2000
-    experiment = triple_gan_cifar.experiment(**{**QUICK, "alone": True, "width": 2, "steps": steps})
-    game = experiment.game
+    options = {**QUICK, "alone": True, "width": 2, "steps": steps}
+    experiment = build(triple_gan_cifar, **options)
+    game = experiment.played
     params = play.init(game, random.key(0), experiment.data).params
     evaluate = jax.jit(
         lambda step: game.apply(
@@ -124,8 +126,8 @@ def test_c_alone_minimises_the_cross_entropy_and_the_consistency_as_it_ramps_up(
 
 
 def test_the_rates_fall_after_three_tenths_and_c_forgets_its_momentum_before() -> None:
-    experiment = triple_gan_cifar.experiment(**{**QUICK, "lr": 1e-3, "steps": 1000})
-    tx, params = experiment.game.players["C"].tx, {"w": jnp.ones(2)}
+    experiment = build(triple_gan_cifar, **{**QUICK, "lr": 1e-3, "steps": 1000})
+    tx, params = experiment.played.players["C"].tx, {"w": jnp.ones(2)}
     first = tx.init(params)
     for epoch, rate, beta in (
         (0, 1e-2, 0.9),
@@ -153,4 +155,4 @@ def test_the_rates_fall_after_three_tenths_and_c_forgets_its_momentum_before() -
 )
 def test_options_that_do_not_fit_are_refused(options: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        triple_gan_cifar.experiment(**{**QUICK, **options})
+        build(triple_gan_cifar, **{**QUICK, **options})

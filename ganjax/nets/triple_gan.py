@@ -61,7 +61,8 @@ class Classifier(nn.Module):
         x = pool(conv(x, 2 * self.width, 3, "VALID"))
         for _ in range(2):
             x = conv(x, 4 * self.width, 3, "SAME")
-        return nn.Dense(self.classes, kernel_init=inits.normal(0.01))(x.mean((1, 2)))
+        out = nn.Dense(self.classes, kernel_init=inits.normal(0.01), name="out")
+        return out(x.mean((1, 2)))
 
 
 class Generator(nn.Module):

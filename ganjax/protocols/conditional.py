@@ -7,8 +7,10 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, nn
+from matplotlib.figure import Figure
 
 from ganjax.data.splits import Splits
+from ganjax.figures.samples import image_grid
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.protocols import standard
@@ -45,3 +47,16 @@ def evaluate(
 def _labels(G: Bound, n: int) -> Array:
     classes = G.player.inputs[1][0]
     return nn.one_hot(jnp.arange(n) % classes, classes)
+
+
+def sample_styles(key: Array, n: int, *, G: Bound) -> Array:
+    """As `sample`, but the classes share each noise: samples 0 … classes - 1 have the first one."""
+    classes = G.player.inputs[1][0]
+    z = G.noise(key, -(-n // classes)).repeat(classes, 0)[:n]
+    return G(z, nn.one_hot(jnp.arange(n) % classes, classes))
+
+
+def styles(data: Any, x: Any, rows: Any, *, G: Bound) -> dict[str, Figure]:
+    """Samples of `sample_styles`: a noise in each row, a class in each column."""
+    classes = G.player.inputs[1][0]
+    return {"styles": image_grid(x[: classes**2], columns=classes)}

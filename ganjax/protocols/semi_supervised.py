@@ -29,19 +29,22 @@ class Rows(nn.Module):
         return self.param("rows", self.drawn)
 
 
-def known_labels(label: Int[np.ndarray, " N"], per_class: int, classes: int) -> Player:
-    """A player that never moves; its output is the rows whose labels are known, int32 [classes *
-    per_class], drawn by the run's seed.
+def known_labels(label: Int[np.ndarray, " N"], n: int, classes: int) -> Player:
+    """A player that never moves; its output is the rows of the n examples whose labels are known,
+    int32 [n], equally many of each class, drawn by the run's seed.
 
-    label: of all examples. Raises ValueError where a class has fewer examples.
+    label: of all examples. Raises ValueError where a class has fewer examples, and unless n is a
+    multiple of the number of classes.
     """
-    if per_class > (least := np.bincount(label, minlength=classes).min()):
+    if n % classes:
+        raise ValueError(f"labels is a multiple of the number of classes, {classes}; got {n}")
+    if n // classes > (least := np.bincount(label, minlength=classes).min()):
         raise ValueError(
-            f"{per_class} labelled examples of each class are asked for, "
+            f"{n // classes} labelled examples of each class are asked for, "
             f"and the smallest class has {least}"
         )
     return Player(
-        Rows(lambda key: transforms.labelled_rows(key, label, per_class, classes)),
+        Rows(lambda key: transforms.labelled_rows(key, label, n // classes, classes)),
         optax.set_to_zero(),
         None,
     )
@@ -50,14 +53,25 @@ def known_labels(label: Int[np.ndarray, " N"], per_class: int, classes: int) -> 
 def draw_batches(
     arrays: Any, key: Array, sizes: dict[str, int], low: float = 0.0
 ) -> dict[str, Any]:
-    """A batch of unlabelled images in low..1 for each name in sizes, and under "all" every example
-    with its label. Pure.
+    """A batch of unlabelled images in low..1 for each name in sizes, and under "all" every array
+    that is not of test examples, as it is. Pure.
     """
     drawn = {
         name: data.draw({"x": arrays["x"]}, stream(key, name), n, low)["x"]
         for name, n in sizes.items()
     }
-    return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in ("x", "label")}}
+    kept = [name for name in arrays if not name.startswith("test_")]
+    return {**drawn, "all": {name: jnp.asarray(arrays[name]) for name in kept}}
+
+
+def draw_labelled(
+    examples: Any, rows: Array, key: Array, n: int, low: float = 0.0
+) -> tuple[Array, Array]:
+    """Images in low..1, [n, H, W, C], and labels, [n], of n of these rows of all examples; each row
+    once. Pure.
+    """
+    rows = jax.random.permutation(stream(key, "labelled"), rows)[:n]
+    return data.scaled(examples["x"][rows], low), examples["label"][rows]
 
 
 def labelled_examples(dataset: data.Dataset) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""How a team of generators is sampled, measured and evaluated: the samples of all together."""
+"""How one generator, or a team of them, is sampled, measured and evaluated."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ganjax.protocols import classifier, standard
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
-    """n samples of each generator, [n, k, *shape]; images in 0..1."""
-    x = G.each(G.noise(key, n))
+    """n samples of a generator, [n, *shape], or of each of k, [n, k, *shape]; images in 0..1."""
+    z = G.noise(key, n)
+    x = G(z) if G.player.n is None else G.each(z)
     return x if x.ndim < 4 else (x + 1) / 2
 
 
@@ -21,7 +22,7 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
     """On a mixture: modes, quality and divergences of about 2^14 samples, equally many from each
     generator. Pure.
     """
-    return standard.measure(data, sample(key, 2**14 // G.n, G=G), key)
+    return standard.measure(data, sample(key, 2**14 // (G.player.n or 1), G=G), key)
 
 
 def evaluate(
@@ -34,6 +35,6 @@ def evaluate(
     """
     if name not in classifier.LABELS:
         return standard.evaluate(data, sample, key, G=G)
-    # [n, k, H, W, C]
-    x = standard.draw_samples(sample, key, stacked_mnist.MADGAN_SAMPLES // G.n, G=G)
-    return classifier.mode_coverage(name, data_dir, x.reshape(-1, *x.shape[2:]))
+    n = stacked_mnist.MADGAN_SAMPLES // (G.player.n or 1)
+    x = standard.draw_samples(sample, key, n, G=G)  # [n, (k,) H, W, C]
+    return classifier.mode_coverage(name, data_dir, x.reshape(-1, *x.shape[-3:]))
