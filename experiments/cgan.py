@@ -9,18 +9,17 @@ learnt to use. It stops at the best validation likelihood, here training has a f
     ganjax run cgan --data mnist
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from jax import Array, nn, random
 
-from ganjax import cli
-from ganjax import data as sets
-from ganjax import experiment as ex
-from ganjax.experiment import Experiment, Table
+from ganjax import Game, Player, cli
+from ganjax.data import draw, require
+from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures.samples import image_grid
-from ganjax.game import Bound, Game, Player
+from ganjax.game import Bound
 from ganjax.losses import non_saturating as payoff
 from ganjax.nets import cgan, pixel_logits
 from ganjax.optim import heavy_ball
@@ -37,42 +36,51 @@ TABLES = {
         columns=("parzen", "parzen_sigma", "one_nn_1k", "one_nn_10k", "one_nn_50k"),
         seeds=3,
         paper={"CGAN": {"parzen": 132.0}} if data == "mnist" else {},
-        note="Errors of a nearest neighbour among 1,000, 10,000 and 50,000 samples, on the test images; Parzen in nats.",
+        note="Errors of a nearest neighbour among 1,000, 10,000 and 50,000 samples, on the test "
+        "images; Parzen in nats.",
     )
     for data in ("mnist", "fashion_mnist")
 }
 
 
+@dataclass(frozen=True)
+class Options:
+    """The paper's setting on labelled images."""
+
+    images: ImageOptions = ImageOptions("digits")
+    width: int = option(1200, "units of G's last hidden layer; the others in proportion", above=0)
+    dropout: float = option(0.5, "share of G's units that are dropped in training", low=0, below=1)
+    noisy: bool = option(True, "they are dropped in samples too")
+    batch: int = option(100, "real samples a step", above=0)
+    lr: float = option(0.1, "first learning rate of SGD", above=0)
+    steps: int = option(50_000, "steps of training", above=0)
+
+
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """V = E log D(x|y) + E log(1 - D(G(z|y)|y)), equation 2; G maximises log D."""
-    x, y = batch["x"], nn.one_hot(batch["label"], G.player.inputs[1][0])  # [B, ...], [B, classes]
+    x = batch["x"]  # [B, ...]
+    y = nn.one_hot(batch["label"], G.player.inputs[1][0])  # [B, classes]
     noise_key, make_key, real_key, fake_key = random.split(key, 4)
     fake = G(G.noise(noise_key, len(x)), y, key=make_key)
-    real_score, fake_score = D(x, y, key=real_key), D(fake, y, key=fake_key)  # [B]
+    real_score = D(x, y, key=real_key)  # [B]
+    fake_score = D(fake, y, key=fake_key)
     return {"D": payoff.d(real_score, fake_score).mean() / 2, "G": payoff.g(fake_score).mean()}
 
 
-def game(
-    found: sets.Dataset,
-    x: np.ndarray,
-    classes: int,
-    width: int,
-    dropout: float,
-    batch: int,
-    lr: float,
-) -> Game:
-    """The paper's nets, their layers in proportion to the last hidden one of G, 1200."""
-    sgd = heavy_ball(lr, epoch=max(1, len(x) // batch), falls=1.00004)
-    widths, units = (
-        (max(1, width // 6), max(1, width * 5 // 6), width),
-        (max(1, width // 5), max(1, width // 24), max(1, width // 5)),
-    )
-    net = cgan.Generator(found.shape, widths, bias=pixel_logits(x), rate=dropout)
+def game(shape: tuple[int, ...], classes: int, data: Any, o: Options) -> Game:
+    """The paper's nets, their layers in proportion to the last hidden one of G, 1200.
+
+    Both players move at once. G's output bias begins at the logits of the mean image.
+    """
+    sgd = heavy_ball(o.lr, epoch=max(1, len(data["x"]) // o.batch), falls=1.00004)
+    widths = (max(1, o.width // 6), max(1, o.width * 5 // 6), o.width)
+    units = (max(1, o.width // 5), max(1, o.width // 24), max(1, o.width // 5))
+    net = cgan.Generator(shape, widths, bias=pixel_logits(data["x"]), rate=o.dropout)
     players = {
         "G": Player(net, sgd, ((100,), (classes,)), prior=random.uniform),
-        "D": Player(cgan.Discriminator(units), sgd, (found.shape, (classes,))),
+        "D": Player(cgan.Discriminator(units), sgd, (shape, (classes,))),
     }
-    return Game(players, losses, [["D", "G"]], partial(sets.draw, n=batch, low=0.0, high=1.0))
+    return Game(players, losses, [["D", "G"]], partial(draw, n=o.batch, low=0.0, high=1.0))
 
 
 def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> dict[str, Any]:
@@ -81,51 +89,19 @@ def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> dict[str, Any]:
     return {"classes": image_grid(x[: 8 * classes], columns=classes)}
 
 
-def experiment(
-    data: str = "digits",
-    data_dir: str | None = None,
-    size: int | None = None,
-    channels: int | None = None,
-    crop: bool = False,
-    width: int = 1200,
-    dropout: float = 0.5,
-    noisy: bool = True,
-    batch: int = 100,
-    lr: float = 0.1,
-    steps: int = 50_000,
-) -> Experiment:
-    """The paper's setting on labelled images.
-
-    data: digits, another labelled set of images, or a path
-    data_dir: where prepared sets are
-    size: pixels of a side that images are resized to; otherwise they stay as they are
-    channels: 1 for grey images, 3 for colour
-    crop: cut out the middle square before an image is resized
-    width: units of G's last hidden layer; the others in proportion
-    dropout: share of G's units that are dropped in training
-    noisy: they are dropped in samples too
-    batch: real samples a step
-    lr: first learning rate of SGD
-    steps: steps of training
-    """
-    ex.positive(width=width, batch=batch, lr=lr, steps=steps)
-    parts = sets.find_splits(data, data_dir, size=size, channels=channels, crop=crop)
-    found = sets.require(parts.train, (None, None, None), labels=True)
-    arrays: Any = found.load()
-    classes = found.classes or 0
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is a share in 0..1, less than 1; got {dropout}")
-    played, made = (
-        game(found, arrays["x"], classes, width, dropout, batch, lr),
-        partial(sample, dropout=noisy),
-    )
+def experiment(o: Options) -> Experiment:
+    """CGAN on labelled images."""
+    splits = o.images.find_splits()
+    dataset = require(splits.train, (None, None, None), labels=True)
+    data = dataset.load()
+    draws = partial(sample, dropout=o.noisy)
     return Experiment(
-        played,
-        arrays,
-        steps,
-        made,
-        partial(measure, sample=made),
-        partial(evaluate, parts=parts, sample=made),
+        partial(game, dataset.shape, dataset.classes or 0, data),
+        o,
+        data,
+        draws,
+        partial(measure, sample=draws),
+        partial(evaluate, parts=splits, sample=draws),
         figures,
     )
 

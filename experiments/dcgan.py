@@ -3,56 +3,67 @@
 Radford, Metz and Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional
 Generative Adversarial Networks", section 3 and figure 1: z of 100, 4x4x1024 up to 64x64x3 at width
 128, Adam. L2 and "each minibatch trains one player" are those of the authors' code; a step here is
-a turn of each. D's features are judged by a linear SVM on few labels, as in section 5.2.
+a turn of each. A linear SVM on few labels evaluates D's features, as in section 5.2.
 
     ganjax run dcgan --data mnist --size 32 --width 64
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 import optax
-from jax import Array
+from jax import Array, nn
 from matplotlib.figure import Figure
 
-from ganjax import cli
-from ganjax import data as sets
-from ganjax import experiment as ex
-from ganjax.experiment import Experiment, Table
+from ganjax import Game, Player, cli
+from ganjax.data import Splits, draw, require
+from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures.samples import image_grid
 from ganjax.figures.strips import strips
-from ganjax.game import Bound, Game, Player
+from ganjax.game import Bound
 from ganjax.losses import non_saturating as payoff
 from ganjax.nets import dcgan, symmetric
 from ganjax.protocols import latent_arithmetic, standard
 
 QUICK = {"steps": 60, "width": 16, "batch": 32}
 SMALL = {"size": 32, "width": 64, "steps": 6_000}
+SUMS = ("arithmetic", "arithmetic_plain", "arithmetic_chance")
 TABLES = {
     data: Table(
         rows={"DCGAN": {"data": data, **SMALL}},
-        columns=(
-            "svm",
-            "svm_pixels",
-            "parzen",
-            "quality",
-            "arithmetic",
-            "arithmetic_plain",
-            "arithmetic_chance",
-        ),
+        columns=("svm", "svm_pixels", "parzen", "quality", *SUMS),
         seeds=3,
-        note="Test errors of a linear SVM on D's features and on pixels, 1,000 labels; the paper has SVHN instead.",
+        note="Test errors of a linear SVM on D's features and on pixels, 1,000 labels; the paper "
+        "has SVHN instead.",
     )
     for data in ("mnist", "fashion_mnist", "cifar10")
+} | {
+    "emoji": Table(
+        rows={"DCGAN": {"data": "emoji_styles", **SMALL, "size": 64}},
+        columns=("frechet_imagenet", "modes", "quality"),
+        seeds=3,
+        note="Fréchet distance by EfficientNet-Lite0 at 224 px, training images against as many "
+        "samples; without its weights no such column.",
+    )
 }
-TABLES["emoji"] = Table(
-    rows={"DCGAN": {"data": "emoji_styles", **SMALL, "size": 64}},
-    columns=("frechet_imagenet", "modes", "quality"),
-    seeds=3,
-    note="Fréchet distance by EfficientNet-Lite0 at 224 px, training images against as many samples; without its weights no such column.",
-)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The paper's setting on images whose sides are 8, 16, 32, 64 or more powers of two."""
+
+    images: ImageOptions = ImageOptions("digits")
+    width: int = option(
+        128, "channels of the widest maps; each layer towards 4x4 has twice as many", above=0
+    )
+    kernel: int = option(5, "side of the filters, 4 or 5; 4 pads as the Torch port", low=4, high=5)
+    z: int = option(100, "entries of the noise", above=0)
+    batch: int = option(128, "real samples a turn", above=0)
+    lr: float = option(2e-4, "learning rate of Adam, its beta1 .5", above=0)
+    l2: float = option(1e-5, "weight decay", low=0)
+    steps: int = option(20_000, "steps of training", above=0)
 
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
@@ -60,20 +71,20 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     batches.
     """
     x = batch["x"]  # [B, H, W, C]
-    real_score, fake_score = D(x), D(G(G.noise(key, len(x))))  # [B]
+    real_score = D(x)  # [B]
+    fake_score = D(G(G.noise(key, len(x))))
     return {"D": payoff.d(real_score, fake_score).mean(), "G": payoff.g(fake_score).mean()}
 
 
-def game(
-    shape: tuple[int, ...], width: int, kernel: int, z: int, batch: int, lr: float, l2: float
-) -> Game:
+def game(shape: tuple[int, ...], o: Options) -> Game:
     """Figure 1; images in -1..1."""
-    adam = optax.chain(optax.add_decayed_weights(l2), optax.adam(lr, b1=0.5))
+    adam = optax.chain(optax.add_decayed_weights(o.l2), optax.adam(o.lr, b1=0.5))
+    net = dcgan.Generator(shape, o.width, o.kernel)
     players = {
-        "G": Player(dcgan.Generator(shape, width, kernel), adam, (z,), prior=symmetric(1.0)),
-        "D": Player(dcgan.Discriminator(width, kernel), adam, shape),
+        "G": Player(net, adam, (o.z,), prior=symmetric(1.0)),
+        "D": Player(dcgan.Discriminator(o.width, o.kernel), adam, shape),
     }
-    return Game(players, losses, [["D"], ["G"]], partial(sets.draw, n=batch), fresh="turn")
+    return Game(players, losses, [["D"], ["G"]], partial(draw, n=o.batch), fresh="turn")
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -83,24 +94,24 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 
 def measure(data: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """D's probability of samples and of real images, on average."""
-    fake, real = 2 * sample(key, 256, G=G) - 1, sets.draw(data, key, 256)["x"]
-    return {"p_fake": jax.nn.sigmoid(D(fake)).mean(), "p_real": jax.nn.sigmoid(D(real)).mean()}
+    real = draw(data, key, 256)["x"]
+    fake = 2 * sample(key, 256, G=G) - 1
+    return {"p_fake": nn.sigmoid(D(fake)).mean(), "p_real": nn.sigmoid(D(real)).mean()}
 
 
-def evaluate(data: Any, key: Array, *, G: Bound, D: Bound, parts: sets.Splits) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, D: Bound, splits: Splits) -> dict[str, float]:
     """Classes, quality, Parzen row, sums of z; with held-out labels SVMs on D's features and on
     pixels, otherwise a distance.
     """
-    held = standard.parzen_likelihood(sample, key, parts, G=G) | standard.few_label_svm(
-        key, data, parts, D
-    )
-    far = {} if "svm" in held else standard.imagenet_distance(data, sample, key, G=G)
-    return (
+    numbers = (
         standard.evaluate(data, sample, key, G=G)
         | latent_arithmetic.evaluate(data, key, G)
-        | held
-        | far
+        | standard.parzen_likelihood(sample, key, splits, G=G)
+        | standard.few_label_svm(key, data, splits, D)
     )
+    if "svm" in numbers:
+        return numbers
+    return numbers | standard.imagenet_distance(data, sample, key, G=G)
 
 
 def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
@@ -112,45 +123,14 @@ def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> Mapping[str, Figure]:
     return {"walk": walk, "arithmetic": strips(sums, ("a+", "- a-", "+ b-", "= ?", "b+"))}
 
 
-def experiment(
-    data: str = "digits",
-    data_dir: str | None = None,
-    size: int | None = None,
-    channels: int | None = None,
-    crop: bool = False,
-    width: int = 128,
-    kernel: int = 5,
-    z: int = 100,
-    batch: int = 128,
-    lr: float = 2e-4,
-    l2: float = 1e-5,
-    steps: int = 20_000,
-) -> Experiment:
-    """The paper's setting on images whose sides are 8, 16, 32, 64 or more powers of two.
-
-    data: digits, another set of images, or a path
-    data_dir: where prepared sets are
-    size: pixels of a side that images are resized to; otherwise they stay as they are
-    channels: 1 for grey images, 3 for colour
-    crop: cut out the middle square before an image is resized
-    width: channels of the widest maps; each layer towards 4x4 has twice as many
-    kernel: side of the filters; 4 pads as the Torch port
-    z: entries of the noise
-    batch: real samples a turn
-    lr: learning rate of Adam, its beta1 .5
-    l2: weight decay
-    steps: steps of training
-    """
-    ex.positive(width=width, z=z, batch=batch, lr=lr, steps=steps)
-    ex.positive(zero=True, l2=l2)
-    parts = sets.find_splits(data, data_dir, size=size, channels=channels, crop=crop)
-    found = sets.require(parts.train, (None, None, None))
-    dcgan.halvings(found.shape[:-1])
-    if kernel not in (4, 5):
-        raise ValueError(f"kernel is 4 or 5; got {kernel}")
-    played = game(found.shape, width, kernel, z, batch, lr, l2)
+def experiment(o: Options) -> Experiment:
+    """DCGAN on a set of images."""
+    splits = o.images.find_splits()
+    dataset = require(splits.train, (None, None, None))
+    dcgan.halvings(dataset.shape[:-1])
+    last = partial(evaluate, splits=splits)
     return Experiment(
-        played, found.load(), steps, sample, measure, partial(evaluate, parts=parts), figures
+        partial(game, dataset.shape), o, dataset.load(), sample, measure, last, figures
     )
 
 

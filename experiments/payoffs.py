@@ -1,4 +1,4 @@
-"""Payoffs compared: the same nets and steps under each thing that D and G may minimise.
+"""Payoffs compared: the same nets and steps under each payoff of D and G.
 
 Minimax and non-saturating (Goodfellow et al. 2014), least squares (Mao et al. 2017), hinge (Lim and
 Ye 2017), Wasserstein with a gradient penalty (Gulrajani et al. 2017), relativistic with R1 and R2
@@ -9,120 +9,121 @@ samples.
     ganjax reproduce payoffs/ring
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+import flax.linen as nn
 import optax
-from jax import Array, nn, random
+from jax import Array, random
 
-from ganjax import cli, penalties
-from ganjax import data as sets
-from ganjax import experiment as ex
-from ganjax.experiment import Experiment, Table
-from ganjax.game import Bound, Game, Player
-from ganjax.losses import PAYOFFS, Payoff
+from ganjax import Game, Player, cli, penalties
+from ganjax.data import draw
+from ganjax.experiment import Experiment, ImageOptions, Table, option, with_defaults
+from ganjax.game import Bound
+from ganjax.losses import PAYOFFS
 from ganjax.metrics import stacked_mnist
 from ganjax.nets import MLP, dcgan
 from ganjax.protocols import classifier, standard
 
 QUICK = {"width": 64, "steps": 300}
-ROWS: dict[str, dict[str, Any]] = {
-    "minimax": {},
-    "non-saturating": {},
-    "least-squares": {},
-    "hinge": {},
+PLAIN = ("minimax", "non-saturating", "least-squares", "hinge")
+ROWS: dict[str, dict[str, Any]] = {name: {"payoff": name} for name in PLAIN}
+POINTS = ROWS | {
+    "wasserstein": {"payoff": "wasserstein", "gp": 0.1},
+    "relativistic": {"payoff": "relativistic", "r1": 0.1, "r2": 0.1},
 }
-POINTS = ROWS | {"wasserstein": {"gp": 0.1}, "relativistic": {"r1": 0.1, "r2": 0.1}}
 IMAGES = ROWS | {
-    "wasserstein": {"gp": 10},
-    "relativistic": {"r1": 1, "r2": 1},
+    "wasserstein": {"payoff": "wasserstein", "gp": 10},
+    "relativistic": {"payoff": "relativistic", "r1": 1, "r2": 1},
     "non-saturating, R1": {"payoff": "non-saturating", "r1": 1},
 }
+STACKED = {"data": "stacked_mnist", "size": 32, "width": 32, "steps": 4000}
 TABLES = {
     data: Table(
-        rows={name: {"payoff": name, "data": data, **more} for name, more in POINTS.items()},
-        columns=("modes", "quality", "kl", "p_real", "p_fake"),
-        seeds=5,
-        note="Equal nets, steps and rates; one rate and one weight of the penalties for all, none tuned.",
+        rows={name: {"data": data, **row} for name, row in POINTS.items()},
+        columns=("modes", "quality", "kl", "p_real", "p_fake"), seeds=5,
+        note="Equal nets, steps and rates; one rate and one weight of the penalties for all, none "
+        "tuned.",
     )
     for data in ("ring", "grid")
-}
-TABLES["stacked"] = Table(
-    {
-        name: {
-            "payoff": name,
-            "data": "stacked_mnist",
-            "size": 32,
-            "width": 32,
-            "steps": 4000,
-            **more,
-        }
-        for name, more in IMAGES.items()
-    },
-    columns=("modes", "kl"),
-    seeds=2,
-    anchors=partial(classifier.training_images, name="stacked_mnist", size=32),
-    note="Equal nets, steps and rates; penalties not tuned. 25,600 samples, named by a classifier of ours.",
-)
+} | {
+    "stacked": Table(
+        rows={name: {**STACKED, **row} for name, row in IMAGES.items()},
+        columns=("modes", "kl"), seeds=2,
+        anchors=partial(classifier.training_images, name="stacked_mnist", size=32),
+        note="Equal nets, steps and rates; penalties not tuned. 25,600 samples, named by a "
+        "classifier of ours.",
+    )
+}  # fmt: skip
 
 
-def losses(
-    batch: Any, key: Array, *, G: Bound, D: Bound, payoff: Payoff, gp: float, r1: float, r2: float
-) -> dict[str, Array]:
+@dataclass(frozen=True)
+class Options:
+    """One payoff on a mixture, or on images whose sides are 8, 16, 32, 64 or more powers of two."""
+
+    images: ImageOptions = ImageOptions("ring")
+    payoff: Literal[
+        "minimax", "non-saturating", "least-squares", "hinge", "wasserstein", "relativistic"
+    ] = option("non-saturating", "what D and G minimise")
+    gp: float = option(0.0, "weight of the gradient penalty between real and fake samples", low=0)
+    r1: float = option(0.0, "weight of the squared gradient at real samples", low=0)
+    r2: float = option(0.0, "weight of the squared gradient at fakes", low=0)
+    width: int = option(
+        None, "units of a hidden layer (512); channels of the image nets' widest maps (64)", above=0
+    )
+    z: int = option(None, "entries of the noise (2; image nets 100)", above=0)
+    batch: int = option(None, "real samples a step (256; image nets 64)", above=0)
+    lr: float = option(None, "learning rate of Adam (1e-4; image nets 2e-4)", above=0)
+    steps: int = option(10_000, "steps of training", above=0)
+
+
+def losses(batch: Any, key: Array, *, G: Bound, D: Bound, o: Options) -> dict[str, Array]:
     """The payoff's pair on scores, and what keeps D flat: gp E(‖∇D‖ - 1)² between samples, r1/2
     E‖∇D(x)‖², r2/2 E‖∇D(G(z))‖².
     """
+    payoff = PAYOFFS[o.payoff]
     noise_key, between_key = random.split(key)
     x = batch["x"]  # [B, ...]
     fake = G(G.noise(noise_key, len(x)))
-    real_score, fake_score = D(x), D(fake)  # [B]
+    real_score = D(x)  # [B]
+    fake_score = D(fake)
     cost = payoff.d(real_score, fake_score).mean()
-    if gp:
-        cost = cost + gp * penalties.wgan_gp(D, x, fake, between_key).mean()
-    if r1:
-        cost = cost + r1 / 2 * penalties.squared_norm(D, x).mean()
-    if r2:
-        cost = cost + r2 / 2 * penalties.squared_norm(D, fake).mean()
-    p = nn.sigmoid(real_score).mean(), nn.sigmoid(fake_score).mean()
-    return {"D": cost, "G": payoff.g(fake_score, real_score).mean(), "p_real": p[0], "p_fake": p[1]}
+    if o.gp:
+        cost = cost + o.gp * penalties.wgan_gp(D, x, fake, between_key).mean()
+    if o.r1:
+        cost = cost + o.r1 / 2 * penalties.squared_norm(D, x).mean()
+    if o.r2:
+        cost = cost + o.r2 / 2 * penalties.squared_norm(D, fake).mean()
+    return {
+        "D": cost,
+        "G": payoff.g(fake_score, real_score).mean(),
+        "p_real": nn.sigmoid(real_score).mean(),
+        "p_fake": nn.sigmoid(fake_score).mean(),
+    }
 
 
-def game(
-    shape: tuple[int, ...],
-    payoff: str,
-    gp: float,
-    r1: float,
-    r2: float,
-    width: int,
-    z: int,
-    batch: int,
-    lr: float,
-) -> Game:
+def game(shape: tuple[int, ...], o: Options) -> Game:
     """One turn of each player a step; payoffs on unbounded critics do without momentum, as their
     papers.
     """
-    adam = optax.adam(
-        lr,
-        0.0 if payoff in ("wasserstein", "relativistic") else 0.5,
-        b2=0.9 if len(shape) == 1 else 0.999,
-    )
-    points = MLP((width,) * 3, shape), MLP((width,) * 3)
-    makes, judges = (
-        points
-        if len(shape) == 1
-        else (dcgan.Generator(shape, width, 4), dcgan.Discriminator(width, 4, norm=False))
-    )
-    players = {"G": Player(makes, adam, (z,), ema=0.999), "D": Player(judges, adam, shape)}
-    return Game(
-        players,
-        partial(losses, payoff=PAYOFFS[payoff], gp=gp, r1=r1, r2=r2),
-        [["D"], ["G"]],
-        partial(sets.draw, n=batch),
-    )
+    points = len(shape) == 1
+    beta1 = 0.0 if o.payoff in ("wasserstein", "relativistic") else 0.5
+    adam = optax.adam(o.lr, beta1, b2=0.9 if points else 0.999)
+    nets: tuple[nn.Module, nn.Module]
+    if points:
+        nets = MLP((o.width,) * 3, shape), MLP((o.width,) * 3)
+    else:
+        nets = dcgan.Generator(shape, o.width, 4), dcgan.Discriminator(o.width, 4, norm=False)
+    players = {
+        "G": Player(nets[0], adam, (o.z,), ema=0.999),
+        "D": Player(nets[1], adam, shape),
+    }
+    return Game(players, partial(losses, o=o), [["D"], ["G"]], partial(draw, n=o.batch))
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
-    """What the averaged G makes, [n, *shape]; images in 0..1."""
+    """Samples of the averaged G, [n, *shape]; images in 0..1."""
     x = G(G.noise(key, n))
     return x if x.ndim < 4 else (x + 1) / 2
 
@@ -135,8 +136,8 @@ def measure(data: Any, key: Array, *, G: Bound) -> dict[str, Array]:
 def evaluate(
     data: Any, key: Array, *, G: Bound, name: str, data_dir: str | None
 ) -> dict[str, float]:
-    """The same by the full protocol; of three digits the modes that a classifier finds; of other
-    images what nearest neighbours say.
+    """The same by the full protocol; of stacked digits the modes that a classifier finds; of other
+    images classes and quality by the nearest neighbour.
     """
     if name not in classifier.LABELS:
         return standard.evaluate(data, sample, key, G=G)
@@ -144,56 +145,16 @@ def evaluate(
     return classifier.mode_coverage(name, data_dir, x)
 
 
-def experiment(
-    data: str = "ring",
-    data_dir: str | None = None,
-    size: int | None = None,
-    payoff: Literal[
-        "minimax", "non-saturating", "least-squares", "hinge", "wasserstein", "relativistic"
-    ] = "non-saturating",
-    gp: float = 0.0,
-    r1: float = 0.0,
-    r2: float = 0.0,
-    width: int | None = None,
-    z: int | None = None,
-    batch: int | None = None,
-    lr: float | None = None,
-    steps: int = 10_000,
-) -> Experiment:
-    """One payoff on a mixture, or on images whose sides are 8, 16, 32, 64 or more powers of two.
-
-    data: a mixture, digits, another set of images, or a path
-    data_dir: where prepared sets are
-    size: pixels of a side that images are resized to; otherwise they stay as they are
-    payoff: what D and G minimise
-    gp: weight of the gradient penalty between real and fake samples
-    r1: weight of the squared gradient at real samples
-    r2: weight of the squared gradient at fakes
-    width: units of a hidden layer (512); of image nets the channels of the widest maps (64)
-    z: entries of the noise (2; image nets 100)
-    batch: real samples a step (256; image nets 64)
-    lr: learning rate of Adam (1e-4; image nets 2e-4)
-    steps: steps of training
-    """
-    ex.positive(width=width, z=z, batch=batch, lr=lr, steps=steps)
-    ex.positive(zero=True, gp=gp, r1=r1, r2=r2)
-    found = sets.points_or_images(data, data_dir, size=size)
-    if not (dense := len(found.shape) == 1):
-        dcgan.halvings(found.shape[:-1])
-    width, z, batch = (
-        width or (512 if dense else 64),
-        z or (2 if dense else 100),
-        batch or (256 if dense else 64),
-    )
-    played = game(found.shape, payoff, gp, r1, r2, width, z, batch, lr or (1e-4 if dense else 2e-4))
-    return Experiment(
-        played,
-        found.load(),
-        steps,
-        sample,
-        measure,
-        partial(evaluate, name=data, data_dir=data_dir),
-    )
+def experiment(o: Options) -> Experiment:
+    """One payoff on any mixture or set of images."""
+    dataset = o.images.find()
+    if len(dataset.shape) == 1:
+        o = with_defaults(o, width=512, z=2, batch=256, lr=1e-4)
+    else:
+        dcgan.halvings(dataset.shape[:-1])
+        o = with_defaults(o, width=64, z=100, batch=64, lr=2e-4)
+    last = partial(evaluate, name=o.images.data, data_dir=o.images.form.data_dir)
+    return Experiment(partial(game, dataset.shape), o, dataset.load(), sample, measure, last)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from data_files import loaded
 from matplotlib.figure import Figure
 from PIL import Image
+from runs import build
 
 from ganjax.figures.strips import nearest_strips
 from ganjax.figures.style import save
@@ -101,7 +102,8 @@ def test_a_game_on_digits_is_evaluated_by_sums_and_draws_them(
 ) -> None:
     monkeypatch.setattr(latent_arithmetic, "POOL", 400)
     monkeypatch.setattr(latent_arithmetic, "REAL", 200)
-    digits, player = loaded("digits"), dcgan.game((8, 8, 1), 2, 4, 3, 4, 1e-3, 0.0).players["G"]
+    digits = loaded("digits")
+    player = build(dcgan, width=2, kernel=4, z=3, batch=4).played.players["G"]
     G = player.bind(player.init(jax.random.key(0))[0], name="G")
     found = latent_arithmetic.evaluate(digits, jax.random.key(1), G)
     np.testing.assert_equal(latent_arithmetic.evaluate(digits, jax.random.key(1), G), found)

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import payoffs
 import pytest
+from runs import build
 
 from ganjax import data, penalties, play
 from ganjax.data import Dataset
@@ -54,15 +55,16 @@ ROWS += [(dcgan, dcgan.TABLES[name].rows["DCGAN"]) for name in ("cifar10", "emoj
     ids=lambda value: value.get("payoff", value["data"]) if isinstance(value, dict) else "",
 )
 def test_a_step_of_a_tables_row_has_the_shapes_of_the_state(file: Any, row: dict[str, Any]) -> None:
-    built = file.experiment(**row)
-    state = play.template(built.game, jax.random.key(0), built.data)
-    after, log = jax.eval_shape(partial(play.step, built.game), state, built.data)
+    experiment = build(file, **row)
+    game = experiment.played
+    state = play.template(game, jax.random.key(0), experiment.data)
+    after, log = jax.eval_shape(partial(play.step, game), state, experiment.data)
     assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(
         lambda leaf: leaf.shape, state
     )
     assert all(value.shape == () for value in log.values())
     made = jax.eval_shape(
-        lambda key, state: built.sample(key, 2, G=play.bound(built.game, state)["G"]),
+        lambda key, state: experiment.sample(key, 2, G=play.bound(game, state)["G"]),
         jax.random.key(0),
         state,
     )
@@ -118,7 +120,7 @@ def test_a_penalty_through_convolutions_has_the_gradient_of_its_differences() ->
 def test_images_of_three_digits_are_named_by_the_classifier_and_others_by_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    G = payoffs.game((8, 8, 1), "hinge", 0, 0, 0, 2, 3, 4, 1e-4).players["G"]
+    G = build(payoffs, data="digits", width=2, z=3).played.players["G"]
     bound = G.bind(G.init(jax.random.key(0))[0], name="G")
     seen = []
     monkeypatch.setattr(
@@ -149,7 +151,7 @@ def test_sides_that_do_not_halve_to_4_are_refused_in_one_line(tmp_path: Any) -> 
     with pytest.raises(
         ValueError, match=r"\ADCGAN's nets take sides of 8, 16, 32, [^\n]*got \(12, 12\)\Z"
     ):
-        payoffs.experiment(data=str(tmp_path / "x.npz"))
+        build(payoffs, data=str(tmp_path / "x.npz"))
 
 
 def test_the_distance_of_photographs_needs_colour_and_the_weights(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import random
+from runs import build
 from scipy import integrate, stats
 from scipy.special import rel_entr
 
@@ -108,18 +109,18 @@ def test_a_run_on_a_mixture_measures_both_and_a_run_on_images_neither():
     [("hills", [("D",), ("D",), ("D",), ("G",)]), ("digits", [("D",), ("D",), ("D", "G")])],
 )
 def test_k_turns_of_the_discriminator_come_before_each_of_the_generator(name, turns):
-    game = gan.experiment(data=name, k=3, width=8, ema=0.5).game
+    game = build(gan, data=name, k=3, width=8, ema=0.5).played
     assert [turn.movers for turn in game.schedule] == turns
     assert game.fresh == "turn"
     assert game.players["G"].ema == 0.5
-    assert gan.experiment(data=name, width=8).game.fresh == "step"
+    assert build(gan, data=name, width=8).played.fresh == "step"
 
 
 def test_the_table_plays_on_a_known_density_and_prints_the_limits():
     table = gan.TABLES["equilibrium"]
     for row in table.rows.values():
         assert isinstance(data.find(row["data"]).load(), data.Mixture)
-        game = gan.experiment(**row).game
+        game = build(gan, **row).played
         jax.eval_shape(
             partial(play.step, game), play.template(game, random.key(0), hills()), hills()
         )

@@ -207,7 +207,7 @@ def test_a_grid_of_equals_is_one_pair():
     """K equal generators with the same noise and N equal discriminators: whatever the weights,
     every loss is that of one pair.
     """
-    experiment = build(grid, k=2, n=3, width=8, batch=16)
+    experiment = build(grid, k=2, n=3, width=8, batch=16, lam=0.0)
     game, params = state_of(experiment)
     params = {**params, "G": one_for_all(params["G"]), "D": one_for_all(params["D"])}
     batch = {"x": experiment.data.draw(random.key(1), 16)}
@@ -215,7 +215,7 @@ def test_a_grid_of_equals_is_one_pair():
     z = bound["G"].noise(random.key(2), 16, each=False)
     payoff = grid.PAYOFFS["non-saturating"]
     same = {**bound, "G": Same(bound["G"], z)}
-    out = grid.losses(batch, random.key(3), **same, payoff=payoff, lam=0.0)
+    out = grid.losses(batch, random.key(3), **same, o=experiment.options)
     real, fake = bound["D"](batch["x"])[:, 0], bound["D"](bound["G"](z))[:, 0, 0]
     for names, value in (
         (("D", "W"), payoff.d(real, fake).mean()),

@@ -138,7 +138,7 @@ class ConditionalGenerator(nn.Module):
     *out]; sides are multiples of 4.
     """
 
-    out: tuple[int, int, int] = (28, 28, 1)
+    out: tuple[int, ...] = (28, 28, 1)
     width: int = 64
     units: int = 1024
     last: Callable[[Array], Array] = nn.sigmoid
