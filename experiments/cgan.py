@@ -20,6 +20,7 @@ from ganjax.data import draw, require
 from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures.samples import image_grid
 from ganjax.game import Bound
+from ganjax.keys import stream
 from ganjax.losses import non_saturating as payoff
 from ganjax.nets import cgan, pixel_logits
 from ganjax.optim import heavy_ball
@@ -60,10 +61,9 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """V = E log D(x|y) + E log(1 - D(G(z|y)|y)), equation 2; G maximises log D."""
     x = batch["x"]  # [B, ...]
     y = nn.one_hot(batch["label"], G.player.inputs[1][0])  # [B, classes]
-    noise_key, make_key, real_key, fake_key = random.split(key, 4)
-    fake = G(G.noise(noise_key, len(x)), y, key=make_key)
-    real_score = D(x, y, key=real_key)  # [B]
-    fake_score = D(fake, y, key=fake_key)
+    fake = G(G.noise(key, len(x)), y, key=key)
+    real_score = D(x, y, key=stream(key, "real"))  # [B]
+    fake_score = D(fake, y, key=stream(key, "fake"))
     return {"D": payoff.d(real_score, fake_score).mean() / 2, "G": payoff.g(fake_score).mean()}
 
 

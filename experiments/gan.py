@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import optax
-from jax import Array, random
+from jax import Array
 
 from ganjax import Game, Player, cli
 from ganjax.data import Mixture, Splits, draw, find_splits
@@ -23,6 +23,7 @@ from ganjax.figures.curves import equilibrium_curves
 from ganjax.figures.samples import image_grid
 from ganjax.figures.strips import nearest_strips
 from ganjax.game import Bound
+from ganjax.keys import stream
 from ganjax.losses import PAYOFFS
 from ganjax.metrics import equilibrium
 from ganjax.nets import MLP, MaxoutCritic, pixel_logits, symmetric, symmetric_init
@@ -85,10 +86,8 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, o: Options) -> dict[st
     """Equation 1, or another payoff on the same scores."""
     payoff = PAYOFFS[o.payoff]
     x = batch["x"]  # [B, ...]
-    noise_key, real_key, fake_key = random.split(key, 3)
-    fake = G(G.noise(noise_key, len(x)))
-    real_score = D(x, key=real_key)  # [B]
-    fake_score = D(fake, key=fake_key)
+    real_score = D(x, key=stream(key, "real"))  # [B]
+    fake_score = D(G(G.noise(key, len(x))), key=stream(key, "fake"))
     d = payoff.d(real_score, fake_score).mean() / 2
     return {"D": d, "G": payoff.g(fake_score, real_score).mean()}
 

@@ -23,6 +23,7 @@ from ganjax.data import draw
 from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures.heat import value_map
 from ganjax.game import Bound
+from ganjax.keys import stream
 from ganjax.losses import PAYOFFS, log_sigmoid
 from ganjax.nets import MLP, Weights, symmetric
 from ganjax.protocols import standard
@@ -100,9 +101,9 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
 
 def sample(key: Array, n: int, *, G: Bound, U: Bound) -> Array:
     """n samples of the mixture of generators, [n, *shape]; images in 0..1."""
-    noise_key, member_key = random.split(key)
-    each = G.each(G.noise(noise_key, n))  # [n, K, *shape]
-    x = each[jnp.arange(n), random.choice(member_key, G.n, (n,), p=U())]
+    each = G.each(G.noise(key, n))  # [n, K, *shape]
+    chosen = random.choice(stream(key, "chosen"), G.n, (n,), p=U())
+    x = each[jnp.arange(n), chosen]
     return x if x.ndim < 4 else (x + 1) / 2
 
 

@@ -15,12 +15,13 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import optax
-from jax import Array, random
+from jax import Array
 
 from ganjax import Game, Player, cli, penalties
 from ganjax.data import draw
 from ganjax.experiment import Experiment, ImageOptions, Table, option, with_defaults
 from ganjax.game import Bound
+from ganjax.keys import stream
 from ganjax.losses import PAYOFFS
 from ganjax.metrics import stacked_mnist
 from ganjax.nets import MLP, dcgan
@@ -83,14 +84,13 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, o: Options) -> dict[st
     E‖∇D(x)‖², r2/2 E‖∇D(G(z))‖².
     """
     payoff = PAYOFFS[o.payoff]
-    noise_key, between_key = random.split(key)
     x = batch["x"]  # [B, ...]
-    fake = G(G.noise(noise_key, len(x)))
+    fake = G(G.noise(key, len(x)))
     real_score = D(x)  # [B]
     fake_score = D(fake)
     cost = payoff.d(real_score, fake_score).mean()
     if o.gp:
-        cost = cost + o.gp * penalties.wgan_gp(D, x, fake, between_key).mean()
+        cost = cost + o.gp * penalties.wgan_gp(D, x, fake, stream(key, "between")).mean()
     if o.r1:
         cost = cost + o.r1 / 2 * penalties.squared_norm(D, x).mean()
     if o.r2:
