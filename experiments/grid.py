@@ -2,7 +2,8 @@
 
 Arora, Ge, Liang, Ma and Zhang 2017, "Generalization and Equilibrium in Generative Adversarial
 Nets", section 5: the payoff is that of all pairs, weighed by u_k and w_n; the weights are a softmax
-and are kept from 0 by their mean log. Nets and rates are those of `gan`.
+and are kept from 0 by their mean log. Nets and rates are those of `gan`. The two turns of a step
+share one batch and one noise.
 
     ganjax run grid
     ganjax run grid --data digits --k 3 --n 3 --width 96

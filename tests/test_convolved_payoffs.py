@@ -14,6 +14,7 @@ from runs import build
 
 from ganjax import data, penalties, play
 from ganjax.data import Dataset
+from ganjax.experiment import ImageForm, ImageOptions
 from ganjax.game import Player
 from ganjax.metrics import imagenet
 from ganjax.nets import MLP
@@ -131,7 +132,7 @@ def test_images_of_three_digits_are_named_by_the_classifier_and_others_by_neighb
     monkeypatch.setattr(payoffs.stacked_mnist, "MADGAN_SAMPLES", 30)
     monkeypatch.setattr(standard, "THOUSAND", 10)
     assert payoffs.evaluate(
-        {}, jax.random.key(0), G=bound, name="stacked_mnist", data_dir="there"
+        {}, jax.random.key(0), G=bound, images=ImageOptions("stacked_mnist", ImageForm("there"))
     ) == {"modes": 1.0}
     assert seen == [("stacked_mnist", "there", (30, 8, 8, 1))]
     real = {
@@ -139,7 +140,7 @@ def test_images_of_three_digits_are_named_by_the_classifier_and_others_by_neighb
         "label": np.arange(20) % 2,
     }
     assert set(
-        payoffs.evaluate(real, jax.random.key(0), G=bound, name="digits", data_dir=None)
+        payoffs.evaluate(real, jax.random.key(0), G=bound, images=ImageOptions("digits"))
     ) == {
         "modes",
         "quality",

@@ -35,6 +35,7 @@ class MLP(nn.Module):
     last: Activation = identity
     kernel_init: Callable[..., Array] = inits.lecun_normal()
     bias: Callable[..., Array] = inits.zeros  # of the output layer
+    last_init: Callable[..., Array] | None = None  # kernel of the output layer; None: as the others
 
     @nn.compact
     def __call__(self, *xs: Array, rate: ArrayLike | None = None) -> Array:
@@ -43,9 +44,8 @@ class MLP(nn.Module):
             x = self.act(nn.Dense(width, kernel_init=self.kernel_init)(x))
             if rate is not None:
                 x = Dropout()(x, rate)
-        x = nn.Dense(
-            math.prod(self.out), kernel_init=self.kernel_init, bias_init=self.bias, name="out"
-        )(x)
+        init = self.last_init or self.kernel_init
+        x = nn.Dense(math.prod(self.out), kernel_init=init, bias_init=self.bias, name="out")(x)
         return self.last(x.reshape(len(x), *self.out))
 
 
@@ -127,6 +127,9 @@ def symmetric_init(scale: float) -> Callable[..., Array]:
 def pixel_logits(x: np.ndarray) -> Callable[..., Array]:
     """An initialiser of G's output bias before a sigmoid: the logit of the mean image of x, uint8
     [N, *shape] -> float32 [prod(shape)].
+
+    The mean is clipped to 1e-7 … 1 - 1e-7, as in the authors' code of Goodfellow et al. 2014
+    (pylearn2's init_sigmoid_bias_from_marginals).
     """
-    mean = np.clip(x.mean(0, dtype=np.float64).ravel() / 255, 0.01, 0.99)
+    mean = np.clip(x.mean(0, dtype=np.float64).ravel() / 255, 1e-7, 1 - 1e-7)
     return lambda key, shape, dtype=jnp.float32: jnp.asarray(np.log(mean / (1 - mean)), dtype)
