@@ -18,6 +18,7 @@ from jax import random
 from runs import build
 
 from ganjax import data, play
+from ganjax.data.splits import read_arrays
 from ganjax.figures.heat import heat_map
 from ganjax.game import Player
 from ganjax.metrics import convergence
@@ -58,11 +59,8 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
 
 def test_digits_are_held_out_by_a_fixed_permutation():
     found = data.find("digits")
-    one, again, all_of_it = (
-        semi_supervised.labelled_examples(found),
-        semi_supervised.labelled_examples(found),
-        found.read(),
-    )
+    one, again = (semi_supervised.labelled_examples(found) for _ in range(2))
+    all_of_it = read_arrays(found)
     assert (len(one["x"]), len(one["test_x"])) == (1498, 299)
     assert all(np.array_equal(one[name], again[name]) for name in one)
     both = np.concatenate([one["x"], one["test_x"]]).reshape(1797, -1)
@@ -109,8 +107,8 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
     classifier's; then it is another.
     """
     losses = []
-    for alone in (True, False):
-        experiment = build(triple_gan, **{**triple_gan.QUICK, "alone": alone})
+    for is_alone in (True, False):
+        experiment = build(triple_gan, **{**triple_gan.QUICK, "alone": is_alone})
         game, params = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         evaluate = jax.jit(partial(game.apply, params, batch, random.key(2), aux={}))
@@ -122,7 +120,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
 
 
 class Stub:
-    """A player that is a function of its inputs; weight decay needs its parameters, which are C's."""
+    """A player that is a function of its inputs; weight decay reads its params, which are C's."""
 
     def __init__(self, f):
         self.f, self.params = f, {"out": {"kernel": jnp.zeros((1, 1))}}
