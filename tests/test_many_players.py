@@ -44,7 +44,7 @@ def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
 
 def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     label = np.random.default_rng(0).integers(0, 4, 200)
-    L = semi_supervised.known(label, 20, 4)
+    L = semi_supervised.known_labels(label, 20, 4)
     drawn = [np.asarray(L.bind(*L.init(random.key(seed)))()) for seed in (0, 0, 1)]
     for rows in drawn:
         assert len(set(rows)) == 20
@@ -52,9 +52,9 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert set(drawn[0]) != set(drawn[2])
     with pytest.raises(ValueError, match="the smallest class has"):
-        semi_supervised.known(label, 400, 4)
+        semi_supervised.known_labels(label, 400, 4)
     with pytest.raises(ValueError, match="a multiple of the number of classes, 4; got 10"):
-        semi_supervised.known(label, 10, 4)
+        semi_supervised.known_labels(label, 10, 4)
 
 
 def test_digits_are_held_out_by_a_fixed_permutation():

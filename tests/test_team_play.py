@@ -19,11 +19,11 @@ from ganjax import aggregates, play
 from ganjax.data.dataset import Dataset
 from ganjax.data.transforms import coarsen, views
 from ganjax.experiment import Experiment, FinishedRow
-from ganjax.figures import overlay
+from ganjax.figures.curves import curves_of_runs
 from ganjax.keys import stream
-from ganjax.metrics import features
-from ganjax.nets import boosting
-from ganjax.protocols import by_classifier, tournament
+from ganjax.protocols import classifier
+from ganjax.protocols.overlay import overlay
+from ganjax.protocols.tournament import tournament
 
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
 
