@@ -1,4 +1,4 @@
-"""Two domains, pools of old fakes, and what is judged by pairs: closed forms and identities."""
+"""Two domains, pools of old fakes, and what pairs measure: closed forms and identities."""
 
 from __future__ import annotations
 

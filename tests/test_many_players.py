@@ -1,5 +1,5 @@
 """Triple-GAN, GMAN and the grid of teams: identities of their losses, and the pieces that they are
-played and judged with.
+played and measured with.
 """
 
 from __future__ import annotations

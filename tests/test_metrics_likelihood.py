@@ -103,7 +103,7 @@ def test_parzen_refuses_what_it_cannot_measure(x, samples, sigmas, said):
         parzen.log_density(x, samples, sigmas)
 
 
-def test_a_set_is_its_own_nearest_neighbour_and_labels_are_what_is_judged(digits):
+def test_a_set_is_its_own_nearest_neighbour_and_labels_are_what_counts(digits):
     (x, y), (t, t_y), _ = digits
     assert classifiers.one_nn(x, y, x, y) == 0
     assert classifiers.one_nn(x, (y + 1) % 10, x, y) == 1
@@ -140,18 +140,18 @@ def test_few_labels_are_balanced_draws_by_key_and_more_of_them_help(digits):
         for x, y in digits
     )
 
-    def judged(seed, per_class):
+    def errors(seed, per_class):
         return classifiers.few_label_svm(
             jax.random.key(seed), train, valid, test, per_class, grid=(0.01, 1.0), tries=2, draws=4
         )
 
-    few, same, other, many = judged(0, 2), judged(0, 2), judged(1, 2), judged(0, 40)
+    few, same, other, many = errors(0, 2), judged(0, 2), judged(1, 2), judged(0, 40)
     assert few == same
     assert few != other
     assert many["svm"] < few["svm"] - 0.05
     assert many["svm_spread"] < few["svm_spread"]
     with pytest.raises(ValueError, match="smallest class"):
-        judged(0, 1000)
+        errors(0, 1000)
 
 
 @pytest.mark.parametrize("shape", [(6, 16, 16, 3), (6, 4, 4, 2), (2, 8, 8, 8, 2)])
