@@ -1,5 +1,6 @@
 """Settings for all tests: shapes and types are enforced, programs are compiled fast and cached."""
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -22,14 +23,19 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # imported.
 ENFORCED = (
     "ganjax.aggregates",
+    "ganjax.data.batches",
+    "ganjax.data.mixtures",
+    "ganjax.data.transforms",
     "ganjax.game",
     "ganjax.image_pool",
     "ganjax.keys",
     "ganjax.losses",
+    "ganjax.metrics",
     "ganjax.optim",
     "ganjax.penalties",
     "ganjax.play",
     "ganjax.player",
+    "ganjax.protocols",
     "ganjax.sharding",
     "ganjax.team",
 )
@@ -41,4 +47,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
 # A State is a pytree, and a transformation may put anything in place of its leaves.
 from ganjax.play import State  # noqa: E402
 
-State.__init__ = State.__init__.__wrapped__
+State.__init__ = inspect.unwrap(State.__init__)  # type: ignore[method-assign]

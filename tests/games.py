@@ -84,7 +84,7 @@ class Logits(nn.Module):
         return self.param("logits", nn.initializers.normal(), (self.n,))
 
 
-# Triple-GAN: Li et al. 2017, equations 2 and 4; R_P joins late, C is judged by its likeliest label.
+# Triple-GAN: Li et al. 2017, equations 2 and 4; R_P joins late, C's label is its likeliest one.
 def triple_gan_losses(batch, key, *, G, D, C, step, alpha=0.5, alpha_P=0.1, late=2):
     x, y, x_u = batch["x"], fn.one_hot(batch["label"], CLASSES), batch["y"]
     x_g = G(G.noise(key, len(x)), y)  # [B, H, W, 1]

@@ -77,7 +77,7 @@ def saved(out: Path) -> list[int]:
 
 
 def signalled(n: int, number: int) -> Callable[..., None]:
-    """In place of folder.append: a signal comes while the n-th measurement is written."""
+    """In place of `storage.append_rows`: a signal comes while the n-th measurement is written."""
     calls, append = iter(range(1, 1000)), storage.append_rows
 
     def appended(path: Path, rows: Any) -> None:

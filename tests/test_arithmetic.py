@@ -116,6 +116,7 @@ def test_a_game_on_digits_is_evaluated_by_sums_and_draws_them(
     assert latent_arithmetic.examples({"x": digits["x"]}, G) is None
     monkeypatch.setattr(latent_arithmetic, "sums_of", lambda *_: of(line))
     shown = latent_arithmetic.examples(digits, G)
+    assert shown is not None
     assert shown.shape == (12, 5, 4, 4, 1)
     np.testing.assert_allclose(shown[:, 0] - shown[:, 1] + shown[:, 2], shown[:, 3], atol=1e-5)
     assert set(dcgan.figures(digits, None, [], G=G)) == {"walk", "arithmetic"}

@@ -5,12 +5,13 @@ same games.
 import importlib.util
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
 import jax
 import pytest
 from runs import call
+
+from ganjax import play
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
@@ -24,6 +25,8 @@ SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py") if "__main__" in 
 def module(name):
     """A script, imported under a name of its own."""
     spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     return made
@@ -165,18 +168,16 @@ def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeyp
 
 
 GAMES = [
-    (cases.ring, 8, 16),
-    (cases.images, 16, 3, 4, 8),
-    (cases.translators, 32, 1, 2, 4),
-    (cases.translators, 32, 1, 1, 4),
+    (cases.ring, (8, 16)),
+    (cases.images, (16, 3, 4, 8)),
+    (cases.translators, (32, 1, 2, 4)),
+    (cases.translators, (32, 1, 1, 4)),
 ]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is an extra")
-@pytest.mark.parametrize("case", [partial(*game) for game in GAMES])
-def test_pytorch_plays_the_same_game(case):
-    from ganjax import play
-
-    case, peers = case(), module("peers")
+@pytest.mark.parametrize(("build", "sizes"), GAMES)
+def test_pytorch_plays_the_same_game(build, sizes):
+    case, peers = build(*sizes), module("peers")
     apart = peers.agreement(case, play.init(case.game, jax.random.key(0), case.data).params)
     assert max(apart.values()) < 1e-4

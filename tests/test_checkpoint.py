@@ -56,8 +56,10 @@ def equal(a: Any, b: Any) -> bool:
             random.key_data(leaf) if is_key else leaf
         ).tobytes()
 
-    same = jax.tree.structure(a) == jax.tree.structure(b)
-    return same and all(bits(x) == bits(y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
+    structure: Any = jax.tree.structure(a)
+    if structure != jax.tree.structure(b):
+        return False
+    return all(bits(x) == bits(y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
 
 
 def like() -> Any:
@@ -73,7 +75,7 @@ def save(folder: Path, *steps: int, tie: str = "tie") -> None:
     checkpoints.close()
 
 
-def restore(folder: Path, tie: str = "tie", read_only: bool = False) -> tuple[int, Any] | None:
+def newest(folder: Path, tie: str = "tie", read_only: bool = False) -> tuple[int, Any] | None:
     """What a new process would find."""
     checkpoints = Checkpoints(folder, tie, read_only)
     try:
@@ -82,14 +84,21 @@ def restore(folder: Path, tie: str = "tie", read_only: bool = False) -> tuple[in
         checkpoints.close()
 
 
+def restore(folder: Path, read_only: bool = False) -> tuple[int, Any]:
+    """The step and the tree that a new process would find."""
+    found = newest(folder, read_only=read_only)
+    assert found is not None
+    return found
+
+
 def steps(folder: Path) -> list[int]:
     """The steps that are in a folder."""
     return sorted(int(path.name) for path in folder.iterdir())
 
 
 def test_nothing_saved_is_nothing_found(tmp_path: Path) -> None:
-    assert restore(tmp_path / "new") is None
-    assert restore(tmp_path / "missing", read_only=True) is None
+    assert newest(tmp_path / "new") is None
+    assert newest(tmp_path / "missing", read_only=True) is None
     assert not (tmp_path / "missing").exists()
 
 
@@ -119,7 +128,7 @@ def test_a_bounded_number_is_kept_the_newest(tmp_path: Path) -> None:
 def test_another_tie_is_refused_whatever_the_shapes(tmp_path: Path) -> None:
     save(tmp_path, 1)
     with pytest.raises(ValueError, match="other options"):
-        restore(tmp_path, tie="another")
+        newest(tmp_path, tie="another")
     checkpoints = Checkpoints(tmp_path, "another")
     with pytest.raises(ValueError, match="other options"):
         checkpoints.restore({"step": jax.ShapeDtypeStruct((9,), jnp.float32)})
@@ -172,9 +181,8 @@ def test_a_save_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
 
 def test_a_save_that_was_killed_is_made_again(tmp_path: Path) -> None:
     save(tmp_path, 10, 20)
-    (tmp_path / "20").rename(
-        tmp_path / "20.orbax-checkpoint-tmp"
-    )  # as a save is called until it is whole
+    # As a save is called until it is complete.
+    (tmp_path / "20").rename(tmp_path / "20.orbax-checkpoint-tmp")
     assert restore(tmp_path, read_only=True)[0] == 10
     assert (tmp_path / "20.orbax-checkpoint-tmp").is_dir(), (
         "a reader takes a save under way for its own"
@@ -193,4 +201,4 @@ def test_a_step_without_its_state_is_passed_over(
     assert restore(tmp_path)[0] == 10
     assert "checkpoint 20 is passed over" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "10" / "tie")
-    assert restore(tmp_path) is None
+    assert newest(tmp_path) is None

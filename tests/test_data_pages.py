@@ -121,7 +121,7 @@ def test_a_run_by_pages_goes_on_to_its_bits_and_a_lane_is_the_run_of_its_seed(
     digests = [outcome(tmp_path / name)["digest"] for name in ("one", "two")]
     assert digests[1]["seeds"]["0"] == digests[0]["params"]
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "append", signalled(2, signal.SIGTERM))
+        patch.setattr(storage, "append_rows", signalled(2, signal.SIGTERM))
         assert call(*two, "--out", tmp_path / "stopped") == (143, "", "")
     assert call("resume", tmp_path / "stopped", "--quiet") == (0, "", "")
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "two")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ganjax import data
 from ganjax.data.domains import domains_of
-from ganjax.data.splits import hold_out, take_rows
+from ganjax.data.splits import hold_out, read_arrays, take_rows
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def test_the_own_test_split_is_the_test_set(tmp_path: Path) -> None:
     assert (len(train["x"]), len(test["x"])) == (23, 11)
     splits = data.find_splits("optdigits/uci")
     assert splits.test is not None
-    np.testing.assert_array_equal(splits.test.read()["x"], test["x"])  # type: ignore[index]
+    np.testing.assert_array_equal(read_arrays(splits.test)["x"], test["x"])
     for split in ("test", "train+test"):
         assert data.find("optdigits/uci", split=split).test is None
 
@@ -68,12 +68,12 @@ def test_rows_are_read_lazily_and_stay_together(tmp_path: Path) -> None:
     part = take_rows(found, rows)
     assert (part.examples, part.bytes) == (3, found.bytes * 3 // 23)
     assert not list((tmp_path / "tfds").glob("**/ganjax-*"))  # nothing is decoded yet
-    everything, some = found.read(), part.read()
+    everything, some = read_arrays(found), read_arrays(part)
     assert part.read_rows is not None
     for name in ("x", "label"):
-        np.testing.assert_array_equal(some[name], everything[name][rows])  # type: ignore[index]
+        np.testing.assert_array_equal(some[name], everything[name][rows])
         two = part.read_rows(np.array([2, 0]))[name]
-        np.testing.assert_array_equal(two, everything[name][[20, 7]])  # type: ignore[index]
+        np.testing.assert_array_equal(two, everything[name][[20, 7]])
 
 
 def test_the_test_images_of_a_folder_are_its_test_set_and_must_fit(tmp_path: Path) -> None:

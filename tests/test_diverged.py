@@ -27,12 +27,9 @@ STEEP = [
 
 @pytest.mark.parametrize("lanes", ["sequential", "vmap"])
 def test_a_seed_that_diverges_is_frozen_and_the_others_go_on(lanes: str, tmp_path: Path) -> None:
-    said = "seed 2 diverged at step 4 and is frozen there\nseed 3 diverged at step 4 and is frozen there\n"
-    assert call("run", *STEEP, "--seeds=3", f"--lanes={lanes}", "--out", tmp_path / "run") == (
-        0,
-        "",
-        said,
-    )
+    said = "".join(f"seed {seed} diverged at step 4 and is frozen there\n" for seed in (2, 3))
+    args = [*STEEP, "--seeds=3", f"--lanes={lanes}", "--out", tmp_path / "run"]
+    assert call("run", *args) == (0, "", said)
     made = outcome(tmp_path / "run")["digest"]
     assert made["diverged"] == {"2": 4, "3": 4}
     where = [
@@ -61,9 +58,8 @@ def test_all_seeds_diverged_is_status_1(tmp_path: Path) -> None:
     out = tmp_path / "run"
     status, _, err = call("run", *STEEP, "--seed=2", "--seeds=2", "--out", out)
     assert status == 1
-    assert err.splitlines()[2:] == [
-        f"ganjax: {out}: every seed diverged, the last at step 4; its checkpoint has the states before"
-    ]
+    told = "every seed diverged, the last at step 4; its checkpoint has the states before"
+    assert err.splitlines()[2:] == [f"ganjax: {out}: {told}"]
     assert not (out / "digest.json").exists()
     assert call("resume", out, "--quiet") == (1, "", err.splitlines()[2] + "\n")
     assert call("sample", out, "--out", tmp_path / "x.npz") == (0, "", "")

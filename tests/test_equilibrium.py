@@ -145,6 +145,8 @@ def test_the_way_is_drawn_beside_that_of_the_optimal_discriminator_and_to_the_li
     ]
     value, accuracy = equilibrium_curves(iter(rows)).axes
     assert [line.get_label() for line in value.lines] == ["-log 4", "D*", "D"]
-    np.testing.assert_allclose(value.lines[0].get_ydata(), -LOG4)
-    np.testing.assert_allclose(value.lines[2].get_xydata(), [[0, -1.05], [10, -1.15], [20, -1.25]])
-    assert [line.get_ydata()[0] for line in accuracy.lines] == pytest.approx([0.5, 0.9, 0.7])
+    np.testing.assert_allclose(np.asarray(value.lines[0].get_ydata()), -LOG4)
+    D = np.asarray(value.lines[2].get_xydata())
+    np.testing.assert_allclose(D, [[0, -1.05], [10, -1.15], [20, -1.25]])
+    first = [float(np.asarray(line.get_ydata())[0]) for line in accuracy.lines]
+    assert first == pytest.approx([0.5, 0.9, 0.7])

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 from PIL import Image
 
 from ganjax.data.mixtures import mixture1d, ring
@@ -13,7 +14,7 @@ from ganjax.figures.curves import curves
 from ganjax.figures.samples import histogram, image_grid, sample_figure, scatter
 from ganjax.figures.style import save
 
-ROWS = [
+ROWS: list[dict[str, float]] = [
     {"step": s, "seed": q, "time": 1.0, "kl": s + q, "modes": 8}
     for s in (0, 10, 20)
     for q in (1, 2, 3)
@@ -107,20 +108,21 @@ def test_low_and_high_are_black_and_white_and_what_lies_beyond_is_clipped(tmp_pa
 def test_curves_are_means_with_a_band_of_one_sd():
     axes = curves(ROWS, ["kl"]).axes
     assert len(axes) == 1
-    np.testing.assert_allclose(axes[0].lines[0].get_xydata(), [[0, 2], [10, 12], [20, 22]])
-    band = axes[0].collections[0].get_paths()[0].vertices
+    mean = np.asarray(axes[0].lines[0].get_xydata())
+    np.testing.assert_allclose(mean, [[0, 2], [10, 12], [20, 22]])
+    band = np.asarray(axes[0].collections[0].get_paths()[0].vertices)
     np.testing.assert_allclose([band[:, 1].min(), band[:, 1].max()], [1, 23])
 
 
 def test_curves_leave_out_what_is_not_finite_and_take_a_single_step():
-    rows = [
+    rows: list[dict[str, float | None]] = [
         {"step": 0, "seed": 0, "G": float("inf"), "D": 1.0},
         {"step": 0, "seed": 1, "G": 2.0},
         {"step": 5, "seed": 0, "G": None},
     ]
     g, d = curves(rows, ["G", "D"]).axes
-    np.testing.assert_allclose(g.lines[0].get_xydata(), [[0, 2]])
-    np.testing.assert_allclose(d.lines[0].get_xydata(), [[0, 1]])
+    np.testing.assert_allclose(np.asarray(g.lines[0].get_xydata()), [[0, 2]])
+    np.testing.assert_allclose(np.asarray(d.lines[0].get_xydata()), [[0, 1]])
     assert curves(rows[:1], ["D"]).axes[0].get_title(loc="left") == "D"
     assert [axes.get_title(loc="left") for axes in curves(rows).axes] == ["G"]
     assert [axes.get_title(loc="left") for axes in curves(rows[:1]).axes] == ["G", "D"]
@@ -139,7 +141,9 @@ def test_curves_of_nothing_are_refused(rows, names):
 
 def test_bars_have_the_mass_inside_and_the_rest_is_counted():
     axes = histogram(mixture1d(), np.array([50.0, 50, 70, 1e6])[:, None]).axes[0]
-    values, edges, _ = axes.patches[0].get_data()
+    (patch,) = axes.patches
+    assert isinstance(patch, StepPatch)
+    values, edges, _ = patch.get_data()
     assert (values * np.diff(edges)).sum() == pytest.approx(0.75)
     assert [text.get_text() for text in axes.texts] == ["25.0% outside"]
 

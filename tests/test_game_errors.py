@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
+from typing import Any
 
 import games
 import jax
@@ -16,9 +17,12 @@ from jaxtyping import TypeCheckError
 from jaxtyping import config as jaxtyping_config
 
 from ganjax import aggregates, play
+from ganjax.data import transforms
 from ganjax.game import Game, Player, Turn
 from ganjax.losses import relativistic
+from ganjax.metrics import pairs
 from ganjax.penalties import squared_norm
+from ganjax.protocols import domain_adaptation
 
 NET, SGD = games.dense(), optax.sgd(0.1)
 
@@ -76,8 +80,9 @@ def test_a_team_that_shares_what_its_net_has_not():
 
 
 def test_a_net_of_another_library():
+    net: Any = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
     with refused("flax.linen.Module", "flax.nnx", "Linear"):
-        Player(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), SGD, (2,))
+        Player(net, SGD, (2,))
 
 
 def bound(n=None, sees=(2,), net=NET):
@@ -142,8 +147,9 @@ def test_turns_that_do_not_fit_the_players(turns, words):
 
 
 def test_a_turn_of_one_name():
+    movers: Any = "D"
     with refused("lists of players", "[['D'], ['G']]"):
-        game(turns=[Turn("D")])
+        game(turns=[Turn(movers)])
 
 
 def test_losses_whose_arguments_are_not_the_players():
@@ -235,10 +241,12 @@ def test_a_key_that_is_not_a_typed_one(key, word):
 
 
 def test_a_run_of_another_form_or_of_negative_length():
+    state = play.init(game(), jax.random.key(0), {})
+    form: Any = "loop"
     with refused("scan or dispatch", "'loop'"):
-        play.run(game(), None, {}, 1, form="loop")
+        play.run(game(), state, {}, 1, form=form)
     with refused("0 or more steps", "-1"):
-        play.run(game(), None, {}, -1)
+        play.run(game(), state, {}, -1)
 
 
 def test_a_penalty_on_more_than_one_sample_a_row():
@@ -257,3 +265,10 @@ def test_types_and_shapes_are_enforced_under_pytest():
         aggregates.values(jnp.zeros((4, 3)), jnp.zeros((4, 2)))  # scores of three, and of two
     with pytest.raises(TypeCheckError, match="key"):
         D.noise(jax.random.PRNGKey(0), 4)
+    images = jnp.zeros((4, 8, 8, 1))
+    with pytest.raises(TypeCheckError, match="y"):
+        pairs.l1(images, images[:3])
+    with pytest.raises(TypeCheckError, match="x"):
+        domain_adaptation.to_28_pixels(np.zeros((4, 8, 8, 1)))  # not uint8
+    with pytest.raises(TypeCheckError, match="x"):
+        transforms.views(jnp.zeros((4, 2, 8, 8, 1), int), "equal")

@@ -202,13 +202,11 @@ def test_the_gradient_of_a_penalty_through_a_convolution_is_that_of_differences(
         return (squared_norm(D, x) if penalty == "r1" else wgan_gp(D, x, y, random.key(2))).mean()
 
     grads, h = jax.jit(jax.grad(loss))(D), 1e-2
-    leaves, tree = jax.tree.flatten(D)
-    way = tree.unflatten(
-        [
-            random.normal(random.fold_in(random.key(3), i), leaf.shape)
-            for i, leaf in enumerate(leaves)
-        ]
+    keys = jax.tree.unflatten(
+        jax.tree.structure(D),
+        [random.fold_in(random.key(3), i) for i in range(len(jax.tree.leaves(D)))],
     )
+    way = jax.tree.map(lambda leaf, key: random.normal(key, leaf.shape), D, keys)
     ahead, behind = (loss(jax.tree.map(lambda p, w, s=s: p + s * w, D, way)) for s in (h, -h))
     along = sum(jnp.vdot(g, w) for g, w in zip(jax.tree.leaves(grads), jax.tree.leaves(way)))
     np.testing.assert_allclose(along, (ahead - behind) / (2 * h), rtol=1e-2)

@@ -77,7 +77,7 @@ def test_the_losses_by_hand(lam):
     game = experiment.played
     state = play.init(game, random.key(0), experiment.data)
     batch = game.draw(experiment.data, random.key(1))
-    losses = jax.jit(partial(game.evaluate, aux={}))(state.params, batch, random.key(2))
+    losses = jax.jit(partial(game.apply, aux={}))(state.params, batch, random.key(2))
     G, D = (game.players[name].bind(state.params[name], name=name) for name in "GD")
     fake = G(G.noise(random.key(2), 4, each=False))
     real, p, f = expit(D(batch["x"])), expit(D(fake)), np.asarray(D(fake, method="features")[-1])

@@ -1,5 +1,5 @@
 """Triple-GAN, GMAN and the grid of teams: identities of their losses, and the pieces that they are
-played and judged with.
+played and measured with.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from jax import random
 from runs import build
 
 from ganjax import data, play
+from ganjax.data.splits import read_arrays
 from ganjax.figures.heat import heat_map
 from ganjax.game import Player
 from ganjax.metrics import convergence
@@ -43,7 +44,7 @@ def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
 
 def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     label = np.random.default_rng(0).integers(0, 4, 200)
-    L = semi_supervised.known(label, 20, 4)
+    L = semi_supervised.known_labels(label, 20, 4)
     drawn = [np.asarray(L.bind(*L.init(random.key(seed)))()) for seed in (0, 0, 1)]
     for rows in drawn:
         assert len(set(rows)) == 20
@@ -51,18 +52,15 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert set(drawn[0]) != set(drawn[2])
     with pytest.raises(ValueError, match="the smallest class has"):
-        semi_supervised.known(label, 400, 4)
+        semi_supervised.known_labels(label, 400, 4)
     with pytest.raises(ValueError, match="a multiple of the number of classes, 4; got 10"):
-        semi_supervised.known(label, 10, 4)
+        semi_supervised.known_labels(label, 10, 4)
 
 
 def test_digits_are_held_out_by_a_fixed_permutation():
     found = data.find("digits")
-    one, again, all_of_it = (
-        semi_supervised.labelled_examples(found),
-        semi_supervised.labelled_examples(found),
-        found.read(),
-    )
+    one, again = (semi_supervised.labelled_examples(found) for _ in range(2))
+    all_of_it = read_arrays(found)
     assert (len(one["x"]), len(one["test_x"])) == (1498, 299)
     assert all(np.array_equal(one[name], again[name]) for name in one)
     both = np.concatenate([one["x"], one["test_x"]]).reshape(1797, -1)
@@ -109,8 +107,8 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
     classifier's; then it is another.
     """
     losses = []
-    for alone in (True, False):
-        experiment = build(triple_gan, **{**triple_gan.QUICK, "alone": alone})
+    for is_alone in (True, False):
+        experiment = build(triple_gan, **{**triple_gan.QUICK, "alone": is_alone})
         game, params = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         evaluate = jax.jit(partial(game.apply, params, batch, random.key(2), aux={}))
@@ -122,7 +120,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
 
 
 class Stub:
-    """A player that is a function of its inputs; weight decay needs its parameters, which are C's."""
+    """A player that is a function of its inputs; weight decay reads its params, which are C's."""
 
     def __init__(self, f):
         self.f, self.params = f, {"out": {"kernel": jnp.zeros((1, 1))}}

@@ -134,18 +134,6 @@ def test_a_population_lies_on_several_devices_too_and_the_mesh_ends_with_its_con
 
 
 @on_four
-def test_a_batch_that_cannot_be_cut_is_refused() -> None:
-    game, data = setting("mad_gan")
-    with (
-        sharding.use_devices(3),
-        pytest.raises(
-            ValueError, match="a batch of 64 cannot be cut into 3 equal parts, one for each device"
-        ),
-    ):
-        play.template(game, jax.random.key(0), data)
-
-
-@on_four
 def test_a_run_on_four_devices_goes_on_to_its_bits_and_another_number_of_devices_may_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

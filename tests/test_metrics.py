@@ -28,8 +28,9 @@ def fresh(toy: Mixture, seed: int, n: int) -> np.ndarray:
     to compile.
     """
     rng = np.random.default_rng(seed)
-    mode = rng.choice(toy.modes, n, p=toy.weight / toy.weight.sum(dtype=float))
-    return (toy.mean[mode] + toy.sd[mode, None] * rng.normal(size=(n, toy.dim))).astype(np.float32)
+    mean, sd, weight = (np.asarray(each, np.float64) for each in toy)
+    mode = rng.choice(toy.modes, n, p=weight / weight.sum())
+    return (mean[mode] + sd[mode, None] * rng.normal(size=(n, toy.dim))).astype(np.float32)
 
 
 def test_nearest_counts_in_the_modes_own_sds():

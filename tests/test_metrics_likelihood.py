@@ -2,6 +2,8 @@
 and what a failed generator gets.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,7 +73,8 @@ def test_parzen_does_not_depend_on_order_or_on_the_dtype_of_pixels(digits):
     samples, valid, test = ((x * 255).astype(np.uint8) for x, _ in digits)
     found = parzen.log_likelihood(samples, valid, test)
     rng = np.random.default_rng(0)
-    again = parzen.log_likelihood(*(rng.permutation(x) / 255 for x in (samples, valid, test)))
+    samples, valid, test = (rng.permutation(x) / 255 for x in (samples, valid, test))
+    again = parzen.log_likelihood(samples, valid, test)
     assert again == {name: pytest.approx(value, rel=1e-10) for name, value in found.items()}
 
 
@@ -100,7 +103,7 @@ def test_parzen_refuses_what_it_cannot_measure(x, samples, sigmas, said):
         parzen.log_density(x, samples, sigmas)
 
 
-def test_a_set_is_its_own_nearest_neighbour_and_labels_are_what_is_judged(digits):
+def test_a_set_is_its_own_nearest_neighbour_and_labels_are_what_counts(digits):
     (x, y), (t, t_y), _ = digits
     assert classifiers.one_nn(x, y, x, y) == 0
     assert classifiers.one_nn(x, (y + 1) % 10, x, y) == 1
@@ -122,8 +125,10 @@ def test_broken_samples_are_no_neighbours(digits):
 
 def test_the_svm_takes_the_c_that_is_best_on_validation(digits):
     key, grid = jax.random.key(0), (1e-5, 1e-1)
-    found = classifiers.few_label_svm(key, *digits, per_class=20, grid=grid, tries=2, draws=1)
-    first = [classifiers.few_label_svm(key, *digits, 20, [C], tries=2, draws=1) for C in grid]
+    train, valid, test = digits
+    svm = partial(classifiers.few_label_svm, key, train, valid, test, per_class=20, tries=2)
+    found = svm(grid=grid, draws=1)
+    first = [svm(grid=[C], draws=1) for C in grid]
     assert first[0]["svm_valid"] > first[1]["svm_valid"] + 0.02
     assert found == first[1]
     assert classifiers.svm_error(digits[0], digits[2], 0.1) < 0.1
@@ -135,18 +140,18 @@ def test_few_labels_are_balanced_draws_by_key_and_more_of_them_help(digits):
         for x, y in digits
     )
 
-    def judged(seed, per_class):
+    def errors(seed, per_class):
         return classifiers.few_label_svm(
             jax.random.key(seed), train, valid, test, per_class, grid=(0.01, 1.0), tries=2, draws=4
         )
 
-    few, same, other, many = judged(0, 2), judged(0, 2), judged(1, 2), judged(0, 40)
+    few, same, other, many = errors(0, 2), judged(0, 2), judged(1, 2), judged(0, 40)
     assert few == same
     assert few != other
     assert many["svm"] < few["svm"] - 0.05
     assert many["svm_spread"] < few["svm_spread"]
     with pytest.raises(ValueError, match="smallest class"):
-        judged(0, 1000)
+        errors(0, 1000)
 
 
 @pytest.mark.parametrize("shape", [(6, 16, 16, 3), (6, 4, 4, 2), (2, 8, 8, 8, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
@@ -49,7 +50,7 @@ def up_3d(*widths):
 
 
 # Each: the net, what it sees, what it gives, its parameters.
-NETS = {
+NETS: dict[str, tuple[nn.Module, list[tuple[int, ...]], tuple[int, ...], int]] = {
     "dcgan G 64": (
         dcgan.Generator(),
         [(100,)],

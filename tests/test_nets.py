@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from functools import partial
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,7 +46,7 @@ def shapes(net, *sees, method=None):
 
 
 # Small ones that are run: a net and what it sees, its label, if any, last.
-RUN = {
+RUN: dict[str, tuple[nn.Module, list[tuple[int, ...]]]] = {
     "dcgan G": (dcgan.Generator((8, 8, 3), width=4), [(6,)]),
     "dcgan D": (dcgan.Discriminator(width=4), [(16, 16, 3)]),
     "cdcgan G": (dcgan.ConditionalGenerator((8, 8, 1), width=4, units=16), [(6,), (3,)]),
@@ -87,7 +89,7 @@ def ready(name, B=4):
     xs = [jnp.asarray(rng.normal(size=(B, *shape)), jnp.float32) for shape in sees]
     if sees[-1] == (3,):
         xs[-1] = jax.nn.one_hot(jnp.arange(B) % 3, 3)
-    per = {"rate": 0.5} if name == "gman D" else {}
+    per: dict[str, Any] = {"rate": 0.5} if name == "gman D" else {}
     apply = jax.jit(
         lambda variables, key, *xs: net.apply(
             variables, *xs, **per, rngs=None if key is None else {"dropout": key}

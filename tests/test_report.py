@@ -40,15 +40,22 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
+ANCHORS = """
+
+def anchors(data_dir):
+    with open("trace", "a") as file:
+        file.write(f"{data_dir} ")
+    return {"real": {"slope": 0.5, "other": 1.0}}
+"""
+
+
 def write(table: str) -> None:
     """An experiment tiny with one table, called pair, of this text; its anchors leave a trace each
     time they are computed.
     """
-    trace = '\n\ndef anchors(data_dir):\n    open("trace", "a").write(f"{data_dir} ")\n    return {"real": {"slope": 0.5, "other": 1.0}}\n'
+    tables = f'\n\nTABLES = {{"pair": Table({table})}}\n'
     Path("experiments").mkdir()
-    Path("experiments/tiny.py").write_text(
-        TINY.read_text() + trace + f'\n\nTABLES = {{"pair": Table({table})}}\n'
-    )
+    Path("experiments/tiny.py").write_text(TINY.read_text() + ANCHORS + tables)
 
 
 def reproduce(*argv: object) -> tuple[int, str, str]:
@@ -58,9 +65,8 @@ def reproduce(*argv: object) -> tuple[int, str, str]:
 def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     rows = '{"narrow": {"width": 2, "steps": 4}, "wide": {"steps": 4}}'
     paper = '{"wide": {"slope": 2.0}}'
-    write(
-        f'rows={rows}, columns=("slope", "mean", "absent"), seeds=2, paper={paper}, anchors=anchors, note="read"'
-    )
+    columns = '("slope", "mean", "absent")'
+    write(f'rows={rows}, columns={columns}, seeds=2, paper={paper}, anchors=anchors, note="read"')
     assert "tiny/pair            2 rows, 2 seeds: narrow, wide\n" in call("reproduce")[1]
     status, out, _ = reproduce()
     assert status == 0
@@ -148,13 +154,16 @@ AFTER = """
 def after(played):
     from matplotlib.figure import Figure
 
-    found = {row: {"G": [float(players["G"].params["bias"][0]) for players in each.players().values()]} for row, each in played.items()}
-    assert [r["mean"] for r in played["wide"].metrics if r["step"] == each_end(played["wide"])] == found["wide"]["G"]
-    return {**found, "more": {"options": [played["narrow"].options["width"], None]}}, {"both": Figure()}
-
-
-def each_end(row):
-    return row.experiment.steps
+    biases = {
+        name: [float(players["G"].params["bias"][0]) for players in row.players().values()]
+        for name, row in played.items()
+    }
+    wide = played["wide"]
+    last = [row["mean"] for row in wide.metrics if row["step"] == wide.experiment.steps]
+    assert last == biases["wide"]
+    found = {name: {"G": bias} for name, bias in biases.items()}
+    found["more"] = {"options": [played["narrow"].options["width"], None]}
+    return found, {"both": Figure()}
 """
 
 
@@ -192,9 +201,9 @@ def test_every_number_of_a_record_stands_in_its_row() -> None:
         "\n| GAN | 2 ± 1 | 0.375 ± 0.18 (2 of 3) | 3 |\n| GAN (paper) | 2.5 |  |  |\n| a\\|b |"
         in text
     )
-    assert text.startswith(
-        "## tiny/pair\n\n```\nganjax reproduce tiny/pair\n```\n\n|  | kl | error | seeds |\n| --- | --- | --- | --- |\n"
-    )
+    command = "```\nganjax reproduce tiny/pair\n```"
+    header = "|  | kl | error | seeds |\n| --- | --- | --- | --- |"
+    assert text.startswith(f"## tiny/pair\n\n{command}\n\n{header}\n")
     told = "Seeds 3 to 5; 1.3 minutes; cpu, devices: 1, CPU cores: 2; python 3.11.7, jax 0.10.2."
     assert text.endswith(f"|\n\n{told}\n\nNote: the paper's numbers are recalled.")
 

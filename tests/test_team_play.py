@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import gman
 import jax
@@ -12,18 +12,18 @@ import mad_gan
 import numpy as np
 import pytest
 import roles as roles_experiment
-from ganjax.data.views import views
 from jax import random
 from runs import build
 
 from ganjax import aggregates, play
 from ganjax.data.dataset import Dataset
+from ganjax.data.transforms import coarsen, views
 from ganjax.experiment import Experiment, FinishedRow
-from ganjax.figures import overlay
+from ganjax.figures.curves import curves_of_runs
 from ganjax.keys import stream
-from ganjax.metrics import features
-from ganjax.nets import boosting
-from ganjax.protocols import by_classifier, tournament
+from ganjax.protocols import classifier
+from ganjax.protocols.overlay import overlay
+from ganjax.protocols.tournament import tournament
 
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
 
@@ -102,9 +102,10 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
     if aggregate == "P-boost":
         expected = aggregates.values(real, fake).max()
     else:
-        expected = aggregates.values(
-            *(aggregates.boosted_score(score, A)[:, None] for score in (real, fake))
-        )[0]
+        boosted_real, boosted_fake = (
+            aggregates.boosted_score(score, A)[:, None] for score in (real, fake)
+        )
+        expected = aggregates.values(boosted_real, boosted_fake)[0]
     np.testing.assert_allclose(out["G"], expected, rtol=1e-5)
     np.testing.assert_allclose(out["D"], aggregates.boosting_losses(real, fake, A)["D"], rtol=1e-5)
 
@@ -127,13 +128,9 @@ def test_roles_divide_an_image():
     np.testing.assert_allclose(
         products - jnp.diag(jnp.diag(products)), 0, atol=1e-3
     )  # and nothing is seen twice
-    for wrong in (
-        {"x": each, "roles": "equals"},
-        {"x": each[:, :, :6], "roles": "bands"},
-        {"x": each[:, :, 0], "roles": "bands"},
-    ):
+    for wrong, roles in ((each, "equals"), (each[:, :, :6], "bands"), (each[:, :, 0], "bands")):
         with pytest.raises(ValueError, match=r"roles (are|take)"):
-            views(**wrong)
+            views(wrong, roles)
 
 
 def test_an_experiment_with_roles_refuses_what_cannot_be_divided():
@@ -177,27 +174,33 @@ def test_a_tournament_of_games_is_fair():
     }
     columns, drawn = tournament(rows)
     assert columns["a"]["against again"] == pytest.approx([0, 0], abs=1e-5)
-    assert columns["a"]["against b"][0] == pytest.approx(-columns["b"]["against a"][0])
-    assert columns["a"]["against b"][0] == pytest.approx(columns["again"]["against b"][0])
+    won, lost = columns["a"]["against b"][0], columns["b"]["against a"][0]
+    assert won is not None
+    assert lost is not None
+    assert won == pytest.approx(-lost)
+    assert won == pytest.approx(columns["again"]["against b"][0])
     assert [columns[row]["score"][1] for row in rows] == [None] * 3
     assert len(drawn["gmam"].axes[0].texts) == 9
 
 
 def test_curves_of_runs_are_means_over_seeds():
-    runs = {
+    runs: dict[str, list[dict[str, Any]]] = {
         "one": [{"step": s, "seed": q, "sd": float(s + q)} for s in (10, 20) for q in (1, 3)],
         "none": [{"step": 10, "seed": 1}],
     }
     runs["two"] = [{"step": 10, "seed": 1, "sd": 5.0}, {"step": 10, "seed": 2, "sd": None}]
     (axes,) = curves_of_runs(runs, "sd", 0.1).axes
-    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    lines = {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in axes.get_lines()}
     assert lines["one"] == [[10, 12], [20, 22]]
     assert lines["two"] == [[10, 5]]
     assert "none" not in lines
     assert axes.get_yscale() == "log"
     with pytest.raises(ValueError, match="no run has measured kl"):
         curves_of_runs(runs, "kl")
-    rows = {run: FinishedRow(None, {}, (1, 3), metrics, dict) for run, metrics in runs.items()}
+    any_experiment = cast(Experiment, None)  # none is looked at
+    rows = {
+        run: FinishedRow(any_experiment, {}, (1, 3), metrics, dict) for run, metrics in runs.items()
+    }
     columns, drawn = overlay(rows, {"sd": 0.1})
     assert not columns
     assert list(drawn) == ["sd"]

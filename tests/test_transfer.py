@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,7 +70,9 @@ def test_images_of_28_pixels_stay_and_others_are_refused():
 
 def test_each_member_is_scored_by_its_own_answers():
     net = cogan.Discriminator(10, cogan.widths(2))
-    D = Player(net, None, (28, 28, 1), n=2, shared=("layer1", "layer2", "score", "label"))
+    D = Player(
+        net, optax.identity(), (28, 28, 1), n=2, shared=("layer1", "layer2", "score", "label")
+    )
     bound = D.bind(D.init(random.key(0))[0])
     x = squares(7, 28)["x"]
     answers = np.asarray(bound(jnp.asarray(x) / 255, method="label").argmax(-1))  # [7, 2]

@@ -1,4 +1,4 @@
-"""Triple-GAN on whitened images: ZCA, mean-only batch norm, what C learns from, and its schedules."""
+"""Triple-GAN on whitened images: ZCA, mean-only batch norm, what C learns from, its schedules."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Mean(nn.Module):
 def test_the_test_error_is_the_same_in_parts() -> None:
     x = photographs(30)
     arrays = {"x": x, "test_x": x, "test_label": np.arange(30) % 2}
-    C = Player(Mean(), optax.identity(), (4, 4, 3))
-    C = C.bind(*C.init(random.key(0)))
+    player = Player(Mean(), optax.identity(), (4, 4, 3))
+    C = player.bind(*player.init(random.key(0)))
     whole, parts = (
         semi_supervised.error_rate(arrays, random.key(1), C, 50, -1.0, lambda x: 2 * x, at_once)
         for at_once in (None, 8)

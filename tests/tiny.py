@@ -1,5 +1,4 @@
-"""Tiny: a line of one slope against a small judge, seconds from start to end; what the tests of the
-command line play.
+"""Tiny: a line of one slope against a small discriminator, for tests of the command line.
 
 ganjax run tests/tiny.py
 """
