@@ -41,4 +41,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
 # A State is a pytree, and a transformation may put anything in place of its leaves.
 from ganjax.play import State  # noqa: E402
 
-State.__init__ = State.__init__.__wrapped__
+State.__init__ = State.__init__.__wrapped__  # type: ignore[method-assign, attr-defined]

@@ -7,6 +7,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -164,7 +165,7 @@ def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeyp
     assert record["options"]["blocks"] == 2
 
 
-GAMES = [
+GAMES: list[tuple[Any, ...]] = [
     (cases.ring, 8, 16),
     (cases.images, 16, 3, 4, 8),
     (cases.translators, 32, 1, 2, 4),
@@ -173,7 +174,7 @@ GAMES = [
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is an extra")
-@pytest.mark.parametrize("case", [partial(*game) for game in GAMES])
+@pytest.mark.parametrize("case", [partial(case, *sizes) for case, *sizes in GAMES])
 def test_pytorch_plays_the_same_game(case):
     from ganjax import play
 

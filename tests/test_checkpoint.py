@@ -56,7 +56,7 @@ def equal(a: Any, b: Any) -> bool:
             random.key_data(leaf) if is_key else leaf
         ).tobytes()
 
-    same = jax.tree.structure(a) == jax.tree.structure(b)
+    same: bool = jax.tree.structure(a) == jax.tree.structure(b)  # type: ignore[operator]
     return same and all(bits(x) == bits(y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
 
 
@@ -73,7 +73,7 @@ def save(folder: Path, *steps: int, tie: str = "tie") -> None:
     checkpoints.close()
 
 
-def restore(folder: Path, tie: str = "tie", read_only: bool = False) -> tuple[int, Any] | None:
+def restore(folder: Path, tie: str = "tie", read_only: bool = False) -> Any:
     """What a new process would find."""
     checkpoints = Checkpoints(folder, tie, read_only)
     try:

@@ -1,6 +1,7 @@
 """Our TFDS builders, without TensorFlow, on tiny files of the kinds that their makers publish."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,13 +55,13 @@ def test_openmoji_pairs_have_no_flags(tmp_path: Path) -> None:
 
 def test_arrays_do_for_emoji_as_well(tmp_path: Path) -> None:
     n = len(EMOJI)
-    styles = {
+    styles: dict[str, Any] = {
         style: np.full((n, 64, 64, 3), 40 * i, np.uint8)
         for i, style in enumerate(("google", "twitter", "fluent3d", "openmoji"))
     }
     np.savez(
         tmp_path / "emoji64.npz", key=np.array(EMOJI), category=np.array(["Objects"] * n), **styles
-    )  # type: ignore[arg-type]
+    )
     np.savez(
         tmp_path / "openmoji_pairs64.npz",
         name=np.array(EMOJI),

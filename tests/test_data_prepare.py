@@ -209,13 +209,12 @@ def test_the_list_has_a_row_for_each_set_and_its_place(tmp_path: Path) -> None:
 
 
 def test_contact_sheets(tmp_path: Path) -> None:
-    pairs = {
+    pairs: dict[str, Any] = {
+        "name": np.array([f"1f6{i:02}" for i in range(45)]),
         "line": np.zeros((45, 64, 64), np.uint8),
         "color": np.full((45, 64, 64, 3), 200, np.uint8),
     }
-    np.savez(
-        tmp_path / "openmoji_pairs64.npz", name=np.array([f"1f6{i:02}" for i in range(45)]), **pairs
-    )  # type: ignore[arg-type]
+    np.savez(tmp_path / "openmoji_pairs64.npz", **pairs)
     data.prepare("openmoji_pairs", str(tmp_path))
     data.prepare("bach_chorales", str(bach_file(tmp_path / "bach")))
     data.prepare("furniture_voxels", str(furniture_folder(tmp_path / "furniture")))

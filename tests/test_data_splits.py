@@ -56,7 +56,7 @@ def test_the_own_test_split_is_the_test_set(tmp_path: Path) -> None:
     assert (len(train["x"]), len(test["x"])) == (23, 11)
     splits = data.find_splits("optdigits/uci")
     assert splits.test is not None
-    np.testing.assert_array_equal(splits.test.read()["x"], test["x"])  # type: ignore[index]
+    np.testing.assert_array_equal(splits.test.read()["x"], test["x"])  # type: ignore[call-overload]
     for split in ("test", "train+test"):
         assert data.find("optdigits/uci", split=split).test is None
 
@@ -71,9 +71,9 @@ def test_rows_are_read_lazily_and_stay_together(tmp_path: Path) -> None:
     everything, some = found.read(), part.read()
     assert part.read_rows is not None
     for name in ("x", "label"):
-        np.testing.assert_array_equal(some[name], everything[name][rows])  # type: ignore[index]
+        np.testing.assert_array_equal(some[name], everything[name][rows])  # type: ignore[call-overload]
         two = part.read_rows(np.array([2, 0]))[name]
-        np.testing.assert_array_equal(two, everything[name][[20, 7]])  # type: ignore[index]
+        np.testing.assert_array_equal(two, everything[name][[20, 7]])  # type: ignore[call-overload]
 
 
 def test_the_test_images_of_a_folder_are_its_test_set_and_must_fit(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def fresh(toy: Mixture, seed: int, n: int) -> np.ndarray:
     """
     rng = np.random.default_rng(seed)
     mode = rng.choice(toy.modes, n, p=toy.weight / toy.weight.sum(dtype=float))
-    return (toy.mean[mode] + toy.sd[mode, None] * rng.normal(size=(n, toy.dim))).astype(np.float32)
+    mean, sd = np.asarray(toy.mean), np.asarray(toy.sd)
+    return (mean[mode] + sd[mode, None] * rng.normal(size=(n, toy.dim))).astype(np.float32)
 
 
 def test_nearest_counts_in_the_modes_own_sds():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jax import random
 from scipy.ndimage import gaussian_filter
 
-from ganjax.data.stacked_mnist import random_triples
+from ganjax.data.stacked_mnist import compositional, random_triples, stacked
 from ganjax.metrics import gmam, pairs, stacked_mnist
 
 ssim = jax.jit(pairs.ssim)
@@ -50,8 +50,8 @@ def brightest(x):
 @pytest.mark.parametrize(
     ("compose", "read"),
     [
-        (transforms.stacked, stacked_mnist.stacked_labels),
-        (transforms.compositional, stacked_mnist.compositional_labels),
+        (stacked, stacked_mnist.stacked_labels),
+        (compositional, stacked_mnist.compositional_labels),
     ],
 )
 def test_the_labels_of_composed_images_are_read_back(compose, read):

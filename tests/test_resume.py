@@ -250,7 +250,7 @@ def test_another_experiment_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = shutil.copy(TINY, tmp_path / "mine.py")
+    file = Path(shutil.copy(TINY, "mine.py"))
     with monkeypatch.context() as patch:
         patch.setattr(train, "train", lambda *_: {})
         assert call("run", "mine.py", "--quiet", "--no-cache", "--out", "run") == (0, "", "")
