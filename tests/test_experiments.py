@@ -58,16 +58,16 @@ def compiled_as_for_users(function: Any, *args: Any) -> Any:
 
 
 def agree(compiled: Any, eager: Any) -> None:
-    """Asserts that each leaf differs by at most 1e-5 of its norm.
+    """Asserts that each leaf differs by at most 1e-5 of its norm, or of a hundredth of the largest.
 
-    A gradient that is zero but for rounding (of a bias before a normalisation) is measured by the
-    largest of its tree.
+    A small gradient may be all rounding: of a bias before a normalisation, of a difference of two
+    scores.
     """
     paths = jax.tree.leaves_with_path(eager)
     norms = [np.linalg.norm(np.asarray(leaf, np.float64)) for _, leaf in paths]
     for (path, x), y, norm in zip(paths, jax.tree.leaves(compiled), norms, strict=True):
         error = np.linalg.norm(np.asarray(x, np.float64) - np.asarray(y, np.float64))
-        assert error <= 1e-5 * max(norm, 1e-3 * max(norms)), jax.tree_util.keystr(path)
+        assert error <= 1e-5 * max(norm, max(norms) / 100), jax.tree_util.keystr(path)
 
 
 def tiny(name: str) -> Experiment:
@@ -97,8 +97,7 @@ def test_losses_and_gradients_are_compiled_right(name: str) -> None:
     )
     for loss in losses_:
         np.testing.assert_allclose(losses[loss], losses_[loss], rtol=1e-5, atol=1e-7)
-    for mover in movers:
-        agree(grads[mover], grads_[mover])
+    agree(grads, grads_)
 
 
 @every_experiment
