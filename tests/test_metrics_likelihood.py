@@ -145,7 +145,7 @@ def test_few_labels_are_balanced_draws_by_key_and_more_of_them_help(digits):
             jax.random.key(seed), train, valid, test, per_class, grid=(0.01, 1.0), tries=2, draws=4
         )
 
-    few, same, other, many = errors(0, 2), judged(0, 2), judged(1, 2), judged(0, 40)
+    few, same, other, many = errors(0, 2), errors(0, 2), errors(1, 2), errors(0, 40)
     assert few == same
     assert few != other
     assert many["svm"] < few["svm"] - 0.05
