@@ -1,9 +1,9 @@
 """GAN: one generator against one discriminator.
 
 Goodfellow et al. 2014, "Generative Adversarial Nets": equation 1, algorithm 1, and section 5 with
-the sizes, priors, weights and rates of the authors' MNIST file; D's loss carries their factor 1/2.
-On a mixture: the plain GAN of MAD-GAN's authors, 3 layers of 128, Adam; each turn draws its own
-batch and noise.
+the sizes, priors, weights, rates and simultaneous update of the authors' MNIST file; D's loss has
+their factor 1/2. On a mixture: the plain GAN of MAD-GAN's authors, 3 layers of 128, Adam; each turn
+draws its own batch and noise.
 
     ganjax run gan --data digits
     ganjax reproduce gan/equilibrium
@@ -31,12 +31,6 @@ from ganjax.nets import MLP, MaxoutCritic, pixel_logits, symmetric, symmetric_in
 from ganjax.optim import heavy_ball
 from ganjax.protocols import latent_arithmetic, standard
 
-
-def anchors(data_dir: str | None, data: str) -> dict[str, dict[str, float]]:
-    """Rows of the Parzen tables that no model makes."""
-    return standard.parzen_baselines(find_splits(data, data_dir))
-
-
 QUICK = {"steps": 300, "width": 64}
 SMALL = {"data": "hills", "width": 64, "z": 2, "batch": 256, "lr": 1e-3, "ema": 0.99, "steps": 3000}
 MNIST = {"data": "mnist", "steps": 60_000}
@@ -45,9 +39,11 @@ TABLES = {
     data: Table(
         rows={"GAN": {**MNIST, "data": data}}, columns=PARZEN, seeds=3,
         paper={"GAN": {"parzen": 225.0}} if data == "mnist" else {},
-        anchors=partial(anchors, data=data),
+        anchors=lambda data_dir, data=data: (  # type: ignore[misc]
+            standard.parzen_baselines(find_splits(data, data_dir))
+        ),
         note="Nats, as in table 1. 120 epochs; the authors' momentum rises until epoch 250, and "
-        "their file names no end. The two last rows are no models: they show what it rewards.",
+        "their file names no end. The last two rows, no models, show what the measure rewards.",
     )
     for data in ("mnist", "fashion_mnist")
 } | {
@@ -55,13 +51,11 @@ TABLES = {
         rows={f"k = {k}": {**SMALL, "k": k} for k in (1, 5)},
         columns=("value", "value_best", "accuracy", "accuracy_best", "quality"), seeds=3,
         anchors=lambda _: {"equilibrium": equilibrium.LIMITS},
-        note="After one turn D lags behind the best answer to the same G (best): its value says "
-        "little of G.",
+        note="After one turn D lags behind the best D of the same G: its value says little of G.",
     ),
     "averaged": Table(
         rows={f"GAN, averaged by {ema}": {**MNIST, "ema": ema} for ema in (0.999, 0.9999)},
-        columns=PARZEN, seeds=3,
-        note="The rows of gan/mnist with an averaged G, which the paper has not.",
+        columns=PARZEN, seeds=3, note="The rows of gan/mnist with an averaged G (not the paper's).",
     ),
 }  # fmt: skip
 
@@ -87,17 +81,13 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, o: Options) -> dict[st
     """Equation 1, or another payoff on the same scores."""
     payoff = PAYOFFS[o.payoff]
     x = batch["x"]  # [B, ...]
-    real_score = D(x, key=stream(key, "real"))  # [B]
-    fake_score = D(G(G.noise(key, len(x))), key=stream(key, "fake"))
-    d = payoff.d(real_score, fake_score).mean() / 2
-    return {"D": d, "G": payoff.g(fake_score, real_score).mean()}
+    real = D(x, key=stream(key, "real"))  # [B]
+    fake = D(G(G.noise(key, len(x))), key=stream(key, "fake"))
+    return {"D": payoff.d(real, fake).mean() / 2, "G": payoff.g(fake, real).mean()}
 
 
 def game(shape: tuple[int, ...], data: Any, o: Options) -> Game:
-    """Algorithm 1 with the nets of section 5 on images, and those of MAD-GAN's baseline on points.
-
-    On images both players move at once; G's output bias begins at the logits of the mean image.
-    """
+    """Algorithm 1: the nets of section 5 on images, those of MAD-GAN's baseline on points."""
     hidden = (o.width,) * 3
     if len(shape) == 1:
         adam = optax.adam(o.lr, b1=0.5)
@@ -116,8 +106,7 @@ def game(shape: tuple[int, ...], data: Any, o: Options) -> Game:
         turns = [["D", "G"]]
     turns = [["D"]] * (o.k - 1) + turns
     draws = partial(draw, n=o.batch, low=0.0, high=1.0)
-    fresh: Literal["turn", "step"] = "turn" if len(turns) > 1 else "step"
-    return Game({"G": G, "D": D}, partial(losses, o=o), turns, draws, fresh=fresh)
+    return Game({"G": G, "D": D}, partial(losses, o=o), turns, draws, fresh="turn")
 
 
 def sample(key: Array, n: int, *, G: Bound) -> Array:
@@ -138,13 +127,11 @@ def evaluate(data: Any, key: Array, *, G: Bound, splits: Splits) -> dict[str, fl
 
 
 def figures(data: Any, x: Any, rows: Any, *, G: Bound) -> dict[str, Any]:
-    """On a mixture the way to the equilibrium; nearest training images, and lines in z."""
-    if isinstance(data, Mixture):
-        return {"equilibrium": equilibrium_curves(rows)}
-    if x.ndim != 4:
-        return {}
-    walk = image_grid(latent_arithmetic.interpolation(G), columns=9)
-    return {"nearest": nearest_strips(x, data["x"]), "interpolation": walk}
+    """Of images the nearest training images, and lines in z; on a mixture the value over steps."""
+    if x.ndim == 4:
+        walk = image_grid(latent_arithmetic.interpolation(G), columns=9)
+        return {"nearest": nearest_strips(x, data["x"]), "interpolation": walk}
+    return {"equilibrium": equilibrium_curves(rows)} if isinstance(data, Mixture) else {}
 
 
 def experiment(o: Options) -> Experiment:

@@ -12,7 +12,7 @@ import payoffs
 import pytest
 from runs import build
 
-from ganjax import data, penalties, play
+from ganjax import data, experiment, penalties, play
 from ganjax.data import Dataset
 from ganjax.experiment import ImageForm, ImageOptions
 from ganjax.game import Player
@@ -35,7 +35,7 @@ def _stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
             name, shape, lambda: {"x": x, "label": np.arange(20, dtype=np.int32) % 10}, 10, 20
         )
 
-    for module in (data, data.registry):
+    for module in (experiment, data.registry):
         monkeypatch.setattr(module, "points_or_images", found)
 
 

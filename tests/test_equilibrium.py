@@ -115,7 +115,7 @@ def test_k_turns_of_the_discriminator_come_before_each_of_the_generator(name, tu
     assert game.players["G"].ema == 0.5
     one = build(gan, data=name, width=8).played
     # On images both move at once, from one z; the authors of the toy draw z anew for G's turn.
-    assert (len(one.schedule), one.fresh) == ((2, "turn") if name == "hills" else (1, "step"))
+    assert (len(one.schedule), one.fresh) == (2 if name == "hills" else 1, "turn")
 
 
 def test_the_table_plays_on_a_known_density_and_prints_the_limits():
