@@ -31,12 +31,7 @@ def test_the_output_bias_is_the_logit_of_the_mean_image_clipped_at_1e_7():
 @pytest.mark.parametrize("name", ["G", "D"])
 def test_the_toy_has_the_first_weights_of_gan_toy(name):
     """He-uniform hidden layers, a Glorot-uniform last one, biases 0."""
-<<<<<<< HEAD
-    options = payoffs.Options(width=512, z=2, batch=4, k=1, lr=1e-4)
-    player = payoffs.game((2,), options).players[name]
-=======
     player = build(payoffs).played.players[name]
->>>>>>> refs/heads/exp1
     params = player.init(random.key(0))[0]
     outputs = 2 if name == "G" else 1
     bounds = {
