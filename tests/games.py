@@ -15,7 +15,7 @@ from jax import random
 from jax.nn import softplus as sp
 
 from ganjax import aggregates
-from ganjax import data as sets
+from ganjax.data import draw
 from ganjax.game import Game, Player, Turn
 from ganjax.losses import (
     ce,
@@ -35,7 +35,7 @@ B, Z, CLASSES, SHAPE = 4, 3, 3, (8, 8, 1)
 ADAM = optax.adam(1e-3, b1=0.5)
 X = np.random.default_rng(0).integers(0, 256, (32, *SHAPE), np.uint8)
 DATA = {"x": X, "y": 255 - X, "label": np.arange(32, dtype=np.int32) % CLASSES}
-DRAW = partial(sets.draw, n=B)
+DRAW = partial(draw, n=B)
 
 
 def dense(out: tuple[int, ...] = (), **rest: Any) -> MLP:

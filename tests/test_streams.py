@@ -16,8 +16,8 @@ import pytest
 from jax import Array, random
 from laws import TEAMS, Losses, after, close, over, same_bits, setting, with_losses
 
-from ganjax import data as datasets
 from ganjax import play
+from ganjax.data import draw
 from ganjax.game import Bound, Game, Player
 
 SEED = random.key(0)
@@ -89,8 +89,7 @@ def test_fresh_says_whether_each_turn_draws_anew(losses, fresh):
     data = {"x": np.random.default_rng(0).normal(size=(1000, 1)).astype(np.float32)}
     player = Player(games.dense(), optax.sgd(0.1), (2,))
     turns = [["U"], ["V"]]
-    draw = partial(datasets.draw, n=8)
-    game = Game({"U": player, "V": player}, losses, turns, draw, fresh=fresh)
+    game = Game({"U": player, "V": player}, losses, turns, partial(draw, n=8), fresh=fresh)
     _, log = play.run(game, play.init(game, SEED, data), data, 6)
     assert (np.asarray(log["U"]) == np.asarray(log["V"])).all() == (fresh == "step")
     if fresh == "turn":

@@ -14,9 +14,8 @@ import triple_gan_cifar
 from jax import random
 from runs import build
 
-from ganjax import data as sets
 from ganjax import play
-from ganjax.data import whitening
+from ganjax.data import scaled, whitening
 from ganjax.game import Player
 from ganjax.nets.triple_gan import MeanOnly
 from ganjax.protocols import semi_supervised
@@ -42,7 +41,7 @@ def photographs(n: int = 400) -> np.ndarray:
 def test_whitened_training_images_have_the_identity_as_covariance_up_to_eps(eps: float) -> None:
     x = photographs()
     white = np.asarray(
-        whitening.whiten(sets.scaled(jnp.asarray(x)), **whitening.fit_zca(x, eps)), np.float64
+        whitening.whiten(scaled(jnp.asarray(x)), **whitening.fit_zca(x, eps)), np.float64
     ).reshape(len(x), -1)
     S, U = np.linalg.eigh(np.cov(x.reshape(len(x), -1).T / 127.5, bias=True))
     np.testing.assert_allclose(white.mean(0), 0, atol=1e-4)
@@ -64,7 +63,7 @@ def test_whitening_is_symmetric_and_is_read_again_from_the_cache_of_these_images
 
 def test_axes_before_the_image_are_whitened_apart() -> None:
     x = photographs(60)
-    how, images = whitening.fit_zca(x), sets.scaled(jnp.asarray(x))
+    how, images = whitening.fit_zca(x), scaled(jnp.asarray(x))
     together = whitening.whiten(images.reshape(20, 3, 4, 4, 3), **how)
     np.testing.assert_allclose(
         together.reshape(60, 4, 4, 3), whitening.whiten(images, **how), rtol=1e-4, atol=1e-4

@@ -115,7 +115,7 @@ def _measurement(
         key = stream(state.key, "measure", step)
         numbers = {**state.log, **with_players(measure, players, data, key)}
         if step == experiment.steps:
-            key = stream(state.key, "judge")
+            key = stream(state.key, "judge")  # an old name: another would change the numbers
             numbers |= with_players(experiment.evaluate, players, data, key)
         plain = {name: np.asarray(v).item() for name, v in jax.device_get(numbers).items()}
         return {name: v if np.isfinite(v) else None for name, v in plain.items()}
