@@ -56,16 +56,16 @@ ROWS += [(dcgan, dcgan.TABLES[name].rows["DCGAN"]) for name in ("cifar10", "emoj
     ids=lambda value: value.get("payoff", value["data"]) if isinstance(value, dict) else "",
 )
 def test_a_step_of_a_tables_row_has_the_shapes_of_the_state(file: Any, row: dict[str, Any]) -> None:
-    experiment = build(file, **row)
-    game = experiment.played
-    state = play.template(game, jax.random.key(0), experiment.data)
-    after, log = jax.eval_shape(partial(play.step, game), state, experiment.data)
+    built = build(file, **row)
+    game = built.played
+    state = play.template(game, jax.random.key(0), built.data)
+    after, log = jax.eval_shape(partial(play.step, game), state, built.data)
     assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(
         lambda leaf: leaf.shape, state
     )
     assert all(value.shape == () for value in log.values())
     made = jax.eval_shape(
-        lambda key, state: experiment.sample(key, 2, G=play.bound(game, state)["G"]),
+        lambda key, state: built.sample(key, 2, G=play.bound(game, state)["G"]),
         jax.random.key(0),
         state,
     )
