@@ -69,9 +69,7 @@ class Options:
 
 
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
-    """Equation 3, G non-saturating; each cross entropy is one mean over both domains, as the
-    authors'.
-    """
+    """Equation 3, G non-saturating; a cross entropy is one mean over both domains, as theirs."""
     z = G.noise(key, len(batch["x"]), each=False)  # [B, Z]
     fake = cogan.apply_pair(G, z, z)  # [B, 2, H, W, C]
     real_score = cogan.apply_pair(D, batch["x"], batch["y"])  # [B, 2]

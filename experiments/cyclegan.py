@@ -32,12 +32,9 @@ SMALL = {"width": 8, "blocks": 1, "batch": 4, "lr": 1e-3, "steps": 600}
 QUICK = {"data": "digits", "derive": "edge", "size": 16, "identity": 0.0, **SMALL}
 # weights of the GAN, of the cycle x to y to x, and of the cycle y to x to y
 TERMS = {
-    "cycle": (0.0, 1.0, 1.0),
-    "gan": (1.0, 0.0, 0.0),
-    "forward": (1.0, 1.0, 0.0),
-    "backward": (1.0, 0.0, 1.0),
-    "full": (1.0, 1.0, 1.0),
-}
+    "cycle": (0.0, 1.0, 1.0), "gan": (1.0, 0.0, 0.0), "forward": (1.0, 1.0, 0.0),
+    "backward": (1.0, 0.0, 1.0), "full": (1.0, 1.0, 1.0),
+}  # fmt: skip
 TABLES = {
     "ablation": Table(
         rows={
@@ -95,9 +92,7 @@ def losses(
 
 
 def game(shape: tuple[int, ...], o: Options) -> Game:
-    """The rate is constant for half of the steps, then falls to 0 in a line. D sees patches of 70
-    pixels, smaller ones in images below 32.
-    """
+    """The rate falls linearly over the second half; patches of 70 pixels, smaller below 32."""
     half = o.steps // 2
     adam = optax.adam(optax.linear_schedule(o.lr, 0.0, o.steps - half, half), b1=0.5)
     translator = Player(ResNet(o.blocks, shape[-1], o.width), adam, shape)
