@@ -18,18 +18,17 @@ outweigh all others. Momentum rises from .5 to .7, in three of their four script
     ganjax run lapgan --data mnist --conditional
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 import optax
-from jax import Array, nn
+from jax import Array
 
 from ganjax import cli
-from ganjax.data import Splits, draw, require, scaled
-from ganjax.data.transforms import band, resize
+from ganjax.data import draw, require, scaled
+from ganjax.data.transforms import band
 from ganjax.experiment import Experiment, ImageOptions, Table, option
 from ganjax.figures.samples import image_grid
 from ganjax.figures.strips import pyramid_strips
@@ -38,7 +37,7 @@ from ganjax.keys import stream
 from ganjax.losses import non_saturating
 from ganjax.nets import lapgan, symmetric
 from ganjax.optim import heavy_ball
-from ganjax.protocols import laplacian, standard
+from ganjax.protocols.laplacian import by_level, evaluate, labels, measure, sample
 
 SMALL = {"width": 8, "batch": 32, "lr": 0.05, "steps": 800}
 QUICK = {"data": "digits", "size": 16, "levels": 2, **SMALL}
@@ -100,16 +99,6 @@ def losses(batch: Any, key: Array, **players: Bound) -> dict[str, Array]:
     return out
 
 
-def by_level(players: Mapping[str, Bound]) -> list[Bound]:
-    """The generators G_0, G_1, …, finest first."""
-    return [players[f"G_{k}"] for k in range(len(players) // 2)]
-
-
-def labels(batch: Any, G: Bound) -> list[Array]:
-    """The labels modulo K, one-hot [B, K], where the coarsest generator sees them; else none."""
-    return [nn.one_hot(batch["label"] % classes, classes) for (classes,) in G.player.inputs[1:]]
-
-
 def game(shape: tuple[int, ...], classes: int, examples: int, o: Options) -> Game:
     """Convolutions for the finer levels, dense nets for the coarsest; 0 classes: no labels."""
     epoch = max(1, examples // o.batch)
@@ -130,41 +119,6 @@ def game(shape: tuple[int, ...], classes: int, examples: int, o: Options) -> Gam
             D = Player(of_d, tx, (image, *y), per={"rate": 0.5})
         players |= {f"G_{k}": G, f"D_{k}": D}
     return Game(players, losses, [list(players)], partial(draw, n=o.batch))
-
-
-def sample(key: Array, n: int, **players: Bound) -> Array:
-    """The image after each level, coarse to fine and enlarged, [n, levels, H, W, C] in 0..1; the
-    last is the sample. Sample i has class i mod K.
-    """
-    *finer, coarsest = by_level(players)
-    y = labels({"label": jnp.arange(n)}, coarsest)
-    chain = [coarsest(coarsest.noise(key, n), *y)]
-    for G in reversed(finer):
-        chain = [resize(image, G.player.inputs[0][0]) for image in chain]
-        chain.append(chain[-1] + G(G.noise(key, n), chain[-1], *y))
-    return (jnp.stack(chain, 1) + 1) / 2
-
-
-def measure(data: Any, key: Array, *, valid: Any, **players: Bound) -> dict[str, Array]:
-    """nearest: the mean distance of 200 training images to the nearest of 256 samples. nearest_k:
-    of validation images, if there are any, to the nearest of their own samples of level k.
-    """
-    levels = by_level(players)
-    found = {
-        "nearest": laplacian.nearest_distance(data["x"][:200], sample(key, 256, **players)[:, -1])
-    }
-    if valid:
-        found |= laplacian.nearest_detail(valid["x"], labels(valid, levels[-1]), levels, key)
-    return found
-
-
-def evaluate(data: Any, key: Array, *, splits: Splits, **players: Bound) -> dict[str, float]:
-    """The Parzen log-likelihood of held-out images, at full size and level by level."""
-    levels = by_level(players)
-    classes = (splits.train.classes or 0) if levels[-1].player.inputs[1:] else 0
-    finest = lambda key, n, **players: sample(key, n, **players)[:, -1]  # noqa: E731
-    found = standard.parzen_likelihood(finest, key, splits, **players)
-    return found | laplacian.evaluate(splits, levels, key, classes)
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:

@@ -1,22 +1,22 @@
-"""The Parzen-window log-likelihood of a Laplacian pyramid, level by level (Denton et al. 2015,
-section 4.1). Host code, float64.
+"""How a Laplacian pyramid of generators G_0, G_1, …, finest first, is sampled, measured and
+evaluated: Parzen-window log-likelihood level by level (Denton et al. 2015, section 4.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, nn
 from jaxtyping import Float, Float64
 
 from ganjax.data.batches import scaled
 from ganjax.data.dataset import Dataset
 from ganjax.data.splits import Splits
-from ganjax.data.transforms import band
+from ganjax.data.transforms import band, resize
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.metrics.parzen import log_density
@@ -26,6 +26,16 @@ VALID = 50  # images that the widths are chosen on
 TEST = 200  # images whose likelihood is stated
 SAMPLES = 500  # for each image and level
 SIGMAS = tuple(10 ** (i / 9 - 2) for i in range(19))  # .01 to 1: residuals are smaller than images
+
+
+def by_level(players: Mapping[str, Bound]) -> list[Bound]:
+    """The generators G_0, G_1, …, finest first."""
+    return [players[f"G_{k}"] for k in range(len(players) // 2)]
+
+
+def labels(batch: Any, G: Bound) -> list[Array]:
+    """The labels modulo K, one-hot [B, K], where the coarsest generator sees them; else none."""
+    return [nn.one_hot(batch["label"] % classes, classes) for (classes,) in G.player.inputs[1:]]
 
 
 class Level(NamedTuple):
@@ -67,7 +77,9 @@ def densities(
     return np.concatenate([log_density(x[i : i + 1], samples[i], sigmas) for i in range(len(x))], 1)
 
 
-def evaluate(parts: Splits, levels: Sequence[Bound], key: Array, classes: int) -> dict[str, float]:
+def level_likelihood(
+    parts: Splits, levels: Sequence[Bound], key: Array, classes: int
+) -> dict[str, float]:
     """`log_likelihood` of generators of images in -1..1, finest first, on held-out images; empty
     where no images are held out.
 
@@ -138,3 +150,36 @@ def nearest_detail(
 
         found[f"nearest_{k}"] = jax.lax.map(least, jnp.arange(len(h))).mean() / 2
     return found
+
+
+def sample(key: Array, n: int, **players: Bound) -> Array:
+    """The image after each level, coarse to fine and enlarged, [n, levels, H, W, C] in 0..1; the
+    last is the sample. Sample i has class i mod K.
+    """
+    *finer, coarsest = by_level(players)
+    y = labels({"label": jnp.arange(n)}, coarsest)
+    chain = [coarsest(coarsest.noise(key, n), *y)]
+    for G in reversed(finer):
+        chain = [resize(image, G.player.inputs[0][0]) for image in chain]
+        chain.append(chain[-1] + G(G.noise(key, n), chain[-1], *y))
+    return (jnp.stack(chain, 1) + 1) / 2
+
+
+def measure(data: Any, key: Array, *, valid: Any, **players: Bound) -> dict[str, Array]:
+    """nearest: the mean distance of 200 training images to the nearest of 256 samples. nearest_k:
+    of validation images, if there are any, to the nearest of their own samples of level k.
+    """
+    levels = by_level(players)
+    found = {"nearest": nearest_distance(data["x"][:200], sample(key, 256, **players)[:, -1])}
+    if valid:
+        found |= nearest_detail(valid["x"], labels(valid, levels[-1]), levels, key)
+    return found
+
+
+def evaluate(data: Any, key: Array, *, splits: Splits, **players: Bound) -> dict[str, float]:
+    """The Parzen log-likelihood of held-out images, at full size and level by level."""
+    levels = by_level(players)
+    classes = (splits.train.classes or 0) if levels[-1].player.inputs[1:] else 0
+    finest = lambda key, n, **players: sample(key, n, **players)[:, -1]  # noqa: E731
+    found = standard.parzen_likelihood(finest, key, splits, **players)
+    return found | level_likelihood(splits, levels, key, classes)
