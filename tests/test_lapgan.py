@@ -20,7 +20,7 @@ def test_each_level_but_the_coarsest_is_measured_on_validation_images_where_ther
     }
     x = random.uniform(random.key(1), (3, 16, 16, 1), minval=-1.0)
     valid = {"x": x, "label": jnp.arange(3)}
-    data = {"x": np.zeros((5, 16, 16, 1), np.uint8)}
+    data = {"x": jnp.zeros((5, 16, 16, 1), jnp.uint8)}
     found = jax.jit(lambda: lapgan.measure(data, random.key(2), valid=valid, **players))()
     assert set(found) == {"nearest", "nearest_0"}
     assert all(np.isfinite(value) and value > 0 for value in found.values())
