@@ -43,7 +43,7 @@ def test_the_spread_of_a_value_is_that_of_its_last_steps_and_it_rests_once():
 
 def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     label = np.random.default_rng(0).integers(0, 4, 200)
-    L = semi_supervised.known(label, 20, 4)
+    L = semi_supervised.known_labels(label, 20, 4)
     drawn = [np.asarray(L.bind(*L.init(random.key(seed)))()) for seed in (0, 0, 1)]
     for rows in drawn:
         assert len(set(rows)) == 20
@@ -51,9 +51,9 @@ def test_known_labels_are_as_many_of_each_class_and_a_draw_of_the_seed():
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert set(drawn[0]) != set(drawn[2])
     with pytest.raises(ValueError, match="the smallest class has"):
-        semi_supervised.known(label, 400, 4)
+        semi_supervised.known_labels(label, 400, 4)
     with pytest.raises(ValueError, match="a multiple of the number of classes, 4; got 10"):
-        semi_supervised.known(label, 10, 4)
+        semi_supervised.known_labels(label, 10, 4)
 
 
 def test_digits_are_held_out_by_a_fixed_permutation():
@@ -122,7 +122,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
 
 
 class Stub:
-    """A player that is a function of its inputs; weight decay needs its parameters, which are C's."""
+    """A player that is a function of its inputs, with the parameters that weight decay needs."""
 
     def __init__(self, f):
         self.f, self.params = f, {"out": {"kernel": jnp.zeros((1, 1))}}
@@ -167,6 +167,19 @@ def test_a_d_that_says_the_same_of_all_pairs_moves_a_centred_c_nowhere(centred):
     D, p = Stub(lambda x, y: jnp.full(len(x), 0.3)), jax.nn.softmax(jnp.array([2.0, 0, 0, 0])).max()
     cost = of_pixels(D, centred=centred)["C"] - of_pixels(D, alone=True)["C"]
     assert cost == pytest.approx(0 if centred else float(0.5 * p * jax.nn.softplus(-0.3)), abs=1e-6)
+
+
+def test_the_adversarial_loss_of_c_is_of_each_example():
+    """The mean of p cost; the authors' code, by its broadcast, has mean(p) mean(cost)."""
+    C = Stub(lambda x: (1 + label_of(x))[:, None] * jax.nn.one_hot(label_of(x), K))
+    D = Stub(lambda x, y: label_of(x) - 1.0)
+    pixels = jnp.tile(jnp.arange(K) / (K - 1), 10)  # of all examples
+    k = label_of(random.permutation(random.key(0), pixels)[:B])  # of the unlabelled batch
+    certainty = np.exp(1 + k) / (np.exp(1 + k) + K - 1)
+    cost = np.log1p(np.exp(1.0 - k))
+    found = 2 * (of_pixels(D, C)["C"] - of_pixels(D, C, alone=True)["C"])
+    assert found == pytest.approx(float((certainty * cost).mean()), abs=1e-5)
+    assert abs(found - certainty.mean() * cost.mean()) > 0.05
 
 
 def test_mismatched_pairs_are_real_images_whose_label_is_never_right():
