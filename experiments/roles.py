@@ -1,8 +1,8 @@
 """Roles: one generator against discriminators that divide the work, by resolution or by frequency.
 
 GMAN's game, nets, rates and mean (Durugkar, Gemp and Mahadevan 2017; `gman`), but D_i sees its own
-view of an image (`ganjax.data.transforms`). All D_i have the same net; with equal views the game is
-GMAN-0.
+view of an image (`ganjax.data.transforms.views`). All D_i have the same net; with equal views the
+game is GMAN-0.
 
     ganjax run roles --roles bands
     ganjax reproduce roles/fashion

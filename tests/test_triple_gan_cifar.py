@@ -1,4 +1,4 @@
-"""Triple-GAN on whitened images: ZCA, mean-only batch norm, what C learns from, its schedules."""
+"""Triple-GAN on whitened images: ZCA, mean-only batch norm, the losses of C, its schedules."""
 
 from __future__ import annotations
 
