@@ -143,7 +143,7 @@ def refusal(words: list[str]) -> str:
     if program not in OTHERS:
         return f"what is {program}?"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for word in rest:
+    for word in rest[:-1] if program == "cp" else rest:  # a copy's last word is a new place
         for extra in re.findall(r"\[([\w,]+)\]", word):
             if missing := set(extra.split(",")) - set(project["optional-dependencies"]):
                 return f"no extra {missing.pop()}"

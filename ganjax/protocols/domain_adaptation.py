@@ -64,7 +64,7 @@ def to_28_pixels(x: UInt8[np.ndarray, "n H W C"]) -> UInt8[np.ndarray, "n 28 28 
     return np.asarray(transforms.pad(inner, 28)).astype(np.uint8)
 
 
-def accuracy(D: Bound, x: np.ndarray, label: np.ndarray, member: int) -> float:
+def accuracy(D: Bound, x: Array | np.ndarray, label: Array | np.ndarray, member: int) -> float:
     """The share, in 0..1, of images [n, H, W, C] that are `correct`. Host code."""
     compiled = jax.jit(correct, static_argnums=3)
     blocks = [slice(i, i + 500) for i in range(0, len(x), 500)]

@@ -44,7 +44,7 @@ def measure(data: Any, x: Array, key: Array) -> dict[str, Array]:
 
 
 def measure_equilibrium(
-    data: Any, x: Float[Array, "n d"], key: Array, D: Callable[[Array], Array]
+    data: Any, x: Float[Array, "n ..."], key: Array, D: Callable[[Array], Array]
 ) -> dict[str, Array]:
     """On a mixture `equilibrium.value` of D at samples x and as many real ones, and
     `equilibrium.optimal`; on other data empty. Pure.
