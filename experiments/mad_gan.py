@@ -3,7 +3,10 @@
 Ghosh et al. 2018, "Multi-Agent Diverse Generative Adversarial Networks": equations 1 and 2. Nets,
 priors and rates are those of the authors' 1-D toy (madgan.py); images of 32 and 64 pixels get the
 nets of their image code (heads_classify_gen_n_alter.lua), which share all layers but the last two.
-The generators see the same noise while they train, and are sampled with noise of their own.
+The generators see the same noise while they train, and are sampled with noise of their own. G's
+turn draws new noise in the toy, and has D's on such images, as in these codes. The image code
+weighs real samples k times; here once, as in equation 1 and the toy. MA-GAN weighs real samples as
+much as all others; a generator makes a full batch, weighed 1/k, where the toy makes a k-th of one.
 
     ganjax run mad_gan
     ganjax run mad_gan --data ring --k 8 --lr 1e-3 --beta1 0 --steps 4000
@@ -29,6 +32,7 @@ from ganjax.protocols.teams import evaluate, measure, sample
 
 RING = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "beta1": 0.0, "steps": 2000}
 QUICK = {**RING, "k": 8}
+STACKED = {"data": "stacked_mnist", "size": 32, "steps": 12_000}
 TOY: dict[str, dict[str, Any]] = {
     "GAN": {"experiment": "gan", "data": "mixture1d"},
     "MAD-GAN": {"k": 4},
@@ -39,10 +43,9 @@ WGAN_GP = {
 }  # fmt: skip
 RIVALS = {**TOY, "MA-GAN": {"k": 4, "binary": True}, "WGAN-GP": WGAN_GP}
 PAPER = {
-    "GAN": {"chi2": 0.90e5, "kl": 0.322},
-    "MAD-GAN": {"chi2": 0.24e5, "kl": 0.145},
+    "GAN": {"chi2": 0.90e5, "kl": 0.322}, "MAD-GAN": {"chi2": 0.24e5, "kl": 0.145},
     "MA-GAN": {"chi2": 1.39e5, "kl": 0.526},
-}
+}  # fmt: skip
 SHARES = tuple(f"share_{i}" for i in range(5))
 TABLES = {
     name: Table(
@@ -56,17 +59,10 @@ TABLES = {
 } | {
     "k": Table(
         rows={f"k = {k}": {**RING, "k": k} for k in (1, 2, 4, 8)},
-        columns=("modes", "quality", "kl"),
-        seeds=5,
-        note="Equal steps and rates",
+        columns=("modes", "quality", "kl"), seeds=5, note="Equal steps and rates",
     ),
     "stacked": Table(
-        rows={
-            f"k = {k}": {"data": "stacked_mnist", "size": 32, "k": k, "steps": 12_000}
-            for k in (1, 4)
-        },
-        columns=("modes", "kl"),
-        seeds=3,
+        rows={f"k = {k}": {**STACKED, "k": k} for k in (1, 4)}, columns=("modes", "kl"), seeds=3,
         paper={"k = 1": {"modes": 712, "kl": 2.15}, "k = 4": {"modes": 890, "kl": 0.91}},
         anchors=partial(classifier.training_images, name="stacked_mnist", size=32),
         note="The paper's numbers are recalled, not read, k = 1 being its DCGAN; 25,600 samples, "
@@ -85,8 +81,7 @@ TABLES = {
                 "data": "digits", "k": 3, "width": 192, "batch": 32, "lr": 4e-4, "steps": 2000,
             },
         },
-        columns=("modes", "quality"),
-        seeds=4,
+        columns=("modes", "quality"), seeds=4,
     ),
 }  # fmt: skip
 
@@ -112,14 +107,15 @@ class Options:
 def losses(batch: Any, key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
     """D names the generator of a sample: classes 0 … k-1 are the generators, the last is "real".
 
-    A D of two classes, MA-GAN's, has one class for all generators.
+    A D of two classes, MA-GAN's, has one class for all generators, and takes the mean over them.
     """
     x = batch["x"]  # [B, ...]
     z = G.noise(key, len(x), each=False)  # [B, Z], the same for all generators
     named = D(G(z))  # [B, k, k+1], or [B, k, 2]
     real = named.shape[-1] - 1
     maker = jnp.arange(G.n) % real
-    d = ce(D(x), real).mean() + ce(named, maker).mean(0).sum()
+    told = ce(named, maker).mean(0)  # [k]
+    d = ce(D(x), real).mean() + (told.mean() if real == 1 else told.sum())
     return {"D": d, "G": ce(named, real).mean(0).sum()}
 
 
@@ -132,7 +128,8 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
         "G": Player(net, adam, (o.z,), n=o.k, shared=shared, prior=prior, ema=o.ema),
         "D": Player(mad_gan.discriminator(shape, o.width, classes), adam, shape),
     }
-    return Game(players, losses, [["D"], ["G"]], partial(draw, n=o.batch))
+    fresh: Any = "step" if mad_gan.is_convolutional(shape) else "turn"
+    return Game(players, losses, [["D"], ["G"]], partial(draw, n=o.batch), fresh=fresh)
 
 
 def experiment(o: Options) -> Experiment:

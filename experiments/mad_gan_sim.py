@@ -6,8 +6,9 @@ on average over j, is added to the generators' loss of a binary GAN. The paper l
 similarity to the user. Here it is the cosine of the authors' code (compete_avg_gen_n_alter.lua)
 between features of D's last hidden layer, for points too: on a line two samples differ in their
 sign alone. As in that code the scores and features of the other generators are constants to G_i.
-Unlike there, G_i descends its own part of Δ_ij, of which that code has no gradient. Nets, noise
-and rates are those of `mad_gan`.
+Unlike there, G_i descends its own part of Δ_ij, of which that code has no gradient. Real and
+generated samples weigh the same, and G moves on the samples that D has just seen, as in that code.
+Nets, noise and rates are those of `mad_gan`.
 
     ganjax run mad_gan_sim --quick
     ganjax reproduce mad_gan_sim/ring
@@ -95,7 +96,7 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, lam: float) -> dict[st
     alike = similarity(D(fake, method="features")[-1])  # [B, k, k]
     short = shortfall(sigmoid(fake_score), alike)  # [B, k]
     return {
-        "D": sp(-real_score).mean() + sp(fake_score).mean(0).sum(),
+        "D": sp(-real_score).mean() + sp(fake_score).mean(),
         "G": (sp(-fake_score) + lam * short).mean(0).sum(),
         "similarity": (alike.sum((-2, -1)) - G.n).mean() / (G.n * (G.n - 1)),
         "short": short.mean(),

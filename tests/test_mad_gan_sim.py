@@ -81,9 +81,7 @@ def test_the_losses_by_hand(lam):
     G, D = (game.players[name].bind(state.params[name], name=name) for name in "GD")
     fake = G(G.noise(random.key(2), 4, each=False))
     real, p, f = expit(D(batch["x"])), expit(D(fake)), np.asarray(D(fake, method="features")[-1])
-    np.testing.assert_allclose(
-        losses["D"], -np.log(real).mean() - np.log(1 - p).mean(0).sum(), rtol=1e-5
-    )
+    np.testing.assert_allclose(losses["D"], -np.log(real).mean() - np.log(1 - p).mean(), rtol=1e-5)
     lacks = np.zeros((4, 3))
     for b, i in np.ndindex(4, 3):
         cosine = [
@@ -93,6 +91,15 @@ def test_the_losses_by_hand(lam):
     assert lacks.max() > 0
     np.testing.assert_allclose(losses["G"], (-np.log(p) + lam * lacks).mean(0).sum(), rtol=1e-4)
     np.testing.assert_allclose(losses["short"], lacks.mean(), rtol=1e-4)
+
+
+def test_an_undecided_discriminator_weighs_real_and_generated_samples_alike():
+    experiment = build(mad_gan_sim, **{**mad_gan_sim.QUICK, "k": 3, "width": 8, "batch": 4})
+    game = experiment.played
+    params = jax.tree.map(jnp.zeros_like, play.init(game, random.key(0), experiment.data).params)
+    grads, out = play.field(game, params, {"x": jnp.ones((4, 2))}, random.key(0), ("D",))
+    np.testing.assert_allclose(out["D"], 2 * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(grads["D"]["score"]["bias"], 0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
