@@ -1,13 +1,13 @@
 """GMAN: one generator against N discriminators, whose values are mixed by a softness λ.
 
 Durugkar, Gemp and Mahadevan 2017, "Generative Multi-Adversarial Networks", sections 3 and 4: each
-D_i maximises its own V_i on its own part of the minibatch, and G minimises F(V_1 … V_N) of the
-original, saturating objective. Learning rate, dropout rates and the squashed sigmoid are those of
-the authors' code. That code never moves λ; here GMAN* learns it, with the paper's term -cλ. All
-boosted D_i see the whole batch (`ganjax.aggregates`). Only images of 32 pixels get its nets.
+D_i maximises V_i on its own part of the minibatch (boosted, on all of it), and G minimises F(V) of
+the original, saturating objective. Rates and the squashed sigmoid are those of the authors' code.
+That code never moves λ; here GMAN* learns it, with the paper's term -cλ. It weighs D_i by G's part
+of V_i, E log(1 - D_i(G(z))); the paper and this file weigh by all of V_i. `G_value` is F of G's
+part, the quantity of figures 3 and 4; `value` is F(V). Images of 32 pixels get the paper's nets.
 
     ganjax run gman --data mnist --pad 32 --width 128
-    ganjax run gman --n 1 --modified
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from ganjax.protocols.tournament import tournament
 QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}
 MNIST = {"data": "mnist", "pad": 32, "width": 128, "steps": 6000}
 SIZES = {"steady": MNIST, "small": {**MNIST, "width": 32, "batch": 25, "steps": 2500}}
-CURVES = {"value": None, "sd": convergence.LIMIT, "lambda": None}
+CURVES = {"G_value": None, "sd": convergence.LIMIT, "lambda": None}
 VARIANTS: dict[str, dict[str, Any]] = {
     "GMAN*": {}, "GMAN-0": {"aggregate": "mean"}, "GMAN-1": {"aggregate": "soft"},
     "GMAN-max": {"aggregate": "max"}, "mod-GAN": {"n": 1, "aggregate": "mean", "modified": True},
@@ -55,7 +55,7 @@ TABLES = {
 } | {
     name: Table(
         rows={f"N = {n}": {**size, "n": n} for n in (1, 2, 5)}, seeds=3, every=10,
-        columns=("steady", "value", "sd", "lambda"), after=partial(overlay, measures=CURVES),
+        columns=("steady", "G_value", "sd", "lambda"), after=partial(overlay, measures=CURVES),
         note="GMAN*, figures 3, 4 and 6; in figure 4 N = 5 is steady about twice as soon as N = 1",
     )
     for name, size in SIZES.items()
@@ -86,8 +86,7 @@ def losses(
     step: Array, memory: Any, o: Options,
 ) -> dict[str, Any]:  # fmt: skip
     """G minimises F(V; λ), and λ, where it is learned, F(V; λ) - cλ."""
-    x = batch["x"]  # [B N, ...]
-    fake_x = G(G.noise(key, len(x)))
+    x, fake_x = batch["x"], G(G.noise(key, len(batch["x"])))  # [B N, ...]
     if A is None:
         part = (-1, D.n, *x.shape[1:])  # each D_i has its own part of the batch
         real = D.each(x.reshape(part), key=stream(key, "real"))  # [B, N]
@@ -101,11 +100,12 @@ def losses(
     F = aggregates.AGGREGATES[o.aggregate]
     softness: Any = o.lam if L is None else L()
     value = F(aggregates.values(real, fake), softness)
-    cost = F(aggregates.generator_values(fake, modified=True), softness) if o.modified else value
+    G_value = F(aggregates.generator_values(fake, o.modified), softness)
+    cost = G_value if o.modified else value
     if L is not None:
         costs |= {"L": cost - o.c * softness, "lambda": softness}
-    memory, settled = convergence.update(memory, value, step)
-    return {**costs, "G": cost, "value": value, "memory": memory, **settled}
+    memory, settled = convergence.update(memory, G_value, step)
+    return {**costs, "G": cost, "value": value, "G_value": G_value, "memory": memory, **settled}
 
 
 def game(shape: tuple[int, ...], o: Options) -> Game:

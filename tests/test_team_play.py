@@ -110,6 +110,39 @@ def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
     np.testing.assert_allclose(out["D"], aggregates.boosting_losses(real, fake, A)["D"], rtol=1e-5)
 
 
+UNDECIDED = {"mean": {}, "soft": {}, "learned": {}, "mean, modified": {"modified": True}}
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_curve_of_gman_is_of_the_generators_part_of_the_value(name, n):
+    """For undecided D_i G_value is log 1/2 and V twice that; real samples move V alone."""
+    aggregate = name.split(",")[0]
+    options = {**gman.QUICK, "n": n, "width": 8, "batch": 4, "aggregate": aggregate}
+    experiment = build(gman, **options, **UNDECIDED[name])
+    game, state = state_of(experiment)
+    key = random.key(2)
+    apply = jax.jit(partial(game.apply, aux={}, step=0, memory=game.memory()))
+    one, other = (game.draw(experiment.data, random.key(i)) for i in (1, 3))
+    first, second = apply(state.params, one, key), apply(state.params, other, key)
+    np.testing.assert_allclose(first["G_value"], second["G_value"], rtol=1e-6)
+    assert abs(first["value"] - second["value"]) > 1e-3
+    assert first["memory"]["window"][0] == first["G_value"]
+    even = jax.tree.map(jnp.zeros_like, state.params["D"])
+    out = apply({**state.params, "D": even}, one, key)
+    np.testing.assert_allclose(out["value"], -2 * np.log(2), rtol=1e-5)
+    sign = 1 if UNDECIDED[name] else -1
+    np.testing.assert_allclose(out["G_value"], sign * np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(out["G"], out["G_value" if UNDECIDED[name] else "value"], rtol=1e-6)
+
+
+def test_the_generators_part_is_mixed_with_its_own_weights():
+    """Two discriminators, sigmoids squashed to .5 and .745: log(1 - s) is -.693 and -1.366."""
+    l = aggregates.generator_values(jnp.array([[0.0, np.log(3)]]))
+    np.testing.assert_allclose(l, [-0.693147, -1.366492], rtol=1e-5)
+    np.testing.assert_allclose(aggregates.arithmetic(l, 1.0), -0.920568, rtol=1e-5)
+
+
 def test_roles_divide_an_image():
     x = random.normal(random.key(0), (2, 8, 12, 3))
     each = jnp.stack([x] * 3, 1)  # [B, N, H, W, C]
@@ -225,8 +258,8 @@ def test_the_distance_of_a_set_to_itself_is_least(monkeypatch):
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_binary_discriminator_of_k_generators(k):
-    """MA-GAN: D's loss is that of k generators' samples under one name; with k = 1 it is
-    MAD-GAN's.
+    """MA-GAN: D's loss is that of k generators' samples under one name, which weigh together as
+    much as real ones; with k = 1 it is MAD-GAN's.
     """
     losses = []
     for binary in (True, False):
@@ -241,8 +274,30 @@ def test_a_binary_discriminator_of_k_generators(k):
             )
             real, fake = D(batch["x"]), D(G(G.noise(random.key(2), 8, each=False)))
             odds = real[:, 1] - real[:, 0], fake[..., 1] - fake[..., 0]  # [B], [B, k]
-            expected = jax.nn.softplus(-odds[0]).mean() + jax.nn.softplus(odds[1]).mean(0).sum()
+            expected = jax.nn.softplus(-odds[0]).mean() + jax.nn.softplus(odds[1]).mean()
             np.testing.assert_allclose(losses[0]["D"], expected, rtol=1e-5)
     if k == 1:
         for name in "GD":
             np.testing.assert_allclose(losses[0][name], losses[1][name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_an_undecided_binary_discriminator_is_at_rest(k):
+    """Real and generated samples weigh the same, so 1/2 is D's optimum where they look alike; of
+    k + 1 classes the loss is (k + 1) log(k + 1).
+    """
+    for binary in (True, False):
+        options = {**mad_gan.QUICK, "k": k, "width": 8, "batch": 8, "binary": binary}
+        game, state = state_of(build(mad_gan, **options))
+        params = jax.tree.map(jnp.zeros_like, state.params)
+        batch = {"x": jnp.ones((8, 2))}
+        grads, out = play.field(game, params, batch, random.key(0), ("D",))
+        classes = 2 if binary else k + 1
+        np.testing.assert_allclose(out["D"], classes * np.log(classes), rtol=1e-6)
+        np.testing.assert_allclose(grads["D"]["out"]["bias"], 0, atol=1e-6)
+
+
+def test_g_of_the_toy_has_new_noise_and_g_of_the_image_nets_that_of_d():
+    o = mad_gan.Options(k=2, width=8, z=4, batch=4, lr=1e-3)
+    assert mad_gan.game((1,), o).fresh == "turn"
+    assert mad_gan.game((32, 32, 1), o).fresh == "step"
