@@ -3,10 +3,11 @@
 Li, Xu, Zhu and Zhang 2017, "Triple Generative Adversarial Nets": equations 3 to 5; losses, nets and
 rates as in the authors' MNIST code. There C trains alone for 30 epochs, and two terms of its loss
 come in at epoch 300 of 1000. Here G and D train from the first step on, and the terms come in after
-a tenth and three tenths of the run. The seed of the run draws which examples are labelled. Images
-below 20 pixels get a dense C.
+a tenth and three tenths of the run. The turns of a step share z and the noise of D and C; the
+authors draw them anew. C's adversarial loss is the mean of p cost over examples, as in equation 3;
+in their code the two broadcast to an N x N table, whose mean, mean(p) mean(cost), pushes every
+example alike. A run's seed draws the labelled examples. Images below 20 pixels get a dense C.
 
-    ganjax run triple_gan
     ganjax run triple_gan --data mnist --labels 100 --steps 20000
 """
 
@@ -103,8 +104,8 @@ def losses(
         wrong = (y_p + random.randint(stream(key, "wrong"), y_p.shape, 1, K)) % K
         L_D += 0.5 * sp(D(x_p, y(wrong), key=stream(key, "fake"))).mean()
     own += jnp.where(step < pre, 0, 0.5) * fooled.mean() + jnp.where(step < late, 0, 0.1) * R_P
-    L_G = 0.5 * sp(-by_g).mean()
-    return {"D": L_D, "G": L_G, "C": own, "R_L": R_L, "R_P": R_P, "entropy": entropy}
+    seen = {"R_L": R_L, "R_P": R_P, "entropy": entropy}
+    return {"D": L_D, "G": 0.5 * sp(-by_g).mean(), "C": own, **seen}
 
 
 def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:

@@ -1,11 +1,12 @@
 """Triple-GAN on CIFAR-10: C agrees with itself on unlabelled images, and sees them whitened.
 
 Li, Xu, Zhu and Zhang 2017, "Triple Generative Adversarial Nets": equations 3 to 5; losses, nets and
-rates as in the authors' CIFAR-10 code, whose 1000 epochs are stretched or shrunk to the run. In
-place of the entropy and the balance of `triple_gan` C has the consistency of the Pi model (Laine
-and Aila 2017). The seed of the run draws which examples are labelled. Three departures: C's kernels
-begin at fixed lengths, where the authors set them by a first batch; C is tested with the mean of
-2,000 training images, where theirs is a running mean; D's labelled images are some of C's.
+rates as in the authors' CIFAR-10 code, whose 1000 epochs are scaled to the run. In place of the
+entropy and the balance of `triple_gan` C has the consistency of the Pi model (Laine and Aila 2017).
+A run's seed draws the labelled examples. Departures: C's kernels begin at fixed lengths, not those
+of a first batch; C is tested with the mean of 2,000 training images, not a running one; D's
+labelled images are some of C's; and, as in `triple_gan`, the turns of a step share z and the noise
+of D and C, and C's adversarial loss is the mean of p cost, not the authors' mean(p) mean(cost).
 
     ganjax run triple_gan_cifar
 """
@@ -124,9 +125,8 @@ def sample(key: Array, n: int, *, G: Bound) -> Array:
 def measure(arrays: Any, key: Array, *, C: Bound) -> dict[str, Array]:
     """The test error of C, its parameters averaged."""
     white = partial(whiten, mean=arrays["mean"], zca=arrays["zca"])
-    return {
-        "error": semi_supervised.error_rate(arrays, key, C, low=-1.0, transform=white, at_once=1000)
-    }
+    error = semi_supervised.error_rate(arrays, key, C, low=-1.0, transform=white, at_once=1000)
+    return {"error": error}
 
 
 def experiment(o: Options) -> Experiment:

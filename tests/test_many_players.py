@@ -167,6 +167,19 @@ def test_a_d_that_says_the_same_of_all_pairs_moves_a_centred_c_nowhere(centred):
     assert cost == pytest.approx(0 if centred else float(0.5 * p * jax.nn.softplus(-0.3)), abs=1e-6)
 
 
+def test_the_adversarial_loss_of_c_is_of_each_example():
+    """The mean of p cost; the authors' code, by its broadcast, has mean(p) mean(cost)."""
+    C = Stub(lambda x: (1 + label_of(x))[:, None] * jax.nn.one_hot(label_of(x), K))
+    D = Stub(lambda x, y: label_of(x) - 1.0)
+    pixels = jnp.tile(jnp.arange(K) / (K - 1), 10)  # of all examples
+    k = label_of(random.permutation(random.key(0), pixels)[:B])  # of the unlabelled batch
+    certainty = np.exp(1 + k) / (np.exp(1 + k) + K - 1)
+    cost = np.log1p(np.exp(1.0 - k))
+    found = 2 * (of_pixels(D, C)["C"] - of_pixels(D, C, alone=True)["C"])
+    assert found == pytest.approx(float((certainty * cost).mean()), abs=1e-5)
+    assert abs(found - certainty.mean() * cost.mean()) > 0.05
+
+
 def test_mismatched_pairs_are_real_images_whose_label_is_never_right():
     """They cost a D that knows the labels nothing, and one that takes all for real half of softplus
     of its logit.
