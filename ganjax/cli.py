@@ -35,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     saving.
     """
     warnings.simplefilter("ignore")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     commands = {"list": list_, "run": run, "resume": resume, "sample": sample}
     commands |= {"reproduce": reproduce, "report": report, "data": data, "bench": bench}
@@ -216,6 +215,10 @@ def reproduce(argv: Sequence[str]) -> int:
     """play a paper's table from nothing; list the tables without a name"""
     tables = {f"{file.name}/{t}": (file, t) for file in importable() for t in file.tables}
     named = reproduce_parser({}, add_help=False).parse_known_args(argv)[0].table
+    if named and ".py/" in named:
+        path, _, t = named.rpartition("/")
+        file = experiment_file(path)
+        tables = {f"{path}/{t}": (file, t) for t in file.tables}
     own = tables[named][0].options() if named in tables else {}
     own.pop("data_dir", None)
     args = reproduce_parser(own).parse(argv)
@@ -237,7 +240,7 @@ def reproduce(argv: Sequence[str]) -> int:
     from ganjax.runs.train import FailedError
 
     file, t = tables[args.table]
-    out = args.out or Path("runs") / args.table.replace("/", "-")
+    out = args.out or Path("runs") / f"{file.name}-{t}"
     names = ("seeds", "quick", "fast", "overwrite", "quiet", "data_dir")
     given = {name: getattr(args, name) for name in names}
     changed = {name: value for name, value in vars(args).items() if name in own}

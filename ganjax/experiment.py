@@ -198,11 +198,23 @@ class Experiment:
 
 
 def with_players(function: Callable[..., Any], players: Mapping[str, Any], *args: Any) -> Any:
-    """function(*args) with the players that it names as keywords, or, if it takes **, with all."""
+    """function(*args) with the players that it names as keywords, or, if it takes **, with all.
+
+    Raises ValueError where it names another player.
+    """
     parameters = inspect.signature(function).parameters.values()
-    named = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    named = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for name, default in named.items():
+        if default is inspect.Parameter.empty and name not in players:
+            known = ", ".join(players)
+            raise ValueError(f"{_name(function)} asks for {name!r}; the players are {known}")
     return function(*args, **{n: p for n, p in players.items() if takes_all or n in named})
+
+
+def _name(function: Any) -> str:
+    """The name of a function, also of one under `partial`."""
+    return str(getattr(getattr(function, "func", function), "__name__", "a function"))
 
 
 @dataclass(frozen=True, eq=False)

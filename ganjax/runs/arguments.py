@@ -118,7 +118,7 @@ def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser
     """The parser of `reproduce`, with the options of the table's experiment."""
     about = "Plays a paper's table from nothing, or goes on with it."
     parser = Parser(prog="ganjax reproduce", description=about, add_help=add_help)
-    how = "EXPERIMENT/TABLE; without it the tables are listed"
+    how = "EXPERIMENT/TABLE or FILE.py/TABLE; without it the tables are listed"
     parser.add_argument("table", nargs="?", help=how)
     parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="these rows alone")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the steps")

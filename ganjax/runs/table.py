@@ -76,6 +76,7 @@ def reproduce(r: Reproduction) -> str:
         columns[row] = {**columns.get(row, {}), **{name: list(v) for name, v in added.items()}}
     for name, figure in drawn.items():
         save(figure, r.out / "figures" / f"{name}.png")
+    _report_missing(r, columns)
     seconds = sum(max(row["time"] for row in each.metrics) for each in finished.values())
     anchors = {} if r.quick else _anchors(r)
     made = TableRecord(
@@ -148,6 +149,13 @@ def _last_measurements(table: Table, row: FinishedRow) -> dict[str, list[float |
     last = {m["seed"]: m for m in ended}
     known = [c for c in table.columns if any(c in m for m in ended)]
     return {c: [last.get(seed, {}).get(c) for seed in row.seeds] for c in known}
+
+
+def _report_missing(r: Reproduction, columns: Mapping[str, Mapping[str, Any]]) -> None:
+    """A line on stderr for the table's columns that no row has."""
+    known = {column for row in columns.values() for column in row}
+    if missing := [column for column in r.table.columns if column not in known]:
+        print(f"{r.file.name}/{r.name}: no row measured {', '.join(missing)}", file=sys.stderr)
 
 
 def _anchors(r: Reproduction) -> dict[str, Mapping[str, float]]:
