@@ -10,9 +10,12 @@ from types import ModuleType
 from typing import Any
 
 import jax
+import pytest
 
 from ganjax.cli import main
 from ganjax.experiment import Experiment, with_values
+from ganjax.metrics import mixtures
+from ganjax.protocols import standard
 from ganjax.runs import storage
 from ganjax.runs.discovery import File
 
@@ -21,6 +24,12 @@ EXPERIMENTS = {
     path.name: File(path)
     for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))
 }
+
+
+def evaluate_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluates mixtures by 2^14 samples in place of 2^20, which take long without optimisation."""
+    monkeypatch.setattr(mixtures, "SAMPLES", 2**14)
+    monkeypatch.setattr(standard, "CHUNK", 2**14)
 
 
 def call(*argv: object) -> tuple[int, str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from runs import call
+from runs import call, evaluate_few
 
 from ganjax import cli
 from ganjax.experiment import with_values
@@ -197,11 +197,12 @@ def test_every_python_block_runs(
     page: Path, shown: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one namespace a page, one after another."""
+    evaluate_few(monkeypatch)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": page.stem}
     for block in shown:
         code = "\n" * (block.line - 1) + block.text  # tracebacks name the page's own line
         exec(compile(code, str(page), "exec", dont_inherit=True), names)
     for path in write_experiments(page):
-        run = ["run", path, "--quick", "--steps=3", "--quiet", "--no-cache"]
+        run = ["run", path, "--quick", "--steps=3", "--every=3", "--quiet", "--no-cache"]
         assert call(*run, "--out", path.stem) == (0, "", "")

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 from jax import random
-from runs import EXPERIMENTS, call
+from runs import EXPERIMENTS, call, evaluate_few
 
 from ganjax import play
 from ganjax.experiment import Experiment, with_players
@@ -29,18 +29,13 @@ every_experiment = pytest.mark.parametrize("name", EXPERIMENTS)
 
 
 @every_experiment
-def test_a_run_is_measured_evaluated_and_drawn(name: str, tmp_path: Path) -> None:
+def test_a_run_is_measured_evaluated_and_drawn(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_few(monkeypatch)
     out = tmp_path / "run"
-    run = [
-        "run",
-        EXPERIMENTS[name].path,
-        "--quick",
-        "--steps=3",
-        "--every=3",
-        "--quiet",
-        "--no-cache",
-    ]
-    assert call(*run, "--out", out) == (0, "", "")
+    how = ["--quick", "--steps=3", "--every=3", "--quiet", "--no-cache"]
+    assert call("run", EXPERIMENTS[name].path, *how, "--out", out) == (0, "", "")
     digest = json.loads((out / "digest.json").read_text())
     rows = storage.read_rows(out / "metrics.jsonl")
     assert digest["steps"] == 3
@@ -58,7 +53,7 @@ def compiled_as_for_users(function: Any, *args: Any) -> Any:
 
 
 def agree(compiled: Any, eager: Any) -> None:
-    """Asserts that each leaf differs by at most 1e-5 of its norm, or of a hundredth of the largest.
+    """Asserts that each leaf differs by at most 1e-5 of its norm, or of a tenth of the largest.
 
     A small gradient may be all rounding: of a bias before a normalisation, of a difference of two
     scores.
@@ -67,7 +62,7 @@ def agree(compiled: Any, eager: Any) -> None:
     norms = [np.linalg.norm(np.asarray(leaf, np.float64)) for _, leaf in paths]
     for (path, x), y, norm in zip(paths, jax.tree.leaves(compiled), norms, strict=True):
         error = np.linalg.norm(np.asarray(x, np.float64) - np.asarray(y, np.float64))
-        assert error <= 1e-5 * max(norm, max(norms) / 100), jax.tree_util.keystr(path)
+        assert error <= 1e-5 * max(norm, max(norms) / 10), jax.tree_util.keystr(path)
 
 
 def tiny(name: str) -> Experiment:

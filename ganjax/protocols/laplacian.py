@@ -116,7 +116,7 @@ def level_samples(
     return found
 
 
-def nearest_distance(images: Array, samples: Array) -> Float[Array, ""]:
+def nearest_distance(images: Array | np.ndarray, samples: Array | np.ndarray) -> Float[Array, ""]:
     """The mean over images [m, ...] of the Euclidean distance to the nearest of the samples [n,
     ...]; uint8 or 0..1. Pure.
     """
