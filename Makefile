@@ -11,7 +11,7 @@ demo: .venv/demo
 	$(BIN)/ganjax reproduce mad_gan/demo --out runs/demo --overwrite
 
 test: lint types
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-slow: .venv/test
 	$(BIN)/pytest -m slow

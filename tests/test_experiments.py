@@ -94,10 +94,10 @@ def compare_losses(name: str, movers: tuple[str, ...] = ()) -> None:
         agree(grads, eager_grads)
 
 
-# Without compilation the gradients of this one take most of a minute.
-LONG = "triple_gan_cifar.py"
-marks = {LONG: pytest.mark.slow}
-by_length = [pytest.param(n, marks=marks[n]) if n in marks else n for n in EXPERIMENTS]
+# Without compilation the gradients of convolutions take long: by default their losses alone.
+CONVOLUTIONS = ("cogan", "cogan_adapt", "cyclegan", "lapgan", "pix2pix", "triple_gan")
+LONG = [name for name in EXPERIMENTS if name.startswith(CONVOLUTIONS)]
+by_length = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in EXPERIMENTS]
 
 
 @pytest.mark.parametrize("name", by_length)
@@ -105,8 +105,9 @@ def test_losses_and_gradients_are_compiled_right(name: str) -> None:
     compare_losses(name, tuple(sorted(tiny(name).played.movers)))
 
 
-def test_the_losses_of_the_longest_are_compiled_right() -> None:
-    compare_losses(LONG)
+@pytest.mark.parametrize("name", LONG)
+def test_losses_are_compiled_right(name: str) -> None:
+    compare_losses(name)
 
 
 @every_experiment
