@@ -107,7 +107,7 @@ def evaluate(data: Any, key: Array, *, G: Bound, D: Bound, splits: Splits) -> di
         standard.evaluate(data, sample, key, G=G)
         | latent_arithmetic.evaluate(data, key, G)
         | standard.parzen_likelihood(sample, key, splits, G=G)
-        | standard.few_label_svm(key, data, splits, D)
+        | standard.few_label_errors(key, data, splits, D)
     )
     if "svm" in numbers:
         return numbers

@@ -123,11 +123,11 @@ def run(argv: Sequence[str]) -> int:
 
     start(args["cache"], args["fast"])
 
-    from ganjax.runs.record import create
-    from ganjax.runs.request import prepare
+    from ganjax.runs.record import create_run
+    from ganjax.runs.request import prepare_run
 
-    record, experiment = prepare(file, options, **{name: args[name] for name in COMMON})
-    create(args["out"], record, args["overwrite"])
+    record, experiment = prepare_run(file, options, **{name: args[name] for name in COMMON})
+    create_run(args["out"], record, args["overwrite"])
     return finish(args["out"], record, experiment, args["quiet"])
 
 
@@ -165,10 +165,10 @@ def resume(argv: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     args = parser.parse(argv)
 
-    from ganjax.runs.record import read
+    from ganjax.runs.record import read_record
     from ganjax.runs.request import rebuild
 
-    record = read(args.out)
+    record = read_record(args.out)
     if args.devices is not None:
         record = dataclasses.replace(record, device=record.device | {"count": args.devices})
     start(cache=True, fast=not record.deterministic)
@@ -188,10 +188,10 @@ def sample(argv: Sequence[str]) -> int:
     args = parser.parse(argv)
     refuse_output(args.out, ".png", ".npz")
 
-    from ganjax.runs.record import read
+    from ganjax.runs.record import read_record
     from ganjax.runs.request import rebuild
 
-    record = read(args.run)
+    record = read_record(args.run)
     start(cache=True, fast=not record.deterministic)
     experiment = rebuild(args.run, record, args.data_dir)
 

@@ -120,7 +120,7 @@ def _stopped_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(Parser, "parse", parsed)
     monkeypatch.setattr(cli, "start", lambda *_, **__: None)
-    monkeypatch.setattr(request, "prepare", prepared)
+    monkeypatch.setattr(request, "prepare_run", prepared)
     monkeypatch.setattr(table, "reproduce", reproduced)
     monkeypatch.setattr("ganjax.runs.bench.subprocess.call", accepted)
     monkeypatch.chdir(tmp_path)

@@ -374,7 +374,7 @@ def test_an_interrupt_before_the_run_is_status_130(monkeypatch: pytest.MonkeyPat
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(request, "prepare", interrupted)
+    monkeypatch.setattr(request, "prepare_run", interrupted)
     assert call("run", TINY) == (130, "", "ganjax: interrupted\n")
     assert everything() == {}
 

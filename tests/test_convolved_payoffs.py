@@ -178,4 +178,4 @@ def test_a_class_with_fewer_than_100_examples_has_no_svm_of_few_labels() -> None
     )
     splits = data.Splits(part, part, part)
     D = Player(MLP((), ()), optax.sgd(1.0), (8, 8, 1)).bind({})
-    assert standard.few_label_svm(jax.random.key(0), part.read(), splits, D) == {}
+    assert standard.few_label_errors(jax.random.key(0), part.read(), splits, D) == {}

@@ -187,7 +187,7 @@ def test_a_table_may_measure_often_and_say_what_all_rows_say_together() -> None:
 
 
 def test_every_number_of_a_record_stands_in_its_row() -> None:
-    assert report.cells(RECORD) == [
+    assert report.table_cells(RECORD) == [
         ["", "kl", "error", "seeds"],
         ["GAN", "2 ± 1", "0.375 ± 0.18 (2 of 3)", "3"],
         ["GAN (paper)", "2.5", "", ""],

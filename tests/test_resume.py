@@ -217,7 +217,7 @@ def test_other_options_in_options_json_are_refused(copy: Path) -> None:
 
 
 def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
-    record = run_record.read(copy)
+    record = run_record.read_record(copy)
     other = replace(record, options={**record.options, "width": 5})
     storage.write_json(copy / "options.json", {**asdict(other), "tie": other.tie})
     for command in (["resume", copy], ["sample", copy, "--out", copy / "x.npz"]):

@@ -135,7 +135,7 @@ def conditional_scores(
     return {**parzen_likelihood(sample, key, parts, **players), **errors}
 
 
-def few_label_svm(key: Array, data: Any, parts: Splits, D: Bound) -> dict[str, float]:
+def few_label_errors(key: Array, data: Any, parts: Splits, D: Bound) -> dict[str, float]:
     """Test errors of a linear SVM that is trained on 100 labels a class: "svm" on D's features,
     "svm_pixels" on pixels (Radford et al. 2016, section 5.2). Host code.
 

@@ -62,7 +62,7 @@ def cpu_cores() -> int:
     return os.cpu_count() or 1
 
 
-def create(out: Path, record: RunRecord, overwrite: bool) -> None:
+def create_run(out: Path, record: RunRecord, overwrite: bool) -> None:
     """Makes the run's folder with options.json in it.
 
     Raises ValueError where it exists, where another process plays it, or where it cannot be
@@ -83,7 +83,7 @@ def create(out: Path, record: RunRecord, overwrite: bool) -> None:
         raise ValueError(f"{out} cannot be written: {error.strerror}") from error
 
 
-def read(out: Path) -> RunRecord:
+def read_record(out: Path) -> RunRecord:
     """The record of a run. Raises ValueError where there is none, or it was edited."""
     try:
         fields = dict(json.loads((out / "options.json").read_text()))

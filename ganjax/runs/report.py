@@ -36,7 +36,7 @@ class TableRecord:
     note: str
 
 
-def cells(record: TableRecord) -> list[list[str]]:
+def table_cells(record: TableRecord) -> list[list[str]]:
     """The table's cells, the head first: each row, then its anchor, then the paper's numbers."""
     parts = (record.rows, record.anchors, record.paper)
     columns = list(dict.fromkeys(c for part in parts for row in part.values() for c in row))
@@ -66,7 +66,7 @@ def mean_sd(values: Sequence[float | None]) -> str:
 
 def plain_text(record: TableRecord) -> str:
     """The table in plain text."""
-    return aligned(cells(record))
+    return aligned(table_cells(record))
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -78,7 +78,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 def markdown_section(record: TableRecord) -> str:
     """The table in Markdown: its command, its numbers, and what it was played on."""
-    head, *body = cells(record)
+    head, *body = table_cells(record)
     lines = [head, ["---"] * len(head), *body]
     escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
     table = "\n".join(f"| {' | '.join(line)} |" for line in escaped)

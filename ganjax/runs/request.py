@@ -17,7 +17,7 @@ from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 
 
-def prepare(
+def prepare_run(
     file: File,
     options: Mapping[str, Any],
     *,

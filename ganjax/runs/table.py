@@ -19,7 +19,7 @@ from ganjax.runs import population, record, storage
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord
 from ganjax.runs.report import TableRecord, plain_text
-from ganjax.runs.request import prepare
+from ganjax.runs.request import prepare_run
 from ganjax.runs.train import train
 
 
@@ -69,7 +69,8 @@ def reproduce(r: Reproduction) -> str:
     for row, (asked, experiment) in requests.items():
         folder = r.out / _folder_name(row)
         finished[row] = _play(r, row, folder, asked, experiment)
-        records.append(record.read(folder))  # as the row was played, perhaps on another device
+        # as the row was played, perhaps on another device
+        records.append(record.read_record(folder))
     columns = {row: _last_measurements(r.table, each) for row, each in finished.items()}
     more, drawn = r.table.after(finished)
     for row, added in more.items():
@@ -123,7 +124,7 @@ def _request(r: Reproduction, row: str) -> tuple[RunRecord, Experiment]:
     if r.quick:
         options["steps"] = max(1, source.build(options).steps // 100)
     seeds = r.seeds or r.table.seeds
-    return prepare(source, options, seeds=seeds, every=r.table.every, fast=r.fast)
+    return prepare_run(source, options, seeds=seeds, every=r.table.every, fast=r.fast)
 
 
 def _play(
@@ -131,8 +132,8 @@ def _play(
 ) -> FinishedRow:
     """Plays a row to its end."""
     if r.overwrite or not folder.exists():
-        record.create(folder, asked, r.overwrite)
-    elif record.read(folder).tie != asked.tie:
+        record.create_run(folder, asked, r.overwrite)
+    elif record.read_record(folder).tie != asked.tie:
         advice = "choose another --out or say --overwrite"
         raise ValueError(f"{folder} was played with other options: {advice}")
     if not r.quiet:
