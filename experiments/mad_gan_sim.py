@@ -117,10 +117,7 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
 def experiment(o: Options) -> Experiment:
     """MAD-GAN-Sim on any mixture or set of images."""
     dataset = o.images.find()
-    if mad_gan.is_convolutional(dataset.shape):
-        o = with_defaults(o, width=64, z=100, batch=64, lr=2e-4, steps=20_000)
-    else:
-        o = with_defaults(o, width=128, z=64, batch=128, lr=1e-4, steps=200_000)
+    o = with_defaults(o, **mad_gan.default_options(dataset.shape))
     last = partial(evaluate, name=o.images.data, data_dir=o.images.form.data_dir)
     return Experiment(
         partial(game, dataset.shape), o, dataset.load(), sample, measure, evaluate=last

@@ -22,6 +22,13 @@ def is_convolutional(shape: Shape) -> bool:
     return shape[:-1] in ((32, 32), (64, 64))
 
 
+def default_options(shape: Shape) -> dict[str, float]:
+    """The options of the authors' image code, or those of their toy."""
+    if is_convolutional(shape):
+        return {"width": 64, "z": 100, "batch": 64, "lr": 2e-4, "steps": 20_000}
+    return {"width": 128, "z": 64, "batch": 128, "lr": 1e-4, "steps": 200_000}
+
+
 def generator(
     shape: Shape, width: int
 ) -> tuple[nn.Module, tuple[str, ...], Callable[[Array, Shape], Array]]:
