@@ -89,12 +89,14 @@ def start(cache: bool, fast: bool) -> None:
 
 
 def list_(argv: Sequence[str]) -> int:
-    """experiments, one line each"""
-    Parser(prog="ganjax list", description="Experiments, one line each.").parse(argv)
+    """experiments, one line each, by group"""
+    Parser(prog="ganjax list", description="Experiments, one line each, by group.").parse(argv)
+    groups: dict[str, list[str]] = {}
     for file in importable():
         takes = file.options().get("data")
-        told = f" Data: {takes.meaning} (default {takes.default})." if takes else ""
-        print(f"{file.name:<12} {file.about}{told}")
+        told = f" (--data {takes.default})" if takes else ""
+        groups.setdefault(file.group, []).append(f"  {file.name:<16} {file.about}{told}")
+    print("\n\n".join("\n".join([group, *lines]) for group, lines in sorted(groups.items())))
     return 0
 
 
@@ -197,7 +199,6 @@ def sample(argv: Sequence[str]) -> int:
 
     import numpy as np
 
-    from ganjax.figures.samples import sample_figure
     from ganjax.figures.style import save
     from ganjax.runs import population
 
@@ -207,7 +208,7 @@ def sample(argv: Sequence[str]) -> int:
     if args.out.suffix == ".npz":
         np.savez_compressed(args.out, x=x)
     else:
-        save(sample_figure(experiment.data, x, 0.0, 1.0), args.out)
+        save(population.picture(experiment, x), args.out)
     return 0
 
 

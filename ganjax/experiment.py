@@ -177,14 +177,18 @@ class Experiment:
     game: Callable[[Any], Game]  # options -> the game
     options: Any  # an instance of the file's Options; its `steps` is the length of a run
     data: Any  # arrays on the host, or a Mixture
-    # (key, n, *, …) -> what the generators make, [n, (K,) *shape]; jitted
-    sample: Callable[..., Any]
+    # (key, n, *, …) -> what the generators make, [n, (K,) *shape]; jitted; None: nothing is made
+    sample: Callable[..., Any] | None = None
     # (data, key, *, …) -> scalars, at each measurement; jitted
     measure: Callable[..., Mapping[str, Any]] = _nothing
     # (data, key, *, …) -> numbers, once at the end; on the host
     evaluate: Callable[..., Mapping[str, float]] = _nothing
-    # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; on the host
+    # (data, samples [n, …], rows of metrics, *, …) -> {name: Matplotlib figure}; on the host;
+    # samples are None where nothing is made
     figures: Callable[..., Mapping[str, Any]] = _nothing
+    # (data, samples) -> a Matplotlib figure; None: points, images, by the shape of the examples
+    picture: Callable[[Any, Any], Any] | None = None
+    shown: int = 2048  # samples of which the figures are made
 
     @cached_property
     def played(self) -> Game:

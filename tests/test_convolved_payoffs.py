@@ -64,8 +64,10 @@ def test_a_step_of_a_tables_row_has_the_shapes_of_the_state(file: Any, row: dict
         lambda leaf: leaf.shape, state
     )
     assert all(value.shape == () for value in log.values())
+    assert built.sample is not None
+    sample = built.sample
     made = jax.eval_shape(
-        lambda key, state: built.sample(key, 2, G=play.bound(game, state)["G"]),
+        lambda key, state: sample(key, 2, G=play.bound(game, state)["G"]),
         jax.random.key(0),
         state,
     )

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import importlib.util
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -22,9 +23,10 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class File:
-    """An experiment's file. It defines Options, losses, game, sample and experiment.
+    """An experiment's file. It defines Options, losses, game and experiment.
 
-    It may define QUICK, the options of `--quick`, and TABLES, its Tables by name.
+    It may define QUICK, the options of `--quick`, TABLES, its Tables by name, and GROUP, where
+    `ganjax list` shows it.
     """
 
     path: Path
@@ -61,8 +63,14 @@ class File:
 
     @property
     def about(self) -> str:
-        """The first line of its docstring."""
-        return (self.module.__doc__ or "").strip().split("\n")[0]
+        """The first sentence of its docstring."""
+        paragraph = " ".join((self.module.__doc__ or "").split("\n\n")[0].split())
+        return re.split(r"(?<=\.) ", paragraph)[0]
+
+    @property
+    def group(self) -> str:
+        """The heading under which it is listed."""
+        return str(getattr(self.module, "GROUP", "adversarial games"))
 
     @property
     def quick(self) -> dict[str, Any]:

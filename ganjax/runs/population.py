@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 
 from ganjax import play, sharding
 from ganjax.data.paging import page_through
 from ganjax.experiment import Experiment, with_players
+from ganjax.figures.samples import sample_figure
 from ganjax.game import Bound, Game
 from ganjax.keys import stream
 from ganjax.runs.checkpoint import Checkpoints
@@ -105,8 +107,8 @@ def rows_per_step(game: Game, data: Any) -> int:
 
 
 def sample(experiment: Experiment, game: Game, state: play.State, n: int) -> np.ndarray:
-    """n samples of one seed, [n, (K,) *shape]."""
-    draw = jax.jit(experiment.sample, static_argnums=1)
+    """n samples of one seed, [n, (K,) *shape]. Raises ValueError where nothing is made."""
+    draw = jax.jit(_sampler(experiment), static_argnums=1)
     players = play.bound(game, state)
     return np.asarray(with_players(draw, players, stream(state.key, "sample"), n))
 
@@ -118,9 +120,22 @@ def sample_shape(experiment: Experiment, n: int) -> jax.ShapeDtypeStruct:
 
     def draw(state: play.State) -> Any:
         players = play.bound(experiment.played, state)
-        return with_players(experiment.sample, players, key, n)
+        return with_players(_sampler(experiment), players, key, n)
 
     return jax.eval_shape(draw, state)
+
+
+def _sampler(experiment: Experiment) -> Callable[..., Any]:
+    if experiment.sample is None:
+        raise ValueError("no player of this experiment makes anything that could be sampled")
+    return experiment.sample
+
+
+def picture(experiment: Experiment, x: np.ndarray) -> Figure:
+    """The figure of samples x. Raises ValueError for samples without one."""
+    if experiment.picture is not None:
+        return experiment.picture(experiment.data, x)
+    return sample_figure(experiment.data, x, 0.0, 1.0)
 
 
 def restored(

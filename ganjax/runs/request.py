@@ -11,7 +11,6 @@ import numpy as np
 
 from ganjax import sharding
 from ganjax.experiment import Experiment
-from ganjax.figures.samples import sample_figure
 from ganjax.runs import population, storage
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord, cpu_cores, versions
@@ -68,8 +67,9 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     """
     with sharding.use_devices(record.device["count"]):
         population.template(experiment.played, record, experiment.data)
-    made = population.sample_shape(experiment, 2)
-    sample_figure(experiment.data, np.zeros(made.shape), 0.0, 1.0)
+    if experiment.sample is not None:
+        made = population.sample_shape(experiment, 2)
+        population.picture(experiment, np.zeros(made.shape))
 
 
 def rebuild(out: Path, record: RunRecord, data_dir: str | None = None) -> Experiment:

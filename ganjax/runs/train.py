@@ -19,15 +19,12 @@ from tqdm import tqdm
 from ganjax import play, sharding
 from ganjax.experiment import Experiment, with_players
 from ganjax.figures.curves import curves
-from ganjax.figures.samples import sample_figure
 from ganjax.figures.style import save
 from ganjax.game import Game
 from ganjax.keys import stream
 from ganjax.runs import population, storage
 from ganjax.runs.checkpoint import Checkpoints
 from ganjax.runs.record import RunRecord
-
-SHOWN = 2048  # samples of which the figures are made
 
 
 class FailedError(Exception):
@@ -141,11 +138,11 @@ def _draw(
     out: Path, experiment: Experiment, game: Game, state: play.State, rows: list[storage.Row]
 ) -> None:
     """Draws a run's figures: samples of one seed, curves of all, and the experiment's own."""
-    x = population.sample(experiment, game, state, SHOWN)
-    drawn = {
-        "samples": sample_figure(experiment.data, x, 0.0, 1.0),
-        "curves": curves(rows),
-    }
+    drawn = {"curves": curves(rows)}
+    x = None
+    if experiment.sample is not None:
+        x = population.sample(experiment, game, state, experiment.shown)
+        drawn["samples"] = population.picture(experiment, x)
     players = play.bound(game, state)
     drawn |= with_players(experiment.figures, players, experiment.data, x, rows)
     for name, figure in drawn.items():
