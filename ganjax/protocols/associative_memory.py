@@ -23,7 +23,7 @@ from ganjax.keys import stream
 from ganjax.metrics.capacity import LEVEL, LIMIT, fall
 from ganjax.nets import hopfield
 
-SHOWN = 10  # patterns in a figure
+SHOWN = 8  # patterns in a figure
 AGREES = 0.95  # the overlap from which a pattern counts as recalled
 
 
@@ -33,15 +33,16 @@ def random_patterns(P: int, N: int) -> Callable[[Array], Array]:
 
 
 def image_patterns(arrays: Mapping[str, np.ndarray], P: int) -> Callable[[Array], Array]:
-    """(key) -> an image of each of the first P classes, bright pixels 1 and dark ones -1, float32
-    [P, pixels].
+    """(key) -> an image of each of the first P classes, float32 [P, pixels]: 1 where a pixel is
+    brighter than its median over the set, and -1 elsewhere, so that images are less alike.
 
     arrays: "x" uint8 [N, ...], "label". Raises ValueError for more patterns than classes.
     """
     label = arrays["label"]
     if (classes := int(label.max()) + 1) < P:
         raise ValueError(f"there is one image for each of {classes} classes; got {P} patterns")
-    signs = np.where(arrays["x"].reshape(len(label), -1) > 127, 1, -1).astype(np.float32)
+    pixels = arrays["x"].reshape(len(label), -1)
+    signs = np.where(pixels > np.median(pixels, 0), 1, -1).astype(np.float32)
 
     def drawn(key: Array) -> Array:
         draws = random.uniform(key, (P, len(label)))
@@ -79,7 +80,7 @@ def measure(
 def figures(
     data: Any, samples: None, rows: Any, *, H: Bound, X: Bound, damage: float, T: float, sweeps: int
 ) -> dict[str, Any]:
-    """{"recall"}: patterns of a square number of units, damaged, and after 1, 2 and all sweeps of
+    """{"recall"}: patterns of a square number of units, damaged, and after 1 and all sweeps of
     units that move one by one; nothing for other numbers.
     """
     x = X()[:SHOWN]
@@ -91,8 +92,7 @@ def figures(
     states = jax.jit(hopfield.recall, static_argnums=3)(
         H.params["W"], start, stream(key, "recall"), sweeps, T
     )
-    shown = {"x": x, "start": states[0], "1": states[1], "2": states[min(2, sweeps)]}
-    shown["end"] = states[-1]
+    shown = {"x": x, "cue": states[0], "1": states[1], "end": states[-1]}
     images = np.stack([np.asarray(s).reshape(-1, side, side, 1) for s in shown.values()], 1)
     return {"recall": strips((images + 1) / 2, tuple(shown))}
 
