@@ -95,9 +95,10 @@ def experiment(o: Options) -> Experiment:
     height, width = dataset.shape[:2]
     if height != width:
         raise ValueError(f"{dataset.name} has images of {height} x {width}: ask for a size")
-    network(dataset.shape, dataset.classes or 0, o)  # refuses other sizes
+    classes = dataset.classes or 0
+    network(dataset.shape, classes, o)  # refuses other sizes
     arrays = semi_supervised.labelled_examples(dataset)
-    this = partial(game, dataset.shape, dataset.classes)
+    this = partial(game, dataset.shape, classes)
     return Experiment(
         this, o, arrays, evaluate=image_classifiers.evaluate, figures=image_classifiers.filters
     )

@@ -104,7 +104,7 @@ def experiment(o: Options) -> Experiment:
         if digits
         else memory.random_patterns(o.patterns, o.units)
     )
-    how = {"damage": o.damage, "T": o.temperature, "sweeps": o.sweeps}
+    how: dict[str, Any] = {"damage": o.damage, "T": o.temperature, "sweeps": o.sweeps}
     return Experiment(
         partial(game, drawn), o, arrays, measure=partial(memory.measure, **how),
         figures=partial(memory.figures, **how),
