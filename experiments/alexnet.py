@@ -43,7 +43,8 @@ TABLES = {
     "why": Table({row: {"net": net} for row, net in NETS.items()}, COLUMNS, seeds=3, note=COUNTED),
     "few": Table(
         {row: {"net": net, **FEW} for row, net in NETS.items()}, COLUMNS, seeds=3,
-        note=f"32,000 images in all, neither moved nor mirrored; no dropout; {COUNTED}",
+        note="32,000 images in all, two thirds of a pass, neither moved nor dropped out; "
+        + COUNTED,
     ),
 }  # fmt: skip
 

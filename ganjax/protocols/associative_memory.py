@@ -94,7 +94,8 @@ def figures(
     )
     shown = {"x": x, "cue": states[0], "1": states[1], "end": states[-1]}
     images = np.stack([np.asarray(s).reshape(-1, side, side, 1) for s in shown.values()], 1)
-    return {"recall": strips((images + 1) / 2, tuple(shown))}
+    # Greys, so that the white lines between patterns are seen.
+    return {"recall": strips(0.4 + 0.3 * images, tuple(shown))}
 
 
 def capacity(finished: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
