@@ -53,8 +53,8 @@ TABLES = {
         },
         columns=("overlap", "recalled", "overlap_together"), seeds=5, every=1000,
         note="64 units, of which a start has 15 % turned over; 50 sweeps. Pixels are 1 where they "
-        "are brighter than their median over the set, chosen after a look at other thresholds: with "
-        "one for all pixels digits are more alike, and two were held, not three",
+        "are brighter than their median over the set, chosen after a look at other thresholds: "
+        "with one for all pixels digits are more alike, and two were held, not three",
     ),
 }  # fmt: skip
 
