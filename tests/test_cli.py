@@ -238,7 +238,7 @@ def test_no_request_ends_in_a_traceback(
 def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None:
     Path("experiments").mkdir()
     field = 'data: str = option("x", "this or that")'
-    text = '"""Mine: a game.\n\nMore.\n"""\nGROUP = "mine"\n' + OPTIONS.format(field)
+    text = '"""Mine: a game.\n\nMore.\n"""\n' + OPTIONS.format(field) + '\nGROUP = "mine"\n'
     Path("experiments/mine.py").write_text(text)
     Path("experiments/broken.py").write_text("1 / 0")
     status, out, err = call("list")

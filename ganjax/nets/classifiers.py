@@ -46,8 +46,13 @@ class Convnet(nn.Module):
         return x, nn.Dense(self.classes, name="logits")(x)
 
 
-def lenet(classes: int = 10) -> Convnet:
-    """The LeNet of Caffe's examples for 28 pixels, with a ReLU after its convolutions as well."""
+def lenet(classes: int = 10, side: int = 28) -> Convnet:
+    """The LeNet of Caffe's examples for 28 pixels, with a ReLU after its convolutions as well.
+
+    Images below 20 pixels get padded kernels of 3.
+    """
+    if side < 20:
+        return Convnet(classes=classes, kernel=3, padding="SAME")
     return Convnet(classes=classes)
 
 
