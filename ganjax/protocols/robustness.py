@@ -126,11 +126,12 @@ def draw(arrays: Any, samples: Any, rows: Any, *, C: Bound, p: Protocol) -> dict
 def _examples(
     C: Bound, x: np.ndarray, y: np.ndarray, key: Array, p: Protocol
 ) -> list[figures.Example]:
-    """For each attack an image of its own, the first of a class among those that C reads right."""
+    """For each attack an image of its own: the first of a class that C reads right, if any."""
     n = p.cw_images  # as many as the costliest attack has
     before = _read(C, x)
     right = np.flatnonzero(before[:n].argmax(-1) == y[:n])
     chosen = [right[y[right] == label][0] for label in np.unique(y[right])]
+    chosen += [i for i in range(n) if i not in chosen]
     titles = {
         "fgsm": (f"FGSM {p.fgsm_eps:g}", p.fgsm_eps),
         "noise": (f"noise, L2 of FGSM {p.fgsm_eps:g}", p.fgsm_eps),
