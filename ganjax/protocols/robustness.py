@@ -103,7 +103,8 @@ def measure(arrays: Any, key: Array, *, C: Bound, p: Protocol, n: int = 1000) ->
 def draw(arrays: Any, samples: Any, rows: Any, *, C: Bound, p: Protocol) -> dict[str, Figure]:
     """Two figures: the error by the size of each attack, and for each attack an image it turned.
 
-    Both are of the first test images: so many as are attacked at once.
+    Both are of the first test images: so many as are attacked at once; distances are of those that
+    C reads right.
     """
     x, y = (array[:BATCH] for array in _images(arrays))
     key = stream(jax.random.key(0), "figures")
@@ -113,10 +114,11 @@ def draw(arrays: Any, samples: Any, rows: Any, *, C: Bound, p: Protocol) -> dict
             new = _attacked(name, C, x, y, key, eps, p)
             by_size[line].append(_error(_read(C, new), y))
     distances = {}
+    right = _read(C, x).argmax(-1) == y
     for line, name, n in (("DeepFool", "deepfool", len(x)), ("CW", "cw", p.cw_images)):
         new = _attacked(name, C, x[:n], y[:n], key, 0.0, p)
         turned = _read(C, new).argmax(-1) != y[:n]
-        distances[line] = np.where(turned, _norm(new - x[:n]), np.inf)
+        distances[line] = np.where(turned, _norm(new - x[:n]), np.inf)[right[:n]]
     return {
         "curves_of_attacks": figures.error_curves(SIZES, by_size, distances),
         "attacked": figures.perturbations(_examples(C, x, y, key, p)),
