@@ -7,7 +7,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jax import Array
 
-from ganjax.nets.layers import Conv, Dropout
+from ganjax.nets.layers import Conv, Dropout, max_pool
 
 
 class Convnet(nn.Module):
@@ -39,7 +39,10 @@ class Convnet(nn.Module):
         for group, (window, stride) in zip(self.groups, self.pools, strict=True):
             for features in group:
                 x = self.act(Conv(features, self.kernel, padding=self.padding)(x))
-            x = nn.max_pool(x, (window, window), (stride, stride), "SAME")
+            if window == stride == 2 and not any(side % 2 for side in x.shape[1:3]):
+                x = max_pool(x)
+            else:
+                x = nn.max_pool(x, (window, window), (stride, stride), "SAME")
         x = x.reshape(len(x), -1)
         for units in self.units:
             x = Dropout()(self.act(nn.Dense(units)(x)), self.rate)
