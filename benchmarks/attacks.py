@@ -88,7 +88,8 @@ def peer(params: Any, arrays: dict[str, Array]) -> tuple[timing.Variant, float]:
         given["logits"]["kernel"].T,
     ]
     with torch.no_grad():
-        for layer, w in zip((net[0], net[3], net[7], net[9]), weights):
+        layers: Any = net[0], net[3], net[7], net[9]
+        for layer, w in zip(layers, weights):
             layer.weight.copy_(torch.tensor(np.ascontiguousarray(w)))
             layer.bias.zero_()
     images = torch.tensor(np.asarray(arrays["x"]).transpose(0, 3, 1, 2)[:BATCH]).to(device)
@@ -135,7 +136,7 @@ def main(argv: Sequence[str]) -> None:
     both = {"ganjax": timing.played(game, random.key(0), arrays)}
     facts: dict[str, Any] = {}
     try:
-        both["PyTorch"], facts["gradients apart by"] = peer(state.params, arrays)
+        both["PyTorch"], facts["gradients apart by"] = peer(state.params["C"], arrays)
     except ImportError as missing:
         facts["PyTorch"] = str(missing)
     times = timing.interleaved(both, args.blocks, args.block_s)
