@@ -27,7 +27,7 @@ from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.losses import PAYOFFS
 from ganjax.metrics import equilibrium
-from ganjax.nets import MLP, MaxoutCritic, pixel_logits, symmetric, symmetric_init
+from ganjax.nets import MLP, MaxoutNet, pixel_logits, symmetric, symmetric_init
 from ganjax.optim import heavy_ball
 from ganjax.protocols import latent_arithmetic, standard
 
@@ -102,7 +102,7 @@ def game(shape: tuple[int, ...], data: Any, o: Options) -> Game:
         bias, small = pixel_logits(data["x"]), symmetric_init(0.05)
         net = MLP(hidden[:2], shape, last=nn.sigmoid, kernel_init=small, bias=bias)
         G = Player(net, sgd, (o.z,), prior=symmetric(3**0.5), ema=o.ema)
-        D = Player(MaxoutCritic(max(1, o.width // 5)), sgd, shape)
+        D = Player(MaxoutNet(max(1, o.width // 5)), sgd, shape)
         turns = [["D", "G"]]
     turns = [["D"]] * (o.k - 1) + turns
     draws = partial(draw, n=o.batch, low=0.0, high=1.0)

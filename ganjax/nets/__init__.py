@@ -6,7 +6,7 @@ logits. Without a key nothing is dropped out.
 
 from ganjax.nets.mlp import (
     MLP,
-    MaxoutCritic,
+    MaxoutNet,
     Positive,
     TrunkAndHead,
     Weights,
@@ -17,7 +17,7 @@ from ganjax.nets.mlp import (
 
 __all__ = [
     "MLP",
-    "MaxoutCritic",
+    "MaxoutNet",
     "Positive",
     "TrunkAndHead",
     "Weights",

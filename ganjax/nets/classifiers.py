@@ -39,15 +39,23 @@ class Convnet(nn.Module):
         for group, (window, stride) in zip(self.groups, self.pools, strict=True):
             for features in group:
                 x = self.act(Conv(features, self.kernel, padding=self.padding)(x))
-            x = nn.max_pool(x, (window, window), (stride, stride), "SAME")
+            if window == stride == 2 and not any(side % 2 for side in x.shape[1:3]):
+                x = max_pool(x)
+            else:
+                x = nn.max_pool(x, (window, window), (stride, stride), "SAME")
         x = x.reshape(len(x), -1)
         for units in self.units:
             x = Dropout()(self.act(nn.Dense(units)(x)), self.rate)
         return x, nn.Dense(self.classes, name="logits")(x)
 
 
-def lenet(classes: int = 10) -> Convnet:
-    """The LeNet of Caffe's examples for 28 pixels, with a ReLU after its convolutions as well."""
+def lenet(classes: int = 10, side: int = 28) -> Convnet:
+    """The LeNet of Caffe's examples for 28 pixels, with a ReLU after its convolutions as well.
+
+    Images below 20 pixels get padded kernels of 3.
+    """
+    if side < 20:
+        return Convnet(classes=classes, kernel=3, padding="SAME")
     return Convnet(classes=classes)
 
 

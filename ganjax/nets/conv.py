@@ -13,6 +13,7 @@ for an x of few channels.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -73,6 +74,10 @@ def conv_transpose(
 
     space: the sizes of x, of which several give the same y
     """
+    # At stride 1 a convolution works at each place of x, and a product at each place of y.
+    fewer = 2 * math.prod(y.shape[1:-1]) <= math.prod(space) or w.shape[-2] == 1
+    if form == "auto" and stride == 1 and fewer and jax.default_backend() == "cpu":
+        form = "product"
     if _form(form, w.shape[-2]) == "conv":
         x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
         return jax.linear_transpose(lambda x: _conv(x, w, stride, pad), x)(y)[0]

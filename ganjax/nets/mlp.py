@@ -72,16 +72,17 @@ class TrunkAndHead(nn.Module):
         )(x)
 
 
-class MaxoutCritic(nn.Module):
-    """The discriminator of Goodfellow et al. 2014 on MNIST: two maxout layers with dropout on the
-    input and on each of them.
+class MaxoutNet(nn.Module):
+    """Two maxout layers with dropout on the input and on each of them, [B, ...] -> [B, *out].
 
-    [B, ...] -> [B] logits. The initial weights U(-.005, .005) are theirs: with larger ones this
-    critic wins at once.
+    The discriminator of Goodfellow et al. 2014 on MNIST, and with out=(10,) the classifier of
+    Goodfellow et al. 2013. The initial weights U(-.005, .005) are theirs: with larger ones this
+    discriminator wins at once.
     """
 
     units: int = 240
     pieces: int = 5
+    out: tuple[int, ...] = ()  # () gives one score a sample
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -89,7 +90,8 @@ class MaxoutCritic(nn.Module):
         x = Dropout()(x.reshape(len(x), -1), 0.2)
         for _ in range(2):
             x = Dropout()(Maxout(self.units, self.pieces, small)(x), 0.5)
-        return nn.Dense(1, kernel_init=small)(x)[..., 0]
+        x = nn.Dense(math.prod(self.out), kernel_init=small)(x)
+        return x.reshape(len(x), *self.out)
 
 
 class Positive(nn.Module):
