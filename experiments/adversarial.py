@@ -120,7 +120,7 @@ def game(shape: tuple[int, ...], classes: int, o: Options) -> Game:
         "softmax": MLP((), (classes,)),
         "maxout": MaxoutNet(out=(classes,)),
         "lenet": classifiers.lenet(classes, min(shape[:2])),
-        "alexnet": classifiers.alexnet(classes),
+        "alexnet": classifiers.small_alexnet(classes),
     }
     adam = optax.adam(optax.cosine_decay_schedule(o.lr, o.steps))
     draw_batch = partial(draw, n=o.batch, low=0.0)

@@ -247,8 +247,8 @@ NETS: dict[str, tuple[nn.Module, list[tuple[int, ...]], tuple[int, ...], int]] =
         (10,),
         conv(5, 1, 32, 1) + conv(5, 32, 64, 1) + dense(3 * 3 * 64, 200) + dense(200, 10),
     ),
-    "alexnet": (
-        classifiers.alexnet(),
+    "small alexnet": (
+        classifiers.small_alexnet(),
         [(32, 32, 3)],
         (10,),
         conv(5, 3, 64, 1)

@@ -121,3 +121,21 @@ def coarsen(x: Float[Array, "B H W C"], halvings: int) -> Float[Array, "B H W C"
     B, H, W, C = x.shape
     squares = x.reshape(B, H // side, side, W // side, side, C)
     return squares.mean((2, 4)).repeat(side, 1).repeat(side, 2)
+
+
+def shift_and_flip(x: Float[Array, "B H W C"], key: Array, most: int = 4) -> Images:
+    """Images moved by at most `most` pixels along each axis, every second one mirrored, by chance.
+
+    Zeros come in at the edge. Crops of padded images and horizontal reflections (Krizhevsky et al.
+    2012, section 4.1, whose crops are of 224 of 256 pixels).
+    """
+    B, H, W, C = x.shape
+    padded = jnp.pad(x, [(0, 0), (most, most), (most, most), (0, 0)])
+    corners = random.randint(random.fold_in(key, 0), (B, 2), 0, 2 * most + 1)
+
+    def cut(image: Array, corner: Array) -> Array:
+        return lax.dynamic_slice(image, (corner[0], corner[1], 0), (H, W, C))
+
+    mirrored = random.bernoulli(random.fold_in(key, 1), 0.5, (B, 1, 1, 1))
+    moved = jax.vmap(cut)(padded, corners)
+    return jnp.where(mirrored, moved[:, :, ::-1], moved)

@@ -20,8 +20,10 @@ Padding = str | int | tuple[int, int]  # SAME, VALID, at both ends, or (low, hig
 class Conv(nn.Module):
     """A convolution in any number of dimensions, [B, *space, in] -> [B, *space', features].
 
-    Raises ValueError for an unknown padding, and for SAME where the kernel is smaller than the
-    stride.
+    With `groups` the channels are cut into as many equal parts, and each part of the features sees
+    one of them; the kernel is [*kernel, in / groups, features]. Raises ValueError for an unknown
+    padding, for SAME where the kernel is smaller than the stride, and for channels or features that
+    are no multiple of the groups.
     """
 
     features: int
@@ -31,16 +33,22 @@ class Conv(nn.Module):
     bias: bool = True
     kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
     form: conv.Form = "auto"
+    groups: int = 1
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         dims = x.ndim - 2
         pad = conv.pads(self.padding, self.kernel, self.stride, dims)
-        w = self.param(
-            "kernel", self.kernel_init, (self.kernel,) * dims + (x.shape[-1], self.features)
-        )
-        y = conv.convolve(x, w.astype(x.dtype), self.stride, pad, self.form)
-        return _with_bias(self, y) if self.bias else y
+        if x.shape[-1] % self.groups or self.features % self.groups:
+            raise ValueError(
+                f"{self.groups} groups divide the channels and the features; "
+                f"got {x.shape[-1]} and {self.features}"
+            )
+        shape = (x.shape[-1] // self.groups, self.features)
+        w = self.param("kernel", self.kernel_init, (self.kernel,) * dims + shape).astype(x.dtype)
+        parts = zip(*(jnp.split(each, self.groups, -1) for each in (x, w)))
+        y = [conv.convolve(*part, self.stride, pad, self.form) for part in parts]
+        return _with_bias(self, jnp.concatenate(y, -1) if len(y) > 1 else y[0])
 
 
 class ConvTranspose(nn.Module):
@@ -71,22 +79,41 @@ class ConvTranspose(nn.Module):
             (n - 1) * self.stride + self.kernel - sum(p) for n, p in zip(x.shape[1:-1], pad)
         )
         y = conv.conv_transpose(x, w.astype(x.dtype), self.stride, pad, space, self.form)
-        return _with_bias(self, y) if self.bias else y
+        return _with_bias(self, y)
 
 
 def _with_bias(layer: Conv | ConvTranspose, y: Array) -> Array:
+    if not layer.bias:
+        return y
     return y + layer.param("bias", nn.initializers.zeros, (layer.features,)).astype(y.dtype)
 
 
-def max_pool(x: Array) -> Array:
-    """The maximum of each window of 2 x 2, [B, H, W, C] -> [B, H // 2, W // 2, C].
+def max_pool(x: Array, window: int = 2, stride: int = 2) -> Array:
+    """The maximum of each full window of window x window, [B, H, W, C] -> [B, H', W', C] with
+    H' = (H - window) // stride + 1.
 
     The gradient goes to the first maximum of a window, as that of `nn.max_pool`. There it is a
     scatter; here it is a selection, with which XLA can fuse other operations.
     """
-    H, W = (side // 2 * 2 for side in x.shape[1:3])
-    corners = (x[:, i:H:2, j:W:2] for i in (0, 1) for j in (0, 1))
+    H, W = ((side - window) // stride * stride + 1 for side in x.shape[1:3])
+    each = range(window)
+    corners = (x[:, i : i + H : stride, j : j + W : stride] for i in each for j in each)
     return reduce(lambda a, b: jnp.where((a >= b) | jnp.isnan(a), a, b), corners)
+
+
+def local_response_norm(
+    x: Array, k: float = 2.0, n: int = 5, alpha: float = 1e-4, beta: float = 0.75
+) -> Array:
+    """Each channel divided by (k + alpha Σ x²)^beta, the sum over the n channels around it at the
+    same place, [..., C] -> [..., C].
+
+    Krizhevsky, Sutskever and Hinton 2012, section 3.3. Beyond the first and the last channel the
+    sum has no term.
+    """
+    channel = jnp.arange(x.shape[-1])
+    # A product with a band of ones: sums of shifted arrays, and a power, are slow on CPU.
+    near = (abs(channel[:, None] - channel) <= n // 2).astype(x.dtype)
+    return x * jnp.exp(-beta * jnp.log(k + alpha * (x**2 @ near)))
 
 
 class Dropout(nn.Module):
