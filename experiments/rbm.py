@@ -40,8 +40,8 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 LIKELIHOOD = ("log_likelihood", "log_z_error", "pseudo_likelihood", "reconstruction", "error")
 NOTE = (
-    "Nats a test image, drawn from its grey values; labels summed out, but for pseudo_likelihood, "
-    "which is given the label"
+    "Nats a test image, drawn once from its grey values; labels summed out. pseudo_likelihood and "
+    "reconstruction: 256 test images, and their labels"
 )
 TABLES = {
     "digits": Table(
@@ -67,6 +67,7 @@ class Options:
     """A small machine for digits."""
 
     images: ImageOptions = ImageOptions("digits")
+    sharp: bool = option(False, "pixels above their mean are white, others black; no grey values")
     k: int = option(1, "Gibbs steps of the chains a step", low=1)
     persistent: bool = option(False, "chains go on where they ended; otherwise from the data")
     labels: bool = option(False, "a joint machine of images and labels")
@@ -133,7 +134,7 @@ def experiment(o: Options) -> Experiment:
     dataset = require(splits.train, (None, None, None), labels=o.labels)
     if o.log_z == "exact":
         check_countable(o.hidden, "hidden units")
-    arrays, shape = boltzmann.examples(splits), dataset.shape
+    arrays, shape = boltzmann.examples(splits, o.sharp), dataset.shape
     K = (dataset.classes or 0) if o.labels else 0
     bias = marginal_logits(arrays["x"], arrays["label"] if K else None, K)
     sample = partial(boltzmann.sample, steps=o.gibbs, shape=shape)

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from ganjax import data
 from ganjax.data import Dataset, Splits
 from ganjax.data.splits import train_and_test
-from ganjax.experiment import Columns, FinishedRow, ImageOptions
+from ganjax.experiment import Columns, FinishedRow
 from ganjax.figures.curves import curves_of_runs
 from ganjax.figures.samples import image_grid
 from ganjax.figures.strips import strips
@@ -32,14 +32,19 @@ FEW = 256  # examples of a measurement
 AFTER = (1, 10, 100, 1000)  # Gibbs steps at which a chain is shown
 
 
-def examples(splits: Splits) -> dict[str, np.ndarray]:
+def examples(splits: Splits, sharp: bool = False) -> dict[str, np.ndarray]:
     """{"x", "test_x"}, and "label", "test_label" where there are labels, of a dataset's splits; a
     sixth is held out where it has no test images of its own.
+
+    sharp: each pixel is white where it is above its mean over the training images, otherwise black.
     """
     if splits.test is None:
         train, test = train_and_test(splits.train)
     else:
         train, test = _arrays(splits.train), _arrays(splits.test)
+    if sharp:
+        mean = train["x"].mean(0)
+        train, test = ({**part, "x": np.uint8(255) * (part["x"] > mean)} for part in (train, test))
     names = [name for name in ("x", "label") if name in train]
     return {n: train[n] for n in names} | {f"test_{n}": test[n] for n in names}
 
@@ -153,8 +158,8 @@ def _evaluate(
         error = jnp.zeros(())
     else:
         log_z, error = annealed_log_z(machine, stream(key, "ais"), base, betas, chains)
-    ll = log_likelihood(machine, arrays, stream(key, "binary"), log_z)
-    return {"log_likelihood": ll, "log_z": log_z, "log_z_error": error}
+    likelihood = log_likelihood(machine, arrays, log_z)
+    return {"log_likelihood": likelihood, "log_z": log_z, "log_z_error": error}
 
 
 def annealed_log_z(
@@ -181,25 +186,27 @@ def annealed_log_z(
     return log_z + found["log_ratio"], found["error"]
 
 
-def log_likelihood(machine: Machine, arrays: Any, key: Array, log_z: Array) -> Float[Array, ""]:
-    """The mean log-probability of the test images, drawn as units, in nats; labels summed out."""
-    x = draw_units(key, data.scaled(jnp.asarray(arrays["test_x"]), 0.0)).reshape(
-        len(arrays["test_x"]), -1
-    )
+def log_likelihood(machine: Machine, arrays: Any, log_z: Array) -> Float[Array, ""]:
+    """The mean log-probability of `test_units`, in nats; labels summed out. Pure."""
+    x = test_units(arrays)
     free = -logsumexp(-machine.label_energies(x), -1) if machine.classes else machine.free_energy(x)
     return -free.mean() - log_z
 
 
-def independent_pixels(images: ImageOptions) -> dict[str, dict[str, float]]:
+def test_units(arrays: Any) -> Float[Array, "t D"]:
+    """The test images as units, drawn once from their grey values: the same for every run."""
+    p = data.scaled(jnp.asarray(arrays["test_x"]), 0.0)
+    return draw_units(random.key(0), p.reshape(len(p), -1))
+
+
+def independent_pixels(arrays: Any) -> dict[str, dict[str, float]]:
     """A row of a table to compare with: the log-likelihood of test images under a machine without
     weights, whose biases are those of the training images.
     """
-    arrays = examples(images.find_splits())
     b = jnp.asarray(marginal_logits(arrays["x"]))
-    machine = Machine(b, jnp.zeros(1), jnp.zeros((len(b), 1)))
-    log_z = -machine.hidden_free_energy(jnp.zeros(1)) + jnp.log(2.0)
-    found = log_likelihood(machine, arrays, random.key(0), log_z)
-    return {"independent pixels": {"log_likelihood": float(found)}}
+    machine = Machine(b, jnp.zeros(0), jnp.zeros((len(b), 0)))
+    log_z = -machine.hidden_free_energy(jnp.zeros(0))
+    return {"independent pixels": {"log_likelihood": float(log_likelihood(machine, arrays, log_z))}}
 
 
 def filters(machine: Machine, shape: tuple[int, ...]) -> Figure:
