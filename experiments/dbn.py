@@ -38,8 +38,8 @@ MNIST: dict[str, Any] = {"data": "mnist", "width": 500, "steps": 40_000}
 TABLES = {
     "digits": Table(
         {
-            **{f"depth {n}": {"depth": n, "steps": 20_000 * n} for n in (1, 2, 3)},
-            "depth 2, tuned": {"tune": 0.2, "steps": 50_000},
+            **{f"depth {n}": {"depth": n, "steps": 10_000 * n} for n in (1, 2, 3)},
+            "depth 2, tuned": {"tune": 0.2, "steps": 25_000},
         },
         ("features", "pixels", "error", "reconstruction"), seeds=5,
         note="Test errors: of a linear SVM on the highest layer's means, and on pixels; of C",
@@ -65,14 +65,14 @@ class Options:
     images: ImageOptions = ImageOptions("digits")
     depth: int = option(2, "layers", low=1)
     width: int = option(64, "hidden units of each layer", above=0)
-    k: int = option(1, "Gibbs steps of contrastive divergence", low=1)
+    k: int = option(1, "Gibbs steps of CD-k", low=1)
     tune: float = option(0.0, "share of the run in which the layers learn labels", low=0, below=1)
     batch: int = option(50, "images a step", above=0)
     lr: float = option(0.01, "learning rate of SGD; it falls linearly to 0", above=0)
     tune_lr: float = option(0.1, "learning rate with labels; it falls linearly to 0", above=0)
     momentum: float = option(0.9, "of SGD", low=0, below=1)
     gibbs: int = option(1000, "Gibbs steps of a sample's chain, from noise", above=0)
-    steps: int = option(40_000, "steps of training", above=0)
+    steps: int = option(20_000, "steps of training", above=0)
 
     @property
     def greedy(self) -> int:
@@ -114,10 +114,10 @@ def game(bias: Any, K: int, o: Options) -> Game:
         b = jnp.zeros(o.width) if i else jnp.asarray(bias)
         net = Boltzmann(o.width if i else len(bias), o.width, lambda *_, b=b: b)
         players[f"R{i + 1}"] = Player(net, sgd, None)
-        turns.append(Turn((f"R{i + 1}",), lambda t, _, a=first, b=end: (a <= t) & (t < b)))  # type: ignore[misc]
+        turns.append(Turn((f"R{i + 1}",), deep_belief.between(first, end)))
     if o.tune:
         players["C"] = Player(MLP((), (K,)), optax.sgd(tune, o.momentum), (o.width,))
-        turns.append(Turn(tuple(players), lambda t, _: t >= o.greedy))
+        turns.append(Turn(tuple(players), deep_belief.between(o.greedy, o.steps)))
     return Game(players, partial(losses, o=o), turns, partial(boltzmann.draw, n=o.batch))
 
 
@@ -134,16 +134,15 @@ def experiment(o: Options) -> Experiment:
     """A DBN on any set of images."""
     splits = o.images.find_splits()
     dataset = require(splits.train, (None, None, None), labels=o.tune > 0)
-    arrays, shape = boltzmann.examples(splits), dataset.shape
+    arrays, shape, K = boltzmann.examples(splits), dataset.shape, dataset.classes or 0
     sample = partial(deep_belief.sample, steps=o.gibbs, shape=shape)
-    last = partial(evaluate, splits=splits, sample=sample)
 
     def figures(arrays: Any, x: Any, rows: Any, *, R1: Bound) -> dict[str, Any]:
         return {"filters": boltzmann.filters(R1(), shape)}
 
     return Experiment(
-        partial(game, marginal_logits(arrays["x"]), dataset.classes or 0), o, arrays, sample,
-        deep_belief.measure, last, figures, shown=64,
+        partial(game, marginal_logits(arrays["x"]), K), o, arrays, sample,
+        deep_belief.measure, partial(evaluate, splits=splits, sample=sample), figures, shown=64
     )  # fmt: skip
 
 

@@ -142,9 +142,9 @@ def evaluate(
     importance sampling from a machine of visible biases `base` alone; "auto" enumerates up to 20
     units.
     """
-    return jax.device_get(
-        jax.jit(_evaluate, static_argnums=(3, 4, 5))(R, arrays, key, how, betas, chains, base)
-    )
+    compiled = jax.jit(_evaluate, static_argnums=(3, 4, 5))
+    numbers = compiled(R, arrays, key, how, betas, chains, base)
+    return {name: float(value) for name, value in numbers.items()}
 
 
 def _evaluate(

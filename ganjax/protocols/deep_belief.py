@@ -6,7 +6,7 @@ classifier of the highest layer's means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -25,6 +25,11 @@ from ganjax.protocols import boltzmann
 
 MANY = 10_000  # training images that a linear classifier learns from, at most
 GRID = (1e-3, 1e-2, 1e-1, 1.0)  # its C
+
+
+def between(first: int, end: int) -> Callable[[Array, Any], Array]:
+    """A turn's condition: it is taken in the steps first … end - 1."""
+    return lambda step, log: (first <= step) & (step < end)
 
 
 def stack(players: Mapping[str, Bound]) -> list[Machine]:
