@@ -1,5 +1,5 @@
 """Boltzmann machine: units of which any two may be connected, by the exact gradient of its
-likelihood, a game of one player.
+likelihood.
 
 Ackley, Hinton and Sejnowski 1985 (recalled, not read) estimate this gradient by simulated
 annealing; here all states are visited, so the machine is small. What B minimises is the mean

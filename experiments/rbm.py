@@ -1,4 +1,4 @@
-"""RBM: a restricted Boltzmann machine by contrastive divergence, a game of one player.
+"""RBM: a restricted Boltzmann machine by contrastive divergence.
 
 Hinton 2002 (CD-k), Tieleman 2008 (persistent CD), Hinton's practical guide (2010); recalled, not
 read. What R minimises is the mean free energy of the data minus that of the ends of its chains:
