@@ -89,8 +89,8 @@ def compare_losses(name: str, movers: tuple[str, ...] = ()) -> None:
     args = (state.params, batch, random.key(2), rest)
     grads, losses = compiled_as_for_users(values, *args)
     eager_grads, eager_losses = values(*args)
-    for loss in eager_losses:
-        np.testing.assert_allclose(losses[loss], eager_losses[loss], rtol=1e-5, atol=1e-7)
+    for loss in eager_losses:  # one may be a difference of two energies of about 50 nats
+        np.testing.assert_allclose(losses[loss], eager_losses[loss], rtol=1e-5, atol=5e-6)
     if movers:
         agree(grads, eager_grads)
 
