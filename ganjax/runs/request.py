@@ -35,7 +35,10 @@ def prepare_run(
     """
     experiment = file.build(options)
     if lanes == "auto":
-        lanes = "vmap" if seeds > 1 and not experiment.played.convolves else "sequential"
+        # Under vmap a turn with a condition is computed whether it holds or not.
+        game = experiment.played
+        slow = game.convolves or any(turn.when for turn in game.schedule)
+        lanes = "vmap" if seeds > 1 and not slow else "sequential"
     every = every or max(1, experiment.steps // 20)
     record = RunRecord(
         experiment=file.name,
