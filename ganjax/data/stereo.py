@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import wave
+from pathlib import Path
+
 import numpy as np
 
 from ganjax.data.dataset import Dataset
@@ -10,6 +13,7 @@ LENGTH = 32  # entries of a sequence
 CYCLES = (2, 3, 4, 5, 6)  # of a wave in a sequence
 LAG = np.pi / 2  # of the right channel's phase behind the left one's
 PITCH = (34, 84)  # the MIDI pitches that become -1 and 1
+RATE = 8000  # samples a second of a written wave
 STEPS = 2  # entries of a sequence in a quarter note
 
 
@@ -67,3 +71,13 @@ def voices(chorales: Dataset) -> Dataset:
     assert isinstance(arrays, dict)
     x = outer_voices(np.asarray(arrays["x"]), np.asarray(arrays["length"]))
     return Dataset("voices", x.shape[1:], lambda: {"x": x}, examples=len(x), bytes=x.nbytes)
+
+
+def write_wav(sequence: np.ndarray, path: Path) -> None:
+    """One stereo wave [T, 2] of -1..1 as a second of sound: the sequence again and again, 8 kHz,
+    16 bits.
+    """
+    sound = np.tile(np.clip(sequence, -1, 1), (RATE // len(sequence), 1))
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, RATE, 0, "NONE", ""))
+        file.writeframes(np.rint(sound * 32767).astype("<i2").tobytes())
