@@ -29,7 +29,7 @@ from ganjax.losses import ce
 
 Logits = Callable[[Array], Array]
 Images = Float[Array, "B *shape"]
-Labels = Int[Array, " B"]
+Labels = Int[Array, "_"]  # [B]; `check` says in one line where there are fewer
 # On CPU a convolution is slow in a loop, so fewer steps than this are written out.
 UNROLLED = 64
 
@@ -96,7 +96,7 @@ def random_noise(key: Key[Array, ""], x: Images, norm: Float[Array, " B"]) -> Im
     def moved(scale: Array) -> Array:
         return jnp.clip(x + scale.reshape(wide) * noise, 0, 1)
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: ArrayLike, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         middle = (low + high) / 2
         short = distance(x, moved(middle)) < norm

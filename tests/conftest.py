@@ -23,6 +23,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # imported.
 ENFORCED = (
     "ganjax.aggregates",
+    "ganjax.attacks",
     "ganjax.data.batches",
     "ganjax.data.mixtures",
     "ganjax.data.transforms",
