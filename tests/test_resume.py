@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +219,7 @@ def test_other_options_in_options_json_are_refused(copy: Path) -> None:
 def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
     record = run_record.read_record(copy)
     other = replace(record, options={**record.options, "width": 5})
-    storage.write_json(copy / "options.json", {**asdict(other), "tie": other.tie})
+    storage.write_json(copy / "options.json", other.fields)
     for command in (["resume", copy], ["sample", copy, "--out", copy / "x.npz"]):
         status, _, err = call(*command)
         assert (status, err.count("\n")) == (2, 1)
