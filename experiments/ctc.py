@@ -20,6 +20,8 @@ from jax import Array
 
 from ganjax import Game, Player, cli
 from ganjax.data import speech
+from ganjax.data.audio import hide
+from ganjax.data.sequences import strided
 from ganjax.experiment import Experiment, Table, option
 from ganjax.game import Bound
 from ganjax.keys import stream
@@ -47,21 +49,23 @@ class Options:
     convolutions: bool = option(False, "two convolutions over time before the LSTM")
     layers: int = option(1, "bidirectional LSTMs, one on another", low=1)
     units: int = option(128, "units of each direction", low=1)
+    augment: bool = option(False, "train on gaps in frames, and on 90 and 110 % of the speed")
     dropout: float = option(0.1, "share of outputs dropped after each layer", low=0, below=1)
     order: int = option(6, "letters of the language model's n-grams", low=1)
     weight: float = option(0.7, "of the language model in the beam search", low=0)
     bonus: float = option(0.5, "for each letter in the beam search")
-    batch: int = option(16, "rows a step", low=1)
-    lr: float = option(4e-3, "learning rate of Adam; it rises over a twentieth, then falls to 0",
+    batch: int = option(8, "rows a step", low=1)
+    lr: float = option(3e-3, "learning rate of Adam; it rises over a twentieth, then falls to 0",
                        above=0)  # fmt: skip
     steps: int = option(1000, "steps of training", low=1)
 
 
-def losses(batch: Any, key: Array, *, R: Bound, stride: int) -> dict[str, Array]:
+def losses(batch: Any, key: Array, *, R: Bound, o: Options) -> dict[str, Array]:
     """Equation 5 per letter, summed over the team."""
     x, n = batch["x"], batch["frames"]
+    x = hide(stream(key, "hide"), x) if o.augment else x
     logits = R(x, n, key=stream(key, "dropout"))  # [B, K, T', C]
-    nats = ctc(logits, speech.strided(n, stride), batch["y"], batch["letters"])  # [B, K]
+    nats = ctc(logits, strided(n, o.stride), batch["y"], batch["letters"])  # [B, K]
     return {"R": nats.sum() / batch["letters"].sum()}
 
 
@@ -72,7 +76,7 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
     adam = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
     R = Player(net, adam, (shape, ()), n=o.k)
     draw = partial(protocol.draw_rows, n=o.batch)
-    return Game({"R": R}, partial(losses, stride=o.stride), [["R"]], draw)
+    return Game({"R": R}, partial(losses, o=o), [["R"]], draw)
 
 
 def rows_of_the_team(played: Any) -> tuple[Any, dict[str, Any]]:
@@ -99,7 +103,9 @@ def experiment(o: Options) -> Experiment:
     """CTC on speech with its texts."""
     found = speech.find(o.data, o.data_dir, o.resample)
     frames = speech.features(found, o.bands, o.stride)
-    arrays = speech.training_arrays(found, frames, o.seconds)
+    speeds = [speech.at_speed(found, percent) for percent in (90, 110) if o.augment]
+    copies = [speech.features(spoken, o.bands, o.stride) for spoken in speeds]
+    arrays = speech.training_arrays(found, frames, o.seconds, copies)
     held = {"speech": found, "frames": frames}
     search = protocol.Search(o.order, o.weight, o.bonus)
     return Experiment(

@@ -1,8 +1,10 @@
-"""Speech as log-mel frames: NumPy on the host, once when the data is loaded."""
+"""Speech as log-mel frames, by NumPy on the host, once when the data is loaded; and a mask of them."""
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array, random
 from jaxtyping import Float, Float32, Shaped
 
 WINDOW = 0.032  # seconds of sound that a frame sees
@@ -59,3 +61,20 @@ def as_floats(audio: Shaped[np.ndarray, " samples"]) -> Float32[np.ndarray, " sa
     """Samples int16 as float32 in -1..1; floats as they are."""
     scale = 32768 if audio.dtype == np.int16 else 1
     return audio.astype(np.float32) / np.float32(scale)
+
+
+def hide(
+    key: Array, x: Float[Array, "B T F"], bands: int = 8, frames: int = 20
+) -> Float[Array, "B T F"]:
+    """Frames with gaps of 0, their mean: in each row two gaps of up to `bands` bands and, every
+    200 frames, one of up to `frames` frames. SpecAugment (Park et al. 2019) without its warp.
+    """
+    B, T, F = x.shape
+    for axis, size, n, widest in ((1, T, max(1, T // 200), frames), (2, F, 2, bands)):
+        width, place = random.split(random.fold_in(key, axis))
+        widths = random.randint(width, (B, n, 1), 0, widest + 1)
+        first = random.randint(place, (B, n, 1), 0, size)
+        i = jnp.arange(size)
+        gap = ((i >= first) & (i < first + widths)).any(1)  # [B, size]
+        x = jnp.where(jnp.expand_dims(gap, 3 - axis), 0, x)
+    return x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def frames_needed(text: str) -> int:
 
 def features(found: Speech, bands: int, stride: int) -> list[np.ndarray]:
     """Log-mel frames of each utterance, float32 [T, bands], with mean 0 and SD 1 of each band over
-    the training utterances.
+    the training utterances of this speed.
 
     Raises ValueError where an utterance has too few frames, every `stride`-th counted, for its
     text: CTC would be infinite.
@@ -165,63 +165,75 @@ def features(found: Speech, bands: int, stride: int) -> list[np.ndarray]:
     return [(x - mean) / sd for x in frames]
 
 
+def at_speed(found: Speech, percent: int) -> Speech:
+    """The same, spoken at this speed in percent, its pitch with it (Ko et al. 2015)."""
+    sounds = [audio.resample(audio.as_floats(x), percent, 100) for x in found.audio]
+    return replace(found, audio=sounds)
+
+
 def joined(
-    frames: Sequence[np.ndarray], texts: Sequence[str], T: int, copies: int = 4
+    copies: Sequence[Sequence[np.ndarray]], texts: Sequence[str], T: int
 ) -> dict[str, np.ndarray]:
     """Utterances joined to rows of at most T frames, so that little is padding: x float32 [n, T,
     bands] and y int32 [n, L], with their lengths, `frames` and `letters`.
 
-    An utterance goes into the first row with room for it; a space stands between two. All are
-    there `copies` times, each time in another order, which depends on nothing else.
+    An utterance goes into the first row with room for it; a space stands between two. copies: the
+    frames of all utterances, once or several times; each copy is joined in another order, which
+    depends on nothing else. An utterance longer than T is left out.
     """
-    rows: list[list[int]] = []
+    x: list[np.ndarray] = []
+    y: list[np.ndarray] = []
     rng = np.random.default_rng(0)
-    for _ in range(copies):
-        new: list[list[int]] = []
+    for frames in copies:
+        rows: list[list[int]] = []
         room: list[int] = []
-        for i in rng.permutation(len(frames)):
-            fits = [j for j, left in enumerate(room) if left >= len(frames[i])]
-            if not fits:
-                new.append([])
+        for i in map(int, rng.permutation(len(frames))):
+            if len(frames[i]) > T:
+                continue
+            j = next((j for j, left in enumerate(room) if left >= len(frames[i])), len(rows))
+            if j == len(rows):
+                rows.append([])
                 room.append(T)
-            j = fits[0] if fits else len(new) - 1
-            new[j].append(int(i))
+            rows[j].append(i)
             room[j] -= len(frames[i])
-        rows += new
-    x, n = pad([np.concatenate([frames[i] for i in row]) for row in rows], T)
-    y, letters = pad([encode(" ".join(texts[i] for i in row)) for row in rows])
-    return {"x": x, "frames": n, "y": y, "letters": letters}
+        x += [np.concatenate([frames[i] for i in row]) for row in rows]
+        y += [encode(" ".join(texts[i] for i in row)) for row in rows]
+    padded, n = pad(x, T)
+    labels, letters = pad(y)
+    return {"x": padded, "frames": n, "y": labels, "letters": letters}
 
 
 def training_arrays(
-    found: Speech, frames: Sequence[np.ndarray], seconds: float
+    found: Speech, frames: Sequence[np.ndarray], seconds: float, copies: Sequence[Any] = ()
 ) -> dict[str, dict[str, np.ndarray]]:
     """What a game plays on, padded arrays as in `joined`: "train", and "held", the held-out
     utterances that are no longer than a row, each in a row of its own.
 
-    seconds: of a row. A line on stderr counts the training utterances that are longer; they are
-    left out. Raises ValueError where none is left.
+    seconds: of a row. copies: frames of the same utterances at other speeds, to train on as well. A
+    line on stderr counts the training utterances that are longer than a row; they are left out.
+    Raises ValueError where none is left.
     """
     T = round(seconds / audio.HOP)
-    short = [i for i, x in enumerate(frames) if len(x) <= T]
-    train = [i for i in short if not found.test[i]]
-    held = [i for i in short if found.test[i]]
-    if not train or not held:
+    train = np.flatnonzero(~found.test)
+    long = sum(len(frames[i]) > T for i in train)
+    held = [i for i in np.flatnonzero(found.test) if len(frames[i]) <= T]
+    if long == len(train) or not held:
         shortest = min(map(len, frames)) * audio.HOP
         raise ValueError(
             f"{found.source}: rows of {seconds:g} s are too short, the shortest utterance has "
             f"{shortest:.1f} s: raise --seconds"
         )
-    if long := int((~found.test).sum()) - len(train):
+    if long:
         print(
-            f"{found.source}: {long} of {(~found.test).sum()} training utterances are longer than "
+            f"{found.source}: {long} of {len(train)} training utterances are longer than "
             f"{seconds:g} s and are left out",
             file=sys.stderr,
         )
     x, n = pad([frames[i] for i in held], T)
     y, letters = pad([encode(found.text[i]) for i in held])
+    all_copies = [[own[i] for i in train] for own in (frames, frames, *copies)]
     return {
-        "train": joined([frames[i] for i in train], [found.text[i] for i in train], T),
+        "train": joined(all_copies, [found.text[i] for i in train], T),
         "held": {"x": x, "frames": n, "y": y, "letters": letters},
     }
 

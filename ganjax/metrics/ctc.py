@@ -105,7 +105,7 @@ def beam_search(
     weight: float = 1.0,
     bonus: float = 0.0,
     beam: int = 16,
-    least: float = -12.0,
+    least: float = -6.0,
 ) -> Labels:
     """The labels y with the largest log p(y | x) + weight log p_model(y) + bonus |y| that a search
     over prefixes finds.

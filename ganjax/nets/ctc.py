@@ -21,7 +21,7 @@ class Recogniser(nn.Module):
     """
 
     symbols: int
-    units: int = 128  # of each direction, and twice as many channels of a convolution
+    units: int = 128  # of each direction, and channels of a convolution
     layers: int = 1
     stride: int = 3
     convolutions: bool = False
@@ -33,7 +33,7 @@ class Recogniser(nn.Module):
         if self.convolutions:
             for width, stride, length in ((11, self.stride, lengths), (5, 1, kept)):
                 x = stacked(x * mask(length, x.shape[1])[..., None], width, stride)
-                x = nn.relu(nn.LayerNorm()(nn.Dense(2 * self.units)(x)))
+                x = nn.relu(nn.LayerNorm()(nn.Dense(self.units)(x)))
                 x = Dropout()(x, self.rate)
         else:
             x = stacked(x * mask(lengths, x.shape[1])[..., None], self.stride, self.stride)

@@ -94,7 +94,7 @@ class LSTM(nn.Module):
             return jnp.zeros(shape, dtype).at[U : 2 * U].set(self.forget)
 
         gates = nn.Dense(4 * U, bias_init=bias, name="input")(x)  # [B, T, 4U]
-        R = self.param("state", nn.initializers.orthogonal(), (U, 4 * U)).astype(gates.dtype)
+        R = self.param("state", nn.initializers.lecun_normal(), (U, 4 * U)).astype(gates.dtype)
         if lengths is not None:
             gates = jnp.where(mask(lengths, x.shape[1])[..., None], gates, SHUT)
         gates = gates.swapaxes(0, 1)
