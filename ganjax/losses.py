@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 from jax.nn import relu
@@ -94,9 +95,9 @@ def l1(x: Num[Array, "*shape"], y: Num[Array, "*shape"]) -> Float[Array, ""]:
 
 def ctc(
     logits: Float[Array, "B *team T C"],
-    frames: Num[ArrayLike, " B"],
-    labels: Int[ArrayLike, "B L"],
-    lengths: Int[ArrayLike, " B"],
+    frames: Num[Array | np.ndarray, " B"],
+    labels: Int[Array | np.ndarray, "B L"],
+    lengths: Int[Array | np.ndarray, " B"],
 ) -> Float[Array, "B *team"]:
     """-log p(labels | logits) in nats, the sum over all alignments; class 0 is the blank.
 

@@ -1,4 +1,4 @@
-"""Speech as log-mel frames, by NumPy on the host, once when the data is loaded; and a mask of them."""
+"""Speech as log-mel frames, by NumPy on the host, once; and gaps in them, on the device."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ def log_mel(
     return np.log(power @ mel_filters(rate, size, bands).T + FLOOR).astype(np.float32)
 
 
-def resample(
-    audio: Float[np.ndarray, " samples"], rate: int, to: int
-) -> Float[np.ndarray, " out"]:
+def resample(audio: Float[np.ndarray, " samples"], rate: int, to: int) -> Float[np.ndarray, " out"]:
     """The sound at another rate, by SciPy's polyphase filter."""
     from scipy.signal import resample_poly
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def decode(labels: Sequence[int]) -> str:
 
 def frames_needed(text: str) -> int:
     """The fewest frames of an alignment: one a letter, and a blank between two equal ones."""
-    return len(text) + sum(a == b for a, b in zip(text, text[1:]))
+    return len(text) + sum(a == b for a, b in pairwise(text))
 
 
 def features(found: Speech, bands: int, stride: int) -> list[np.ndarray]:

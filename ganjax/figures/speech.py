@@ -51,9 +51,7 @@ def alignment(sound: np.ndarray, rate: int, log_p: np.ndarray, stride: int, text
     seconds = len(sound) / rate
     figure = Figure((9, 3.6), dpi=130, layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(1, 1.6), sharex=True)
-    plain_axes(upper).plot(
-        np.arange(len(sound)) / rate, as_floats(sound), color=INK, linewidth=0.3
-    )
+    plain_axes(upper).plot(np.arange(len(sound)) / rate, as_floats(sound), color=INK, linewidth=0.3)
     upper.set_yticks([])
     plain_axes(lower).fill_between(time, p[:, 0], color=PALE, alpha=0.5, linewidth=0)
     best = p.argmax(1)

@@ -13,7 +13,8 @@ import tensorflow_datasets as tfds
 
 RATE = 8000
 TEXTS = "core-sounds-en.txt.gz"
-DIGITS = dict(zip("0123456789", "zero one two three four five six seven eight nine".split()))
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DIGITS = dict(zip("0123456789", NUMBERS))
 SPELT = DIGITS | {"*": "star", "#": "pound"}
 # Remarks on a recording, and numbers that may be read in several ways.
 UNSURE = re.compile(r"[\[\]<>()@$+/=&]|\d\d|\d[A-Za-z]")
