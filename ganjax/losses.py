@@ -98,7 +98,7 @@ def ctc(
     frames: Num[Array | np.ndarray, " B"],
     labels: Int[Array | np.ndarray, "B L"],
     lengths: Int[Array | np.ndarray, " B"],
-) -> Float[Array, "B *team"]:
+) -> Float[Array, "B ..."]:
     """-log p(labels | logits) in nats, the sum over all alignments; class 0 is the blank.
 
     Graves et al. 2006, "Connectionist Temporal Classification", equations 5 to 8. Of the padded

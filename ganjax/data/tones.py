@@ -6,7 +6,7 @@ import numpy as np
 
 LOW = (350, 450, 570, 700, 860, 1040, 1250)  # hertz
 HIGH = (1600, 2050, 2600, 3300)
-TEXTS, HELD_OUT = 240, 40
+TEXTS, HELD_OUT = 240, 20
 LETTERS = (3, 8)  # of a text
 TONE = (0.06, 0.10)  # seconds of a chord
 GAP = 0.03  # seconds of silence behind it

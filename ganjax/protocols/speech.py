@@ -31,7 +31,7 @@ class Search:
     order: int  # of the n-grams of letters
     weight: float  # of the model's log p
     bonus: float  # for a letter
-    beam: int = 16
+    beam: int = 8
 
 
 def draw_rows(data: Any, key: Array, n: int) -> dict[str, Array]:
