@@ -109,7 +109,7 @@ def experiment(o: Options) -> Experiment:
     speeds = [speech.at_speed(found, percent) for percent in (90, 110) if o.augment]
     copies = [speech.features(spoken, o.bands, o.stride) for spoken in speeds]
     arrays = speech.training_arrays(found, frames, o.seconds, copies)
-    held = {"speech": found, "frames": frames}
+    held: dict[str, Any] = {"speech": found, "frames": frames}
     search = protocol.Search(o.order, o.weight, o.bonus)
     return Experiment(
         partial(game, arrays["train"]["x"].shape[1:]),
