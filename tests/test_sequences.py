@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -71,7 +73,7 @@ def test_the_lstm_is_zero_in_padding_and_its_forget_bias_begins_at_one():
     x = random.normal(random.key(0), (B, T, F))
     net = LSTM(U, reverse=True)
     params = net.init(random.key(1), x)["params"]
-    out = net.apply({"params": params}, x, jnp.array([5, 11, 0]))
+    out: Any = net.apply({"params": params}, x, jnp.array([5, 11, 0]))
     assert not out[0, 5:].any()
     assert not out[2].any()
     assert out[0, :5].all()
@@ -112,7 +114,7 @@ def test_padding_changes_neither_the_loss_nor_its_gradients(convolutions):
 
     @jax.jit
     def loss(params, x, n, y, m):
-        logits = net.apply({"params": params}, x, n)
+        logits: Any = net.apply({"params": params}, x, n)
         return (ctc(logits, strided(n, net.stride), y, m)).sum()
 
     found = []

@@ -192,7 +192,7 @@ def with_text(text: str) -> np.ndarray:
     return np.array(["hello"] * 11 + [text])
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "stereo": ({"audio": np.zeros((48000, 2), np.int16)}, "of several channels; mono is wanted"),
     "another rate": (
         {"rate": np.array(16000)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -18,7 +20,7 @@ def contact_sheet(found: Dataset, n: int = 64) -> Figure:
     """
     if found.name not in speech.NAMES:
         return image_grid(example_pictures(found, n), -1.0, 1.0)
-    data = found.load()
+    data: Any = found.load()
     rows = np.linspace(0, len(data["x"]) - 1, min(n, len(data["x"]))).astype(int)
     sounds = [data["x"][i, : data["length"][i]] for i in rows]
     texts = [bytes(data["text"][i]).decode() for i in rows]

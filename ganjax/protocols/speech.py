@@ -50,7 +50,7 @@ def measure(data: Any, key: Array, *, R: Bound) -> dict[str, Array]:
     """
     held = data["held"]
     log_p = mean_posterior(R(held["x"], held["frames"]))  # [n, T, C]
-    frames = strided(held["frames"], R.player.net.stride)
+    frames = jnp.asarray(strided(held["frames"], R.player.net.stride))
     labels, n = jax.vmap(ctc.greedy)(log_p, frames)
     wrong = jax.vmap(ctc.edit_distance)(labels, n, held["y"], held["letters"])
     return {"error": wrong.sum() / held["letters"].sum()}
@@ -84,7 +84,7 @@ def evaluate(
 
     Spaces at the ends of what is found, and after another space, do not count.
     """
-    held = np.flatnonzero(speech.test)
+    held = np.flatnonzero(speech.test).tolist()
     logits = posteriors(R, [frames[i] for i in held])
     true = [encode(speech.text[i]).tolist() for i in held]
     # A space before the text tells the model where a word begins.
@@ -120,7 +120,7 @@ def figures(
     data: Any, x: None, rows: Any, *, R: Bound, speech: Speech, frames: Sequence[np.ndarray]
 ) -> dict[str, Figure]:
     """The posterior over time of the held-out utterance of median length."""
-    held = sorted(np.flatnonzero(speech.test), key=lambda i: len(frames[i]))
+    held = sorted(np.flatnonzero(speech.test).tolist(), key=lambda i: len(frames[i]))
     i = held[len(held) // 2]
     log_p = team_of(posteriors(R, [frames[i]])[0])
     stride = R.player.net.stride
