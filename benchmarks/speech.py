@@ -59,11 +59,12 @@ def case(T: int, units: int) -> tuple[Game, dict[str, np.ndarray]]:
 def megabytes(game: Game, data: dict[str, np.ndarray]) -> float:
     """What XLA plans for a step, in MB."""
     state = play.template(game, jax.random.key(0), data)
-    planned = jax.jit(partial(play.step, game)).lower(state, data).compile().memory_analysis()
+    program = jax.jit(partial(play.step, game)).lower(state, data).compile()
+    planned: Any = program.memory_analysis()
     return (planned.temp_size_in_bytes + planned.argument_size_in_bytes) / 1e6
 
 
-def peer(data: dict[str, np.ndarray], params: Any) -> Callable[[], float]:
+def peer(data: dict[str, np.ndarray], params: Any) -> Callable[..., float]:
     """A step of the same in PyTorch, from these parameters; it returns the loss before the step."""
     import torch
     from torch import nn

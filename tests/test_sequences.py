@@ -57,11 +57,13 @@ def test_the_lstm_and_its_gradients_are_flaxs(reverse, lengths):
         weights = weights * mask(n, T)[..., None]
 
     def ours_summed(params, x):
-        return (weights * net.apply({"params": params}, x, n)).sum()
+        out: Any = net.apply({"params": params}, x, n)
+        return (weights * out).sum()
 
     def theirs_summed(params, x):
         cell = {"params": {"cell": flax_weights(params)}}
-        return (weights * theirs.apply(cell, x, seq_lengths=n)).sum()
+        out: Any = theirs.apply(cell, x, seq_lengths=n)
+        return (weights * out).sum()
 
     ours = jax.jit(jax.value_and_grad(ours_summed, (0, 1)))(params, x)
     flax = jax.jit(jax.value_and_grad(theirs_summed, (0, 1)))(params, x)
@@ -72,7 +74,7 @@ def test_the_lstm_and_its_gradients_are_flaxs(reverse, lengths):
 def test_the_lstm_is_zero_in_padding_and_its_forget_bias_begins_at_one():
     x = random.normal(random.key(0), (B, T, F))
     net = LSTM(U, reverse=True)
-    params = net.init(random.key(1), x)["params"]
+    params: Any = net.init(random.key(1), x)["params"]
     out: Any = net.apply({"params": params}, x, jnp.array([5, 11, 0]))
     assert not out[0, 5:].any()
     assert not out[2].any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,8 +36,6 @@ def mask(lengths: Shaped[Array | np.ndarray, "*B"], T: int) -> Bool[Array, "*B {
     return jnp.arange(T) < jnp.asarray(lengths)[..., None]
 
 
-def strided(
-    lengths: Shaped[Array | np.ndarray, "*B"], stride: int
-) -> Shaped[Array | np.ndarray, "*B"]:
-    """The lengths of sequences of which every `stride`-th entry is kept, from the first on."""
+def strided(lengths: Any, stride: int) -> Any:
+    """The lengths, numbers or arrays, where every `stride`-th entry is kept, from the first on."""
     return -(-lengths // stride)

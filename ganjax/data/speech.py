@@ -215,9 +215,9 @@ def training_arrays(
     Raises ValueError where none is left.
     """
     T = round(seconds / audio.HOP)
-    train = np.flatnonzero(~found.test)
+    train = np.flatnonzero(~found.test).tolist()
     long = sum(len(frames[i]) > T for i in train)
-    held = [i for i in np.flatnonzero(found.test) if len(frames[i]) <= T]
+    held = [i for i in np.flatnonzero(found.test).tolist() if len(frames[i]) <= T]
     if long == len(train) or not held:
         shortest = min(map(len, frames)) * audio.HOP
         raise ValueError(
@@ -246,7 +246,7 @@ def dataset(name: str, data_dir: str | None = None, split: str = "train") -> Dat
     if split not in ("train", "test"):
         raise ValueError(f"{name} has the splits train and test, not {split!r}")
     found = find(name, data_dir)
-    rows = np.flatnonzero(found.test == (split == "test"))
+    rows = np.flatnonzero(found.test == (split == "test")).tolist()
     longest = max(len(found.audio[i]) for i in rows)
 
     def read() -> Arrays:

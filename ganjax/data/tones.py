@@ -6,7 +6,7 @@ import numpy as np
 
 LOW = (350, 450, 570, 700, 860, 1040, 1250)  # hertz
 HIGH = (1600, 2050, 2600, 3300)
-TEXTS, HELD_OUT = 240, 20
+TEXTS, HELD_OUT = 620, 20
 LETTERS = (3, 8)  # of a text
 TONE = (0.06, 0.10)  # seconds of a chord
 GAP = 0.03  # seconds of silence behind it
@@ -37,7 +37,7 @@ def utterances(alphabet: str, rate: int) -> tuple[list[np.ndarray], list[str], n
             parts += [chord(alphabet.index(letter), rng.uniform(*TONE), rate)]
             parts += [np.zeros(round(GAP * rate))]
         sound = np.concatenate(parts)
-        sound += rng.normal(0, 0.01, len(sound))
+        sound += rng.normal(0, 0.003, len(sound))
         sounds.append(np.rint(32767 * sound).astype(np.int16))
         texts.append("".join(drawn))
     return sounds, texts, np.arange(TEXTS) >= TEXTS - HELD_OUT

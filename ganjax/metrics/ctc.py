@@ -85,7 +85,7 @@ def character_model(texts: Sequence[Sequence[int]], classes: int, order: int) ->
                 if history
                 else dict.fromkeys(range(1, classes), 1 / (classes - 1))
             )
-            seen = counts.get(history, {})
+            seen = counts.get(history, Counter())
             kinds, total = len(seen), sum(seen.values())
             known[history] = {
                 c: (seen.get(c, 0) + kinds * p) / (total + kinds) if kinds else p

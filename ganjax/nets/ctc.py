@@ -29,7 +29,7 @@ class Recogniser(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, lengths: Array) -> Array:
-        kept = strided(lengths, self.stride)
+        kept = jnp.asarray(strided(lengths, self.stride))
         if self.convolutions:
             for width, stride, length in ((11, self.stride, lengths), (5, 1, kept)):
                 x = stacked(x * mask(length, x.shape[1])[..., None], width, stride)
