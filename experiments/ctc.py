@@ -31,7 +31,10 @@ from ganjax.nets.ctc import Recogniser
 from ganjax.protocols import speech as protocol
 
 GROUP = "games of one player"
-QUICK = {"k": 2, "units": 32, "batch": 16, "seconds": 1.5, "lr": 1e-2, "steps": 400}
+QUICK = {
+    "k": 2, "units": 48, "batch": 16, "seconds": 1.5, "lr": 1e-2, "weight": 0.0, "bonus": 0.0,
+    "steps": 800,
+}  # fmt: skip
 PROMPTS: dict[str, Any] = {"data": "speech_prompts", "seconds": 4.0, "dropout": 0.2, "steps": 800}
 TEAM = "+ CNN"
 
