@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from ganjax.data.sequences import pad, strided
 from ganjax.data.speech import CLASSES, SPACE, Speech, decode, encode
 from ganjax.experiment import Columns, FinishedRow
 from ganjax.figures.speech import alignment
-from ganjax.game import Bound
+from ganjax.game import Bound, Player
 from ganjax.metrics import ctc
 
 SHORTEST = 128  # frames that the shortest utterances are padded to
@@ -64,15 +65,22 @@ def posteriors(R: Bound, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     lengths = [max(SHORTEST, 2 ** math.ceil(math.log2(len(x)))) for x in frames]
     found: dict[int, np.ndarray] = {}
-    call = jax.jit(lambda R, x, n: R(x, n))
     for T in sorted(set(lengths)):
         chosen = [i for i, length in enumerate(lengths) if length == T]
         x, n = pad([frames[i] for i in chosen], T)
-        longer = replace(R.player, sees=(x.shape[1:], ()))
-        logits = np.asarray(call(R.replace(player=longer), x, n))
+        logits = np.asarray(_logits(R.replace(player=_taking(R.player, x.shape[1:])), x, n))
         for i, own, length in zip(chosen, logits, strided(n, R.player.net.stride)):
             found[i] = own[:, :length]
     return [found[i] for i in range(len(frames))]
+
+
+_logits = jax.jit(lambda R, x, n: R(x, n))
+
+
+@functools.cache
+def _taking(player: Player, shape: tuple[int, ...]) -> Player:
+    """The player of inputs of another length. One object, as compiled programs are cached by it."""
+    return replace(player, sees=(shape, ()))
 
 
 def evaluate(
