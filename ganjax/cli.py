@@ -286,12 +286,10 @@ def data(argv: Sequence[str]) -> int:
 
     if args.action == "show":
         refuse_output(args.out, ".png")
-        from ganjax.figures.preview import example_pictures
-        from ganjax.figures.samples import image_grid
+        from ganjax.figures.preview import contact_sheet
         from ganjax.figures.style import save
 
-        pictures = example_pictures(find(args.name, args.data_dir), args.n)
-        save(image_grid(pictures, -1.0, 1.0), args.out)
+        save(contact_sheet(find(args.name, args.data_dir), args.n), args.out)
         return 0
     if args.action == "list":
         rows = listing(args.data_dir)

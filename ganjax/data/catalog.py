@@ -95,4 +95,13 @@ CATALOG = {
         builder="FurnitureVoxels",
         manual=(True, True),
     ),
+    "speech_prompts": Entry(
+        ((249_045,),),
+        ("465 + 71",),
+        "CC BY-SA 3.0",
+        "telephone prompts of one speaker, 8 kHz, up to 31 s, and their texts",
+        fields={"x": "audio", "text": "text", "name": "name"},
+        builder="SpeechPrompts",
+        manual=(True,),
+    ),
 }

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganjax.data import speech
 from ganjax.data.dataset import Dataset
 from ganjax.data.mixtures import Mixture
+from ganjax.figures.samples import image_grid
+from ganjax.figures.speech import spectrograms
+
+
+def contact_sheet(found: Dataset, n: int = 64) -> Figure:
+    """n examples evenly spaced over a dataset: a grid of pictures, or spectrograms of speech with
+    their texts. Raises ValueError for examples that are neither.
+    """
+    if found.name not in speech.NAMES:
+        return image_grid(example_pictures(found, n), -1.0, 1.0)
+    data: Any = found.load()
+    rows = np.linspace(0, len(data["x"]) - 1, min(n, len(data["x"]))).astype(int)
+    sounds = [data["x"][i, : data["length"][i]] for i in rows]
+    texts = [bytes(data["text"][i]).decode() for i in rows]
+    return spectrograms(sounds, texts, speech.RATE)
 
 
 def example_pictures(found: Dataset, n: int = 64) -> np.ndarray:
