@@ -1,7 +1,7 @@
 """Nets of sequences: a fast LSTM, and C-RNN-GAN's generator and discriminator (Mogren 2016).
 
-C-RNN-GAN has Flax's initial weights and its forget bias of 0; the authors' dense layers begin at
-N(0, 1), for tones in hertz and ticks, and the forget bias at 1.
+C-RNN-GAN has Flax's initial weights; the authors' dense layers begin at N(0, 1), for tones in hertz
+and ticks. G has Flax's forget bias of 0, D that of 1, as in the authors' code.
 """
 
 from __future__ import annotations
@@ -177,21 +177,20 @@ class Discriminator(nn.Module):
     rate: float = 0.5  # of dropout of the tones and after each LSTM
 
     def __call__(self, x: Array) -> Array:
-        return self._outputs_and_score(x)[1]
+        return self.features_and_score(x)[1]
 
     def features(self, x: Array) -> Array:
         """[B, T, 2 units]."""
-        return self._outputs_and_score(x)[0]
+        return self.features_and_score(x)[0]
 
     @nn.compact
-    def _outputs_and_score(self, x: Array) -> tuple[Array, Array]:
+    def features_and_score(self, x: Array) -> tuple[Array, Array]:
+        """Both, of one pass: [B, T, 2 units] and [B, T]."""
         x, ways = Dropout()(x, self.rate), []
         for reverse in (False, True):
             way: Any = x
             for _ in range(self.layers):
-                cell = nn.OptimizedLSTMCell(self.units)
-                way = nn.RNN(cell, reverse=reverse, keep_order=True)(way)
-                way = Dropout()(way, self.rate)
+                way = Dropout()(LSTM(self.units, reverse)(way), self.rate)
             ways.append(way)
         R = jnp.concatenate(ways, -1)
         return R, nn.Dense(1, name="score")(R)[..., 0]
