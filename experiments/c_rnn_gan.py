@@ -7,9 +7,9 @@ sequences that grow by four. D or G rests while its loss is below 70 % of the ot
 code at its last state mistakes which one. Nets and rates are theirs. Departures: tones are
 normalised, times are whole sixteenths, and intensity is left out where the music has none, as the
 chorales; windows of a piece, each as likely, in place of its beginning; L_G of the rule is
--log D(G(z)), as a sum of squares compares with no payoff; L2 of 1e-4, where the code has .1; D's
-LSTMs have a forget bias of 1, as in the code, G's 0. Adam and the means of features (Salimans et
-al. 2016) are ours to choose.
+-log D(G(z)), as in the code, as a sum of squares compares with no payoff; L2 of 1e-4 on both, where
+the code has .1 on G; G's LSTMs have a forget bias of 0, where the code has 1. Adam and the means of
+features (Salimans et al. 2016) are ours to choose.
 
     ganjax run c_rnn_gan
     ganjax run c_rnn_gan --data bach_chorales --tones 3
@@ -117,7 +117,7 @@ def game(k: int, o: Options) -> Game:
     D = Player(Discriminator(o.units, o.layers, o.dropout), tx(o.lr / 2), (o.cells, k))
     turns = [
         Turn(("D",), lambda i, l: (i >= o.pretrain) & (l["D"] >= o.freeze * l["adversarial"])),
-        Turn(("G",), lambda i, l: (i < o.pretrain) | (l["adversarial"] >= o.freeze * l["D"])),
+        Turn(("G",), lambda i, l: (i <= o.pretrain) | (l["adversarial"] >= o.freeze * l["D"])),
     ]
     return Game({"G": G, "D": D}, partial(losses, o=o), turns, draw)
 

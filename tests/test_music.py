@@ -1,5 +1,5 @@
-"""Music: tuples of tones and back, MIDI files, statistics against hand-counted bars and brute force,
-and C-RNN-GAN's rules.
+"""Music: tuples of tones and back, MIDI files, statistics against bars counted by hand and brute
+force, and C-RNN-GAN's rules.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from ganjax.metrics import music as metrics
 from ganjax.nets.sequences import Generator
 from ganjax.player import Player
 from ganjax.protocols import music as protocol
+from ganjax.runs import population, written
 
+FILE = EXPERIMENTS["c_rnn_gan.py"]
 # Two bars in C major: a chord of three, two single tones, a chord of two, and one tone.
 BARS = np.array(
     [
@@ -125,9 +127,9 @@ def test_cells_hold_all_that_a_piece_says(tones: int) -> None:
 
 
 def test_any_numbers_are_music() -> None:
-    """What an untrained G says: finite, on the grid, within MIDI's range, one tone a cell or more."""
+    """Of an untrained G: on the grid, within MIDI's range, one tone a cell or more."""
     x = 20 * random.normal(random.key(0), (5, 9, 10))
-    for form in (Form(3, True), Form(9), Form(3, True)):
+    for form in (Form(), Form(1, True), Form(3, True)):
         tuples = np.asarray(music.decode(x[..., : form.size], form))
         for one in tuples:
             notes = music.notes_of(one, form)
@@ -164,14 +166,11 @@ def test_a_midi_file_says_its_notes(tmp_path: Path) -> None:
 
 def test_samples_are_midi_files_that_say_the_tuples(tmp_path: Path) -> None:
     pytest.importorskip("mido")
-    out = tmp_path / "run"
-    how = ["--steps=2", "--every=2", "--quiet", "--no-cache", "--tones=3"]
-    path = EXPERIMENTS["c_rnn_gan"].path
-    assert call("run", path, "--quick", *how, "--out", out) == (0, "", "")
-    assert call("sample", out, "--n", 3, "--out", tmp_path / "x.npz") == (0, "", "")
-    assert call("sample", out, "--n", 3, "--out", f"{tmp_path}/new/") == (0, "", "")
-    x = np.load(tmp_path / "x.npz")["x"]
+    built = FILE.build({**FILE.quick, "tones": 3, "units": 4, "layers": 1})
+    state = play.init(built.played, random.key(0), built.data)
+    x = population.sample(built, built.played, state, 3)
     assert x.shape == (3, 10, 7)
+    written.write(built, x, f"{tmp_path}/new/")
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [f"000{i}.mid" for i in range(3)]
     for i in range(3):
         heard = midi.read(tmp_path / f"new/000{i}.mid")
@@ -200,7 +199,7 @@ def test_what_is_no_music_is_refused_in_one_line(
     Path("empty").mkdir()
     Path("text.mid").write_text("la la la")
     midi.write(np.zeros((0, 4), np.float32), Path("silent.mid"))
-    path = EXPERIMENTS["c_rnn_gan"].path
+    path = FILE.path
     status, out, err = call("run", path, "--quick", "--data", *request_.split(), "--out", "x")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert REFUSED[request_] in err
@@ -235,22 +234,24 @@ def test_a_told_g_sees_the_real_tone_before_and_none_later() -> None:
 
 def test_the_one_that_is_far_ahead_rests() -> None:
     """The paper's rule: not both, and never the one that is behind."""
-    game = EXPERIMENTS["c_rnn_gan"].build({**EXPERIMENTS["c_rnn_gan"].quick, "pretrain": 5}).played
+    game = FILE.build({**FILE.quick, "pretrain": 5}).played
     D, G = (turn.when for turn in game.schedule)
     assert D is not None
     assert G is not None
     for step, d, g, moves in (
         (9, 1.0, 1.0, "DG"), (9, 0.69, 1.0, "G"), (9, 0.71, 1.0, "DG"), (9, 1.0, 0.69, "D"),
         (9, 1.0, 0.71, "DG"), (4, 1.0, 1.0, "G"), (4, 1.0, 0.1, "G"), (5, 0.0, 0.0, "DG"),
+        (5, 1.0, 0.1, "DG"),
     ):  # fmt: skip
         log = {"D": jnp.float32(d), "adversarial": jnp.float32(g), "G": jnp.float32(99)}
         at = jnp.int32(step)
         assert "D" * bool(D(at, log)) + "G" * bool(G(at, log)) == moves
 
 
-def test_pre_training_moves_g_alone_down_the_error_of_the_first_tones() -> None:
-    file = EXPERIMENTS["c_rnn_gan"]
-    built = file.build({**file.quick, "pretrain": 2, "stage": 1, "units": 4, "batch": 2})
+def test_pre_training_moves_g_alone() -> None:
+    built = FILE.build(
+        {**FILE.quick, "pretrain": 2, "stage": 1, "units": 4, "layers": 1, "batch": 2}
+    )
     game, data = built.played, built.data
     state = play.init(game, random.key(0), data)
     for step, moved in ((1, "G"), (2, "G"), (3, "DG")):
@@ -263,23 +264,24 @@ def test_pre_training_moves_g_alone_down_the_error_of_the_first_tones() -> None:
             assert all(jax.tree.leaves(same)) == (player not in moved), (step, player)
         assert (float(log["adversarial"][0]) == 0) == (step < 3)
 
-    batch = game.draw(data, random.key(1))
-    late = jax.tree.map(lambda x: x.at[:, 4:].add(1.0), batch)
-    rest = {"aux": state.aux}
-    values = [
-        [
-            float(game.apply(state.params, b, random.key(2), step=i, **rest)["G"])
-            for b in (batch, late)
-        ]
-        for i in (0, 1)
-    ]
-    assert values[0][0] == pytest.approx(values[0][1])  # 4 cells: the rest is not seen
-    assert values[1][0] != pytest.approx(values[1][1])  # 8 cells
+
+def test_pre_training_sees_four_more_cells_a_stage() -> None:
+    game = FILE.build({**FILE.quick, "pretrain": 60, "stage": 3, "units": 4, "layers": 1}).played
+    params, aux = game.players["G"].init(random.key(0))
+    x = jnp.zeros((2, 10, 3))
+
+    @jax.jit
+    def error(x: jax.Array, step: jax.Array) -> jax.Array:
+        return game.apply({"G": params}, {"x": x}, random.key(1), aux={"G": aux}, step=step)["G"]
+
+    for step, seen in ((0, 4), (2, 4), (3, 8), (6, 10), (60, 10)):
+        base = error(x, step)
+        found = [error(x.at[:, i].add(1.0), step) != base for i in range(10)]
+        assert found == [True] * seen + [False] * (10 - seen), step
 
 
 def test_a_language_model_is_a_g_without_d() -> None:
-    file = EXPERIMENTS["c_rnn_gan"]
-    game = file.build({**file.quick, "pretrain": 60}).played
+    game = FILE.build({**FILE.quick, "pretrain": 60}).played
     assert set(game.players) == {"G"}
 
 
