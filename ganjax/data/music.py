@@ -23,6 +23,7 @@ GRID = 4  # parts of a quarter note: all times are whole sixteenths
 LONGEST = 8.0  # quarter notes; longer tones and waits are cut to it
 ABSENT = -2.0  # the normalised length of a tone that is not there; below -1.5 it is read as absent
 WALKS, HELD_OUT = 60, 12
+MELODY = 120  # tones of a walk, without the thirds
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
 
@@ -90,13 +91,13 @@ def walks(split: str = "train") -> list[np.ndarray]:
     pieces = []
     for _ in range(HELD_OUT if split == "test" else WALKS):
         tonic, degree, now, rows = rng.integers(55, 67), int(rng.integers(7)), 0.0, []
-        for _ in range(40):
-            length = float(rng.choice([0.5, 0.5, 1.0]))
-            degree = int(np.clip(degree + rng.choice([-2, -1, 1, 2]), -3, 12))
-            rows.append((now, length, tonic + 12 * (degree // 7) + MAJOR[degree % 7], 0))
-            if now % 2 == 0:
-                below = degree - 2
-                rows.append((now, 1.0, tonic + 12 * (below // 7) + MAJOR[below % 7], 0))
+        lengths, moves = rng.choice([0.5, 0.5, 1.0], MELODY), rng.choice([-2, -1, 1, 2], MELODY)
+        for length, move in zip(lengths.tolist(), moves.tolist()):
+            degree = min(max(degree + move, -3), 12)
+            places = [degree, degree - 2] if now % 2 == 0 else [degree]
+            for i, place in enumerate(places):
+                pitch = tonic + 12 * (place // 7) + MAJOR[place % 7]
+                rows.append((now, 1.0 if i else length, pitch, 0))
             now += length
         pieces.append(np.array(rows, np.float32))
     return pieces
