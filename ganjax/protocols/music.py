@@ -25,6 +25,11 @@ from ganjax.keys import stream
 from ganjax.metrics import music
 
 DRAWN = ("polyphony", "scale", "repetitions", "span")  # figure 3's
+COLUMNS = (
+    *DRAWN,
+    *(f"w_{name}" for name in DRAWN),
+    *(f"{name}_literal" for name in DRAWN[:3]),
+)
 MEASURED, EVALUATED = 64, 512  # sequences
 
 
