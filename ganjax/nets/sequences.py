@@ -19,6 +19,18 @@ from ganjax.nets.layers import Dropout
 SHUT = -1e4  # what a gate sees in padding: its sigmoid is 0, with a gradient of 0
 
 
+def orthogonal(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+    """Flax's orthogonal initial weights, one matrix after another under vmap.
+
+    A factorisation of several matrices at once, for a population of seeds, waits on a CPU of two
+    cores for threads that wait for it (jaxlib 0.10.1).
+    """
+    draw = jax.custom_batching.sequential_vmap(
+        lambda key: nn.initializers.orthogonal()(key, shape, dtype)
+    )
+    return draw(key)
+
+
 @jax.custom_vjp
 def recurrence(gates: Array, R: Array) -> Array:
     """The outputs [T, B, U] of an LSTM from what its gates get of the input, [T, B, 4U], and the
@@ -94,7 +106,7 @@ class LSTM(nn.Module):
             return jnp.zeros(shape, dtype).at[U : 2 * U].set(self.forget)
 
         gates = nn.Dense(4 * U, bias_init=bias, name="input")(x)  # [B, T, 4U]
-        R = self.param("state", nn.initializers.orthogonal(), (U, 4 * U)).astype(gates.dtype)
+        R = self.param("state", orthogonal, (U, 4 * U)).astype(gates.dtype)
         if lengths is not None:
             gates = jnp.where(mask(lengths, x.shape[1])[..., None], gates, SHUT)
         gates = gates.swapaxes(0, 1)
@@ -131,7 +143,8 @@ class Step(nn.Module):
         x = nn.relu(nn.Dense(self.units)(jnp.concatenate([u, last if told is None else told], -1)))
         moved = []
         for state in states:
-            state, x = nn.OptimizedLSTMCell(self.units)(state, x)
+            cell = nn.OptimizedLSTMCell(self.units, recurrent_kernel_init=orthogonal)
+            state, x = cell(state, x)
             x = Dropout()(x, self.rate)
             moved.append(state)
         x = nn.Dense(self.tone, name="tone")(x)
