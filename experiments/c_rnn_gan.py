@@ -34,7 +34,7 @@ from ganjax.protocols import music as protocol
 
 QUICK = {"cells": 10, "units": 16, "batch": 8, "pretrain": 0, "steps": 60}
 SMALL: dict[str, Any] = {
-    "data": "bach_chorales", "cells": 32, "units": 64, "pretrain": 200, "stage": 40, "steps": 1500,
+    "data": "bach_chorales", "cells": 32, "units": 64, "pretrain": 150, "stage": 25, "steps": 1000,
 }  # fmt: skip
 Losses = dict[str, Array]
 
@@ -125,7 +125,7 @@ TABLES = {
         },
         protocol.COLUMNS, seeds=3, every=50, after=protocol.figure3,
         anchors=partial(protocol.real_music, source="bach_chorales", T=SMALL["cells"]),
-        note="Reduced for two cores: 64 units, 32 cells, 1500 steps; the paper has 350, 100 and "
+        note="Reduced for two cores: 64 units, 32 cells, 1000 steps; the paper has 350, 100 and "
         "about 120 epochs. Of 512 sequences by their first 32 tones; w_: Wasserstein distance to "
         "512 windows of the corpus; literal: as the authors' code counts. The paper has no "
         "numbers, and not the last row.",
