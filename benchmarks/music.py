@@ -29,6 +29,7 @@ except ImportError as missing:
     raise SystemExit(f"music needs PyTorch: {missing}") from missing
 
 Leaf = dict[str, Any]
+NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # PyTorch's
 
 
 class Writer(nn.Module):
@@ -86,17 +87,17 @@ def given(G: Writer, D: Listener, params: dict[str, Leaf]) -> None:
     _dense(D.score, params["D"]["score"])
     for i, cell in enumerate(G.cells):
         ours = step[f"OptimizedLSTMCell_{i}"]
-        kernels = [np.concatenate([ours[a + b]["kernel"] for b in "ifgo"], 1) for a in "ih"]
+        w, R = (np.concatenate([ours[a + b]["kernel"] for b in "ifgo"], 1) for a in "ih")
         bias = np.concatenate([ours["h" + b]["bias"] for b in "ifgo"])
-        _lstm([getattr(cell, n) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")],
-              *kernels, bias)  # fmt: skip
+        _lstm([getattr(cell, name) for name in NAMES], w, R, bias)
     for i, way in enumerate(D.ways):
         for layer in range(2):
             ours = params["D"][f"LSTM_{2 * i + layer}"]
-            arrays = (ours["input"]["kernel"], ours["state"], ours["input"]["bias"])
-            ordered = [_gates(np.asarray(a)) for a in arrays]
-            names = (f"{n}_l{layer}" for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-            _lstm([getattr(way, n) for n in names], *ordered)
+            w, R, bias = (
+                _gates(np.asarray(a))
+                for a in (ours["input"]["kernel"], ours["state"], ours["input"]["bias"])
+            )
+            _lstm([getattr(way, f"{name}_l{layer}") for name in NAMES], w, R, bias)
 
 
 def _gates(a: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ def read(path: Path) -> Float[np.ndarray, "n 4"]:
         raise ValueError(f"{path} counts seconds, not beats: MIDI with ticks of a beat is wanted")
     rows = []
     for track in file.tracks:
-        now, sounding = 0, {}
+        now = 0
+        sounding: dict[tuple[int, int], tuple[int, int]] = {}
         for message in track:
             now += message.time
             if message.type not in ("note_on", "note_off") or message.channel == DRUMS:
