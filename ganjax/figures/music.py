@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from ganjax.figures.curves import mean_band
 from ganjax.figures.style import INK, PALE, label_steps, palette, plain_axes
@@ -30,6 +30,7 @@ def piano_rolls(pieces: Sequence[np.ndarray]) -> Figure:
     every = [piece for piece in pieces if len(piece)]
     low = min((piece[:, 2].min() for piece in every), default=60) - 2
     high = max((piece[:, 2].max() for piece in every), default=72) + 2
+    low, high = min(low, 12 * (high // 12) - 1), max(high, low + 14)  # with a C
     for i, notes in enumerate(pieces):
         axes = plain_axes(figure.add_subplot(-(-len(pieces) // 2), 2, i + 1))
         axes.grid(color=PALE, linewidth=0.4, alpha=0.5)
@@ -39,10 +40,9 @@ def piano_rolls(pieces: Sequence[np.ndarray]) -> Figure:
         )
         end = max(1.0, float((notes[:, 0] + notes[:, 1]).max(initial=0)))
         axes.set(xlim=(0, end), ylim=(low, high))
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.yaxis.set_major_locator(MultipleLocator(12))
-        axes.set_yticks([c for c in range(0, 128, 12) if low < c < high])
-        axes.set_yticklabels([f"C{c // 12 - 1}" for c in axes.get_yticks().astype(int)])
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 4, 8, 10]))
+        octaves = [c for c in range(0, 128, 12) if low < c < high]
+        axes.set_yticks(octaves, [f"C{c // 12 - 1}" for c in octaves])
     figure.supxlabel("quarter notes", fontsize=7, color=INK)
     return figure
 
