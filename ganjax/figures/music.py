@@ -55,7 +55,7 @@ def statistics_over_steps(
 
     runs: rows of metrics.jsonl by run; real: values of windows by statistic.
     """
-    figure = Figure((8.4, 5), dpi=130, layout="constrained")
+    figure = Figure((8.4, 5), dpi=110, layout="constrained")
     by_run = {run: list(rows) for run, rows in runs.items()}
     for i, (name, values) in enumerate(real.items()):
         axes = plain_axes(figure.add_subplot(2, 2, i + 1))
