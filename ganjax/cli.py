@@ -182,13 +182,17 @@ def sample(argv: Sequence[str]) -> int:
     about = "Samples of a run, from its newest readable checkpoint."
     parser = Parser(prog="ganjax sample", description=about)
     parser.add_argument("run", type=Path, help="the run's folder")
-    how = "samples (of each generator of a team)"
-    parser.add_argument("--n", type=integer(1, 2**20), default=64, help=how)
-    how = "a .png figure, or an .npz with the array x"
-    parser.add_argument("--out", type=Path, required=True, help=how)
+    how = "samples, of each generator of a team (64; 1 where a file holds one)"
+    parser.add_argument("--n", type=integer(1, 2**20), help=how)
+    how = "a .png figure, an .npz with the array x, or one sample in a file of the experiment's "
+    how += "own kind, such as .mid; a new or empty folder, NAME/, gets such a file of each sample"
+    parser.add_argument("--out", required=True, help=how)
     add_data_dir(parser)
     args = parser.parse(argv)
-    refuse_output(args.out, ".png", ".npz")
+
+    from ganjax.runs import written
+
+    written.refuse_place(args.out)
 
     from ganjax.runs.record import read_record
     from ganjax.runs.request import rebuild
@@ -196,19 +200,13 @@ def sample(argv: Sequence[str]) -> int:
     record = read_record(args.run)
     start(cache=True, fast=not record.deterministic)
     experiment = rebuild(args.run, record, args.data_dir)
+    n = written.number_of_samples(experiment, args.out, args.n)
 
-    import numpy as np
-
-    from ganjax.figures.style import save
     from ganjax.runs import population
 
     game, states = population.restored(args.run, record, experiment)
     longest = max(states.values(), key=lambda state: int(state.step))  # a seed that lives, if any
-    x = population.sample(experiment, game, longest, args.n)
-    if args.out.suffix == ".npz":
-        np.savez_compressed(args.out, x=x)
-    else:
-        save(population.picture(experiment, x), args.out)
+    written.write(experiment, population.sample(experiment, game, longest, n), args.out)
     return 0
 
 

@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganjax.data import Dataset, Splits, find_splits, points_or_images
@@ -189,6 +190,9 @@ class Experiment:
     # (data, samples) -> a Matplotlib figure; None: points, images, by the shape of the examples
     picture: Callable[[Any, Any], Any] | None = None
     shown: int = 2048  # samples of which the figures are made
+    # how one sample is written, (sample [(K,) *shape], path), by ending, such as ".mid"; the first
+    # ending is that of a folder's files. It raises ValueError, one line, where it cannot
+    files: Mapping[str, Callable[[Any, Path], None]] = field(default_factory=dict)
 
     @cached_property
     def played(self) -> Game:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A scratch path beside `path`, which takes its place on success and is removed on failure.
+    """A scratch path beside `path`, of the same ending, which takes its place on success and is
+    removed on failure.
 
     A reader meets the old file or the new one. Makes the folder. Raises OSError where it cannot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield scratch
         with scratch.open("rb") as file:

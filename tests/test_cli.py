@@ -2,6 +2,7 @@
 one does what it says.
 """
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from runs import TINY, call, everything
 
-from ganjax.runs import request, storage, train
+from ganjax.runs import request, storage, train, written
 from ganjax.runs.discovery import experiment_file, files
 
 GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
@@ -91,7 +92,11 @@ REFUSED = {
     "resume taken --steps 9": "unknown argument --steps",
     "sample taken": "required: --out",
     "sample taken --out x.png": "taken is no run",
-    "sample taken --out x.gif": "--out ends in .png or .npz; got x.gif",
+    "sample taken --out file": "file exists: choose another --out",
+    "sample taken --out taken/": "taken is not empty: choose another --out",
+    "sample taken --out half": "half is not empty: choose another --out",
+    "sample taken --out file/": "file exists: choose another --out",
+    "sample taken --out nowhere/new/": "nowhere is no folder",
     "sample taken --out nowhere/x.png": "nowhere is no folder",
     "sample taken --out x.png --n 0": "--n: must be 1 or more",
     "reproduce mad_gan/demoo": "did you mean mad_gan/demo?",
@@ -344,6 +349,30 @@ def test_a_run_its_resumption_and_its_samples() -> None:
     assert (x == np.load("again.npz")["x"]).all()
     with Image.open("a.png") as picture:
         assert picture.format == "PNG"
+
+    assert call("sample", "a", "--out", "one.csv") == (0, "", "")
+    assert call("sample", "a", "--n", "5", "--out", "new/") == (0, "", "")
+    Path("empty").mkdir()
+    assert call("sample", "a", "--n", "2", "--out", "empty") == (0, "", "")
+    written = {str(p): float(p.read_text()) for p in [*Path("new").iterdir(), Path("one.csv")]}
+    first = np.float32(written.pop("one.csv"))
+    assert sorted(written) == [f"new/000{i}.txt" for i in range(5)]
+    assert [written[f"new/000{i}.txt"] for i in range(5)] == list(map(float, x[:, 0]))
+    assert call("sample", "a", "--n", "1", "--out", "one.npz") == (0, "", "")
+    assert first == np.load("one.npz")["x"].item()
+    assert len(list(Path("empty").iterdir())) == 2
+    made_before = everything()
+    for out, said in {
+        "x.gif": "--out ends in .png or .npz or .txt or .csv; got x.gif",
+        "nosuffix": "--out ends in .png or .npz or .txt or .csv; got nosuffix",
+        "empty/": "empty is not empty: choose another --out",
+    }.items():
+        assert call("sample", "a", "--out", out) == (2, "", f"ganjax: {said}\n")
+    status, _, err = call("sample", "a", "--n", "5", "--out", "x.txt")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "a .txt holds one sample: say --n 1, or a folder" in err
+    assert everything() == made_before
+
     status, _, err = call("sample", "a", "--out", "a.npz")
     assert (status, err) == (2, "ganjax: a.npz exists: choose another --out\n")
 
@@ -356,6 +385,12 @@ def test_a_run_its_resumption_and_its_samples() -> None:
         "",
     )
     assert "seeds" not in json.loads(Path("a/digest.json").read_text())
+
+
+def test_a_folder_of_files_is_refused_where_an_experiment_writes_none() -> None:
+    plain = dataclasses.replace(experiment_file(str(TINY)).build({}), files={})
+    with pytest.raises(ValueError, match=r"^this experiment writes no files .* got new/$"):
+        written.number_of_samples(plain, "new/", None)
 
 
 def test_an_experiment_run_by_python_is_ganjax_run() -> None:

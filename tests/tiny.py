@@ -5,6 +5,7 @@ ganjax run tests/tiny.py
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -76,10 +77,18 @@ def evaluate(data: Any, key: Array, *, G: Bound) -> dict[str, float]:
     return {"mean": np.asarray(G.params["bias"]).item()}
 
 
+def write_text(x: np.ndarray, path: Path) -> None:
+    """One sample as a number in a file. A path of another ending is refused, as many writers do."""
+    if path.suffix not in (".txt", ".csv"):
+        raise ValueError(f"{path} is no .txt")
+    path.write_text(f"{x.item()!r}\n")
+
+
 def experiment(o: Options) -> Experiment:
     """Numbers around 2."""
     numbers = np.random.default_rng(0).normal(2, 1, (256, 1)).astype(np.float32)
-    return Experiment(game, o, {"x": numbers}, sample, measure, evaluate)
+    files = {".txt": write_text, ".csv": write_text}
+    return Experiment(game, o, {"x": numbers}, sample, measure, evaluate, files=files)
 
 
 if __name__ == "__main__":

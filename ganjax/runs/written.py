@@ -1,0 +1,80 @@
+"""Samples as files: a figure, an array, or what an experiment writes of each sample."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ganjax.experiment import Experiment
+from ganjax.host import whole_file
+from ganjax.runs.arguments import refuse_output
+
+ALWAYS = (".png", ".npz")
+SAMPLES = 64  # where their number is not said
+
+
+def is_folder(out: str) -> bool:
+    """Whether a path means a folder: it ends in a slash, or there is one."""
+    return out.endswith(("/", os.sep)) or Path(out).is_dir()
+
+
+def refuse_place(out: str) -> None:
+    """Raises ValueError, before anything is read, where a path cannot be written to."""
+    path = Path(out)
+    if not is_folder(out):
+        refuse_output(path, path.suffix)
+    elif path.is_dir():
+        if any(path.iterdir()):
+            raise ValueError(f"{path} is not empty: choose another --out")
+    else:
+        refuse_output(path, path.suffix)
+
+
+def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
+    """How many samples go to a path, of `n` that are asked for.
+
+    Raises ValueError where the experiment does not write this kind of file, and where a file that
+    holds one sample is to hold more.
+    """
+    own, path = tuple(experiment.files), Path(out)
+    if is_folder(out):
+        if not own:
+            raise ValueError(
+                f"this experiment writes no files of single samples: --out ends in "
+                f"{' or '.join(ALWAYS)}; got {out}"
+            )
+        return n or SAMPLES
+    if path.suffix in ALWAYS:
+        return n or SAMPLES
+    refuse_output(path, *ALWAYS, *own)
+    if n not in (None, 1):
+        raise ValueError(f"a {path.suffix} holds one sample: say --n 1, or a folder, --out NAME/")
+    return 1
+
+
+def write(experiment: Experiment, x: np.ndarray, out: str) -> None:
+    """Writes samples [n, ...] to a path that `number_of_samples` accepted.
+
+    A folder gets a file for each sample, 0000 and so on, of the experiment's first ending. Raises
+    ValueError, one line, where a sample cannot be written.
+    """
+    path = Path(out)
+    if is_folder(out):
+        ending, write_one = next(iter(experiment.files.items()))
+        path.mkdir(exist_ok=True)
+        for i, one in enumerate(x):
+            with whole_file(path / f"{i:04d}{ending}") as scratch:
+                write_one(one, scratch)
+    elif path.suffix == ".npz":
+        with whole_file(path) as scratch:
+            np.savez_compressed(scratch, x=x)
+    elif path.suffix == ".png":
+        from ganjax.figures.style import save
+        from ganjax.runs import population
+
+        save(population.picture(experiment, x), path)
+    else:
+        with whole_file(path) as scratch:
+            experiment.files[path.suffix](x[0], scratch)
