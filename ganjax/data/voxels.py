@@ -35,6 +35,14 @@ def find(name: str, data_dir: str | None = None, size: int | None = None) -> Dat
     return found if side == space[0] else resized(found, side)
 
 
+def examples(found: Dataset) -> dict[str, np.ndarray]:
+    """The arrays of a dataset for training, and of those that are held out under "test_x" and so
+    on, as `splits.train_and_test` parts them.
+    """
+    train, test = splits.train_and_test(found)
+    return train | {f"test_{name}": values for name, values in test.items()}
+
+
 def resized(found: Dataset, side: int) -> Dataset:
     """A dataset at fewer voxels: one is full where any of those that it stands for is, so that thin
     parts last.

@@ -33,9 +33,9 @@ def solid(x: ArrayLike) -> np.ndarray:
 
 
 def coverage(samples: ArrayLike, x: ArrayLike) -> dict[str, float]:
-    """{"iou_samples": mean over samples [n, ...] of the largest IoU with a real shape of x [N, ...],
-    "iou_shapes": mean over real shapes of the largest IoU with a sample, "coverage": the share of
-    real shapes that are nearest to some sample}.
+    """{"iou_samples": mean over samples [n, ...] of the largest IoU with a real shape of x
+    [N, ...], "iou_shapes": mean over real shapes of the largest IoU with a sample, "coverage": the
+    share of real shapes that are nearest to some sample}.
 
     The last is COV of Achlioptas et al. 2018 (section 4) with IoU for the distance, for which they
     take as many samples as shapes; the second is one minus their MMD. Recalled, not read.
