@@ -75,7 +75,7 @@ def test_a_voxel_is_full_where_any_of_those_it_stands_for_is():
 
 def test_turns_are_the_eight_symmetries_about_the_vertical_axis():
     cube = np.arange(27, dtype=np.float32).reshape(1, 3, 3, 3, 1)
-    out = np.asarray(voxels.turned(cube.repeat(400, 0), jax.random.key(0)))
+    out = np.asarray(voxels.turned(jax.numpy.asarray(cube.repeat(400, 0)), jax.random.key(0)))
     quarter = [np.rot90(cube[0], i, (0, 2)) for i in range(4)]
     expected = {t.tobytes(): i for i, t in enumerate(quarter + [t[::-1] for t in quarter])}
     counts = Counter(expected[shape.tobytes()] for shape in out)

@@ -80,10 +80,11 @@ def conv_transpose(
 
     space: the sizes of x, of which several give the same y
     """
-    # At stride 1 a convolution works at each place of x, and a product at each place of y.
-    fewer = 2 * math.prod(y.shape[1:-1]) <= math.prod(space) or w.shape[-2] == 1
-    if form == "auto" and stride == 1 and fewer and jax.default_backend() == "cpu":
-        form = "product"
+    if form == "auto" and jax.default_backend() == "cpu":
+        # At stride 1 a convolution works at each place of x, and a product at each place of y.
+        fewer = 2 * math.prod(y.shape[1:-1]) <= math.prod(space) or w.shape[-2] == 1
+        if (stride == 1 and fewer) or len(pad) == 3:
+            form = "product"
     form = _form(form, w.shape[-2], len(pad))
     x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
     if form == "conv":
@@ -152,7 +153,7 @@ def _form(form: Form, channels: int, dims: int) -> Form:
         return form
     if jax.default_backend() == "gpu" and channels <= FEW:
         return "product"
-    # On CPU the gradients of a 3-D convolution have no fast program in XLA.
+    # On CPU XLA has no fast program of a 3-D convolution's gradients.
     return "slices" if jax.default_backend() == "cpu" and dims == 3 else "conv"
 
 

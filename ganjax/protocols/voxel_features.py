@@ -26,7 +26,7 @@ from ganjax.nets import voxels as nets
 C = 0.01  # of the SVMs
 LABELS = (2, 5, 10, None)  # of each kind; None: all that are not tested
 STEPS = 60  # of the classifier
-DRAWS = 4  # of test shapes and labels, for each seed
+DRAWS = 4  # of test shapes and labels a seed
 ROWS = "D's features, linear SVM", "voxels, linear SVM", "3-D CNN of the labels"
 
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -121,8 +121,8 @@ def supervised_game(shape: tuple[int, ...], kinds: int) -> Game:
 
 
 def supervised_error(key: Array, train: Labelled, test: Labelled, kinds: int) -> float:
-    """The test error of that classifier after STEPS steps; the tested shapes are normalised together,
-    as its batches were.
+    """The test error of that classifier after STEPS steps; the tested shapes are normalised
+    together, as its batches were.
     """
     game = supervised_game(train[0].shape[1:], kinds)
     arrays = {"x": train[0], "label": train[1]}

@@ -27,7 +27,7 @@ def accuracy(real: Float[Array, " B"], fake: Float[Array, " b"]) -> Float[Array,
 
 
 def measure(
-    data: Any, key: Array, sample: Callable[..., Array], G: Bound, D: Bound, n: int
+    data: Any, key: Array, *, G: Bound, D: Bound, sample: Callable[..., Array], n: int
 ) -> dict[str, Array]:
     """{"right": how often D is right of n training shapes and n samples, "occupancy": the mean of
     the samples' voxels}. Pure.
@@ -37,7 +37,7 @@ def measure(
     return {"right": accuracy(D(real), D(fake)), "occupancy": fake.mean()}
 
 
-def evaluate(data: Any, key: Array, sample: Callable[..., Array], G: Bound) -> dict[str, float]:
+def evaluate(data: Any, key: Array, *, G: Bound, sample: Callable[..., Array]) -> dict[str, float]:
     """`metrics.coverage` of the test shapes by as many samples, and the share of samples that are
     "empty".
     """
