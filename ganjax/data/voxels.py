@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -90,11 +89,7 @@ def turned(x: Shaped[Array, "B X Y Z C"], key: Array) -> Shaped[Array, "B X Y Z 
     """Each cube as one of the eight that quarter turns about the vertical axis y, and mirrors, make
     of it, all as likely. Pure.
     """
-    bits = random.bernoulli(key, shape=(3, len(x), 1, 1, 1, 1))
-    for bit, change in zip(bits, (partial(jnp.flip, axis=1), partial(jnp.flip, axis=3), _swapped)):
-        x = jnp.where(bit, change(x), x)
-    return x
-
-
-def _swapped(x: Array) -> Array:
-    return x.swapaxes(1, 3)
+    mirror_x, mirror_z, swap = random.bernoulli(key, shape=(3, len(x), 1, 1, 1, 1))
+    x = jnp.where(mirror_x, jnp.flip(x, 1), x)
+    x = jnp.where(mirror_z, jnp.flip(x, 3), x)
+    return jnp.where(swap, x.swapaxes(1, 3), x)
