@@ -1,11 +1,12 @@
 """Nets of sequences: a fast LSTM, and C-RNN-GAN's generator and discriminator (Mogren 2016).
 
-C-RNN-GAN has Flax's initial weights and its forget bias of 0; the authors' dense layers begin at
-N(0, 1), for tones in hertz and ticks, and the forget bias at 1.
+C-RNN-GAN has Flax's initial weights; the authors' dense layers begin at N(0, 1), for tones in hertz
+and ticks. G has Flax's forget bias of 0, D that of 1, as in the authors' code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -17,6 +18,18 @@ from ganjax.data.sequences import mask
 from ganjax.nets.layers import Dropout
 
 SHUT = -1e4  # what a gate sees in padding: its sigmoid is 0, with a gradient of 0
+
+
+def orthogonal(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+    """Flax's orthogonal initial weights, one matrix after another under vmap.
+
+    A factorisation of several matrices at once, for a population of seeds, waits on a CPU of two
+    cores for threads that wait for it (jaxlib 0.10.1).
+    """
+    draw = jax.custom_batching.sequential_vmap(
+        lambda key: nn.initializers.orthogonal()(key, shape, dtype)
+    )
+    return draw(key)
 
 
 @jax.custom_vjp
@@ -85,6 +98,7 @@ class LSTM(nn.Module):
     units: int
     reverse: bool = False
     forget: float = 1.0
+    start: Callable[..., Array] = nn.initializers.lecun_normal()  # of the recurrent weights
 
     @nn.compact
     def __call__(self, x: Array, lengths: Array | None = None) -> Array:
@@ -94,7 +108,7 @@ class LSTM(nn.Module):
             return jnp.zeros(shape, dtype).at[U : 2 * U].set(self.forget)
 
         gates = nn.Dense(4 * U, bias_init=bias, name="input")(x)  # [B, T, 4U]
-        R = self.param("state", nn.initializers.lecun_normal(), (U, 4 * U)).astype(gates.dtype)
+        R = self.param("state", self.start, (U, 4 * U)).astype(gates.dtype)
         if lengths is not None:
             gates = jnp.where(mask(lengths, x.shape[1])[..., None], gates, SHUT)
         gates = gates.swapaxes(0, 1)
@@ -131,7 +145,8 @@ class Step(nn.Module):
         x = nn.relu(nn.Dense(self.units)(jnp.concatenate([u, last if told is None else told], -1)))
         moved = []
         for state in states:
-            state, x = nn.OptimizedLSTMCell(self.units)(state, x)
+            cell = nn.OptimizedLSTMCell(self.units, recurrent_kernel_init=orthogonal)
+            state, x = cell(state, x)
             x = Dropout()(x, self.rate)
             moved.append(state)
         x = nn.Dense(self.tone, name="tone")(x)
@@ -177,21 +192,20 @@ class Discriminator(nn.Module):
     rate: float = 0.5  # of dropout of the tones and after each LSTM
 
     def __call__(self, x: Array) -> Array:
-        return self._outputs_and_score(x)[1]
+        return self.features_and_score(x)[1]
 
     def features(self, x: Array) -> Array:
         """[B, T, 2 units]."""
-        return self._outputs_and_score(x)[0]
+        return self.features_and_score(x)[0]
 
     @nn.compact
-    def _outputs_and_score(self, x: Array) -> tuple[Array, Array]:
+    def features_and_score(self, x: Array) -> tuple[Array, Array]:
+        """Both, of one pass: [B, T, 2 units] and [B, T]."""
         x, ways = Dropout()(x, self.rate), []
         for reverse in (False, True):
             way: Any = x
             for _ in range(self.layers):
-                cell = nn.OptimizedLSTMCell(self.units)
-                way = nn.RNN(cell, reverse=reverse, keep_order=True)(way)
-                way = Dropout()(way, self.rate)
+                way = Dropout()(LSTM(self.units, reverse, start=orthogonal)(way), self.rate)
             ways.append(way)
         R = jnp.concatenate(ways, -1)
         return R, nn.Dense(1, name="score")(R)[..., 0]
