@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command not in commands:
             raise ValueError(f"unknown command {command}: {nearest_name(command, commands)}")
         return commands[command](rest)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         return refuse(error)
     except KeyboardInterrupt:

@@ -91,9 +91,9 @@ class File:
     def group(self) -> str:
         """The heading under which it is listed: the text that it assigns to GROUP."""
         for node in self.syntax.body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-                if any(isinstance(t, ast.Name) and t.id == "GROUP" for t in node.targets):
-                    return str(node.value.value)
+            match node:
+                case ast.Assign([ast.Name("GROUP")], ast.Constant(str(group))):
+                    return group
         return "adversarial games"
 
     @property
@@ -148,7 +148,9 @@ def files() -> list[File]:
 
 
 def experiments() -> Iterator[File]:
-    """Every file that is an experiment by its text, which is not run; of others a line on stderr."""
+    """Every file that is an experiment by its text, which is not run; of others a line on
+    stderr.
+    """
     for file in files():
         try:
             file.check()
