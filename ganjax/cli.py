@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import sys
 import warnings
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ganjax.data.cache import user_folder
 from ganjax.experiment import Experiment
 from ganjax.runs.arguments import (
     COMMON,
@@ -22,7 +24,7 @@ from ganjax.runs.arguments import (
     refuse_output,
     reproduce_parser,
 )
-from ganjax.runs.discovery import experiment_file, files, importable, nearest_name
+from ganjax.runs.discovery import experiment_file, experiments, files, importable, nearest_name
 
 if TYPE_CHECKING:
     from ganjax.runs.record import RunRecord
@@ -35,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     saving.
     """
     warnings.simplefilter("ignore")
+    _surroundings()
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     commands = {"list": list_, "run": run, "resume": resume, "sample": sample}
     commands |= {"reproduce": reproduce, "report": report, "data": data, "bench": bench}
@@ -55,10 +58,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command not in commands:
             raise ValueError(f"unknown command {command}: {nearest_name(command, commands)}")
         return commands[command](rest)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         return refuse(error)
     except KeyboardInterrupt:
         return refuse("interrupted", 130)
+
+
+def _surroundings() -> None:
+    """Makes a command independent of its terminal's letters, and of how Matplotlib is set up."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 
 
 def script() -> NoReturn:
@@ -80,8 +94,7 @@ def start(cache: bool, fast: bool) -> None:
     import jax
 
     if cache:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "ganjax" / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(user_folder() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     if jax.default_backend() == "gpu":
         state = "off (--fast)" if fast else "on; --fast gives them up"
@@ -92,10 +105,8 @@ def list_(argv: Sequence[str]) -> int:
     """experiments, one line each, by group"""
     Parser(prog="ganjax list", description="Experiments, one line each, by group.").parse(argv)
     groups: dict[str, list[str]] = {}
-    for file in importable():
-        takes = file.options().get("data")
-        told = f" (--data {takes.default})" if takes else ""
-        groups.setdefault(file.group, []).append(f"  {file.name:<16} {file.about}{told}")
+    for file in experiments():
+        groups.setdefault(file.group, []).append(f"  {file.name:<16} {file.about}")
     print("\n\n".join("\n".join([group, *lines]) for group, lines in sorted(groups.items())))
     return 0
 
@@ -222,8 +233,9 @@ def sample(argv: Sequence[str]) -> int:
 
 def reproduce(argv: Sequence[str]) -> int:
     """play a paper's table from nothing; list the tables without a name"""
-    tables = {f"{file.name}/{t}": (file, t) for file in importable() for t in file.tables}
     named = reproduce_parser({}, add_help=False).parse_known_args(argv)[0].table
+    known = [f for f in experiments() if not named or named.startswith(f"{f.name}/")]
+    tables = {f"{file.name}/{t}": (file, t) for file in importable(known) for t in file.tables}
     if named and ".py/" in named:
         path, _, t = named.rpartition("/")
         file = experiment_file(path)
@@ -273,7 +285,7 @@ def report(argv: Sequence[str]) -> int:
 
     from ganjax.runs.report import markdown_page
 
-    args.out.write_text(markdown_page(args.records))
+    args.out.write_text(markdown_page(args.records), "utf-8")
     return 0
 
 

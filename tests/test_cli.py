@@ -245,15 +245,29 @@ def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None
     field = 'data: str = option("x", "this or that")'
     text = '"""Mine: a game.\n\nMore.\n"""\n' + OPTIONS.format(field) + '\nGROUP = "mine"\n'
     Path("experiments/mine.py").write_text(text)
-    Path("experiments/broken.py").write_text("1 / 0")
+    Path("experiments/broken.py").write_text("def experiment(o: 1 / 0")
+    Path("experiments/script.py").write_text('open("ran", "w")')
     status, out, err = call("list")
+    assert not Path("ran").exists()
     assert status == 0
     listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
-    assert sorted(listed) == [file.name for file in files() if file.name != "broken"]
+    assert sorted(listed) == [
+        file.name for file in files() if file.name not in ("broken", "script")
+    ]
     assert out.startswith("adversarial games\n  cdcgan ")
-    assert "\n\nmine\n  mine             Mine: a game. (--data x)\n" in out
-    assert err.count("\n") == 1
-    assert "broken.py cannot be imported: ZeroDivisionError" in err
+    assert "\n\nmine\n  mine             Mine: a game.\n" in out
+    assert err.count("\n") == 2
+    assert "broken.py cannot be imported: SyntaxError" in err
+    assert "script.py is no experiment: it defines no experiment" in err
+
+
+def test_tables_of_one_experiment_are_looked_up_without_running_another_file() -> None:
+    Path("experiments").mkdir()
+    text = 'open("ran", "w")\ndef experiment(o): ...\nclass Options: ...\n'
+    Path("experiments/mine.py").write_text(text)
+    status, _, err = call("reproduce", "gan/none")
+    assert (status, Path("ran").exists()) == (2, False)
+    assert "there is no table gan/none" in err
 
 
 def test_help_lists_every_option_with_its_default() -> None:

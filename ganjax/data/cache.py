@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,12 @@ from ganjax.host import whole_file
 
 
 def user_folder() -> Path:
-    """The user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache."""
-    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "ganjax"
+    """The user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache.
+
+    A user without a home has one in the system's folder of temporary files.
+    """
+    place = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return Path(tempfile.gettempdir() if place.startswith("~") else place) / "ganjax"
 
 
 def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:

@@ -15,7 +15,9 @@ from ganjax.runs.discovery import PACKAGE, nearest_name
 def bench(argv: Sequence[str]) -> int:
     """Runs a benchmark; lists them without a name. Raises ValueError for an unknown one."""
     places = (PACKAGE.parent / "benchmarks", Path("benchmarks"))
-    texts = {path: path.read_text() for place in places for path in sorted(place.glob("*.py"))}
+    texts = {
+        path: path.read_text("utf-8") for place in places for path in sorted(place.glob("*.py"))
+    }
     scripts = {path.stem: path for path, text in texts.items() if "__main__" in text}
     if not scripts:
         raise ValueError("there is no folder benchmarks here: it comes with the source alone")

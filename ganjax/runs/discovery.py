@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
 import hashlib
@@ -9,7 +10,7 @@ import importlib.util
 import re
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,16 +62,39 @@ class File:
             raise ValueError(f"{self.path} is no experiment: it defines no dataclass Options")
         return module
 
+    @cached_property
+    def syntax(self) -> ast.Module:
+        """The text as a syntax tree; nothing of it is run. Raises ValueError for no Python."""
+        try:
+            return ast.parse(self.path.read_bytes())
+        except (SyntaxError, ValueError, RecursionError) as error:
+            said = f"{type(error).__name__}: {one_line(error)}"
+            raise ValueError(f"{self.path} cannot be imported: {said}") from error
+
+    def check(self) -> None:
+        """Raises ValueError, one line, where the text shows that this is no experiment."""
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        defined = {node.name for node in self.syntax.body if isinstance(node, kinds)}
+        names = {a.asname or a.name for n in self.syntax.body if isinstance(n, ast.ImportFrom)
+                 for a in n.names}  # fmt: skip
+        for name in ("experiment", "Options"):
+            if name not in defined | names:
+                raise ValueError(f"{self.path} is no experiment: it defines no {name}")
+
     @property
     def about(self) -> str:
         """The first sentence of its docstring."""
-        paragraph = " ".join((self.module.__doc__ or "").split("\n\n")[0].split())
+        paragraph = " ".join((ast.get_docstring(self.syntax) or "").split("\n\n")[0].split())
         return re.split(r"(?<=\.) ", paragraph)[0]
 
     @property
     def group(self) -> str:
-        """The heading under which it is listed."""
-        return str(getattr(self.module, "GROUP", "adversarial games"))
+        """The heading under which it is listed: the text that it assigns to GROUP."""
+        for node in self.syntax.body:
+            match node:
+                case ast.Assign([ast.Name("GROUP")], ast.Constant(str(group))):
+                    return group
+        return "adversarial games"
 
     @property
     def quick(self) -> dict[str, Any]:
@@ -123,9 +147,22 @@ def files() -> list[File]:
     return [File(path) for _, path in sorted(found.items())]
 
 
-def importable() -> Iterator[File]:
-    """Every experiment but those that cannot be imported: of these a line on stderr."""
+def experiments() -> Iterator[File]:
+    """Every file that is an experiment by its text, which is not run; of others a line on
+    stderr.
+    """
     for file in files():
+        try:
+            file.check()
+        except ValueError as error:
+            print(f"ganjax: {one_line(error)}", file=sys.stderr)
+        else:
+            yield file
+
+
+def importable(known: Iterable[File]) -> Iterator[File]:
+    """These files but those that cannot be imported: of these a line on stderr."""
+    for file in known:
         try:
             _ = file.module
         except ValueError as error:

@@ -114,7 +114,7 @@ def create_run(out: Path, record: RunRecord, overwrite: bool) -> None:
 def read_record(out: Path) -> RunRecord:
     """The record of a run. Raises ValueError where there is none, or it was edited."""
     try:
-        fields = dict(json.loads((out / "options.json").read_text(errors="replace")))
+        fields = dict(json.loads((out / "options.json").read_text("utf-8", "replace")))
         digests = fields.pop("tie"), fields.pop("digest")
         record = RunRecord(**fields)
         edited = digests != (record.tie, record.digest)

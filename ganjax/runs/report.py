@@ -105,7 +105,7 @@ def markdown_page(paths: Iterable[Path]) -> str:
     for path in paths:
         file = path / "table.json" if path.is_dir() else path
         try:
-            sections.add(markdown_section(TableRecord(**json.loads(file.read_text()))))
+            sections.add(markdown_section(TableRecord(**json.loads(file.read_text("utf-8")))))
         except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
             wanted = "it needs a table.json made by `ganjax reproduce`"
             raise ValueError(f"{path} is no record of a table: {wanted}") from error

@@ -76,7 +76,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises ValueError, one line, where a line that was written to its end is damaged.
     """
     rows = []
-    *ended, _ = path.read_text(errors="replace").split("\n") if path.exists() else [""]
+    *ended, _ = path.read_text("utf-8", "replace").split("\n") if path.exists() else [""]
     for number, line in enumerate(ended, 1):
         try:
             row = json.loads(line)
@@ -132,7 +132,7 @@ def read_digest(out: Path) -> dict[str, Any]:
     """
     path = out / "digest.json"
     try:
-        digest = json.loads(path.read_text(errors="replace"))
+        digest = json.loads(path.read_text("utf-8", "replace"))
         told = (digest["params"], digest["metrics"], digest["steps"])
     except (ValueError, TypeError, KeyError, RecursionError):
         told = None

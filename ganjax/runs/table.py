@@ -98,7 +98,7 @@ def reproduce(r: Reproduction) -> str:
     )
     storage.write_json(r.out / "table.json", dataclasses.asdict(made))
     text = plain_text(made)
-    (r.out / "table.txt").write_text(text + "\n")
+    (r.out / "table.txt").write_text(text + "\n", "utf-8")
     return text
 
 
@@ -165,7 +165,7 @@ def _anchors(r: Reproduction) -> dict[str, Mapping[str, float]]:
     path = r.out / "anchors.json"
     if r.overwrite or not path.is_file():
         storage.write_json(path, r.table.anchors(r.data_dir))
-    return json.loads(path.read_text())
+    return json.loads(path.read_text("utf-8"))
 
 
 def _flag(option: str, value: Any) -> str:

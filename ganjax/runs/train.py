@@ -118,7 +118,9 @@ def _changes(
     is accepted.
     """
     path = out / "changes.jsonl"
-    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    known = (
+        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    )
     if found is None:
         return known
     new: dict[str, Any] = {}
