@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganjax.data.dataset import Dataset
+from ganjax.data.dataset import Arrays, Dataset, Page
 from ganjax.data.mixtures import Mixture
 
 
-def example_pictures(found: Dataset, n: int = 64) -> np.ndarray:
-    """n examples evenly spaced over a dataset, float32 [n, H, W, C] in [-1, 1], pairs side by side.
-
-    Voxels are seen from the front, nearer is lighter. Notes are a piano roll. A mixture is one
-    picture, its density. Raises ValueError for examples that are no pictures.
+def class_table(found: Dataset, data: Arrays | Page) -> list[list[str]]:
+    """A heading, and a row for each class that a dataset has: its number, name, and examples in
+    the data; no row where it has no labels.
     """
-    data = found.load()
+    if found.classes is None or isinstance(data, Mixture):
+        return []
+    names = found.class_names or tuple(map(str, range(found.classes)))
+    count = np.bincount(np.asarray(data["label"]), minlength=found.classes)
+    rows = [[str(i), name, str(n)] for i, (name, n) in enumerate(zip(names, count))]
+    where = "" if found.resident else " in the first page"
+    return [["class", "name", f"examples{where}"], *rows]
+
+
+def example_pictures(found: Dataset, n: int = 64, data: Arrays | Page | None = None) -> np.ndarray:
+    """n examples, or all if they are fewer, evenly spaced over a dataset: float32 [n, H, W, C] in
+    [-1, 1], pairs side by side.
+
+    data: what `found.load()` returned, where that is at hand. Voxels are seen from the front,
+    nearer is lighter. Notes are a piano roll. A mixture is one picture, its density. Raises
+    ValueError for examples that are no pictures.
+    """
+    data = found.load() if data is None else data
     if isinstance(data, Mixture):
         return 2 * density(data)[None, ..., None] - 1
-    rows = np.linspace(0, len(data["x"]) - 1, n).astype(int)
+    rows = np.linspace(0, len(data["x"]) - 1, min(n, len(data["x"]))).astype(int)
     pictures = [
         as_pictures(found.name, np.asarray(data[field][rows]))
         for field in ("x", "y")
