@@ -275,13 +275,16 @@ def data(argv: Sequence[str]) -> int:
     from ganjax.runs.report import aligned
 
     if args.action == "show":
-        refuse_output(args.out, ".png")
-        from ganjax.figures.preview import example_pictures
+        refuse_output(args.out, ".png", ".PNG")
+        from ganjax.figures.preview import class_table, example_pictures
         from ganjax.figures.samples import image_grid
         from ganjax.figures.style import save
 
-        pictures = example_pictures(find(args.name, args.data_dir), args.n)
-        save(image_grid(pictures, -1.0, 1.0), args.out)
+        found = find(args.name, args.data_dir)
+        arrays = found.load()
+        save(image_grid(example_pictures(found, args.n, arrays), -1.0, 1.0), args.out)
+        if classes := class_table(found, arrays):
+            print(aligned(classes))
         return 0
     if args.action == "list":
         rows = listing(args.data_dir)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,16 +12,20 @@ import numpy as np
 from ganjax.host import whole_file
 
 
-def user_folder() -> Path:
-    """The user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache."""
-    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "ganjax"
+def places(name: str) -> list[Path]:
+    """The path of this name in the user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache.
+
+    None where the user has no home.
+    """
+    folder = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return [] if folder.startswith("~") else [Path(folder) / "ganjax" / name]
 
 
 def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:
     """The arrays in the first sound file that carries the stamp; None where there is none."""
     for path in paths:
         with (
-            contextlib.suppress(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile),
+            contextlib.suppress(Exception),  # of a damaged file NumPy raises errors of many kinds
             path.open("rb") as file,
             np.load(file, allow_pickle=False) as cached,
         ):
