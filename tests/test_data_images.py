@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganjax import data
+from ganjax import cli, data
 
 
 @pytest.fixture(autouse=True)
@@ -385,3 +385,21 @@ def test_nothing_is_cached_where_there_is_no_home(
     monkeypatch.chdir(tmp_path)
     assert arrays(Path("set"))["x"].shape == (1, 4, 4, 1)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["set"]
+
+
+def test_the_contact_sheet_comes_with_the_names_of_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bee/0.png", "bee/1.png", "ant/0.png"):
+        put(tmp_path / "set" / name, noise(4, 4))
+    sheet = tmp_path / "sheet.PNG"
+    assert cli.main(["data", "show", str(tmp_path / "set"), "--out", str(sheet)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "class  name  examples",
+        "0      ant   1",
+        "1      bee   2",
+    ]
+    assert err == ""
+    with Image.open(sheet) as image:
+        assert image.format == "PNG"
