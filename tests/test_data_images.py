@@ -266,6 +266,9 @@ def test_splits_are_known_by_their_usual_names_and_what_no_one_reads_is_counted(
     assert len(arrays(tmp_path / "set", split="val")["x"]) == 1
     (said,) = warned(caplog, tmp_path / "set")
     assert said.endswith("left out: 1 image beside the splits (logo.png), 1 image of valid")
+    (tmp_path / "set" / "dev").mkdir()
+    (said,) = warned(caplog, tmp_path / "set")
+    assert "1 folder without images (dev), 1 image beside" in said
     (tmp_path / "set" / "TEST").mkdir()
     assert "two of them are the same split" in refused(tmp_path / "set")
 

@@ -154,6 +154,7 @@ def test_points_of_many_numbers_are_drawn_number_by_number():
     for i, axes in enumerate(figure.axes):
         mass = []
         for patch in axes.patches:
+            assert isinstance(patch, StepPatch)
             values, edges, _ = patch.get_data()
             mass.append((values * np.diff(edges)).sum())
         assert mass == pytest.approx([1, 1, 0 if i == 1 else 1])  # real, G1, G2

@@ -38,6 +38,11 @@ class Dataset:
     class_names: tuple[str, ...] = ()  # of class 0, 1, …; none where they are their numbers
 
     @property
+    def named_classes(self) -> tuple[str, ...]:
+        """The name of each class, its number where it has no other; none without labels."""
+        return self.class_names or tuple(map(str, range(self.classes or 0)))
+
+    @property
     def resident(self) -> bool:
         """Whether all of it fits the device. If not, it is paged (`ganjax.data.paging`)."""
         return self.bytes <= RESIDENT_BYTES

@@ -17,6 +17,7 @@ from ganjax.data.dataset import Arrays, Dataset, require_train
 from ganjax.data.image_listing import (
     counted,
     first,
+    is_empty,
     list_images,
     scan,
     split_folders,
@@ -61,25 +62,31 @@ def at_path(
             raise ValueError(
                 f"{path} has no split {split!r}: there is no folder of this name in it"
             )
-        beside = [folder for name, folder in splits.items() if name != asked]
-        unused = unused_images(path, splits) if asked == "train" else []
+        full = {name: folder for name, folder in splits.items() if not is_empty(folder)}
+        beside = [folder for name, folder in full.items() if name != asked]
+        unused = unused_images(path, splits, full) if asked == "train" else []
         found = image_folder.dataset(splits[asked], size, channels, crop, beside, unused)
-        if asked == "test" or "test" not in splits:
+        if asked == "test" or "test" not in full:
             return found
         return replace(found, test=partial(at_path, path, "test", size, channels, crop))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def unused_images(path: Path, splits: dict[str, Path]) -> list[str]:
-    """What a folder of splits holds that neither training nor testing sees, in words."""
+def unused_images(path: Path, splits: dict[str, Path], full: dict[str, Path]) -> list[str]:
+    """What a folder of splits holds that neither training nor testing sees, in words.
+
+    full: the splits that hold images.
+    """
     found = []
     if loose := [file.name for file in scan(path)[0]]:
         found.append(f"{counted(len(loose), 'image')} beside the splits ({first(loose)})")
-    for name, folder in splits.items():
-        if name not in ("train", "test"):
-            found.append(f"{counted(len(list_images(folder).files), 'image')} of {folder.name}")
-    return found
+    for name in full.keys() - {"train", "test"}:
+        images = list_images(full[name]).files
+        found.append(f"{counted(len(images), 'image')} of {full[name].name}")
+    if empty := [splits[name].name for name in splits.keys() - full.keys()]:
+        found.append(f"{counted(len(empty), 'folder without images')} ({first(empty)})")
+    return sorted(found)
 
 
 def npz_dataset(path: Path, split: str = "train") -> Dataset:

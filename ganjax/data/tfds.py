@@ -289,6 +289,8 @@ def stack_columns(columns: dict[str, list[Any]], shape: tuple[int, ...]) -> dict
             values = [np.pad(value, [(0, shape[0] - len(value)), (0, 0)]) for value in values]
         out[array] = np.stack(values)
         if out[array].dtype == np.int64:
+            if out[array].size and not -(2**31) <= out[array].min() <= out[array].max() < 2**31:
+                raise ValueError(f"{array} holds integers that do not fit 32 bits")
             out[array] = out[array].astype(np.int32)
     return out
 

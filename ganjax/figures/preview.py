@@ -14,9 +14,8 @@ def class_table(found: Dataset, data: Arrays | Page) -> list[list[str]]:
     """
     if found.classes is None or isinstance(data, Mixture):
         return []
-    names = found.class_names or tuple(map(str, range(found.classes)))
     count = np.bincount(np.asarray(data["label"]), minlength=found.classes)
-    rows = [[str(i), name, str(n)] for i, (name, n) in enumerate(zip(names, count))]
+    rows = [[str(i), name, str(n)] for i, (name, n) in enumerate(zip(found.named_classes, count))]
     where = "" if found.resident else " in the first page"
     return [["class", "name", f"examples{where}"], *rows]
 

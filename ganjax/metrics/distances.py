@@ -14,7 +14,7 @@ BLOCK = 2**24  # distances in memory at once
 # digits of a sum decides nothing.
 CLOSE = 1e-10
 FEW = 16  # numbers a row, up to which differences are as fast as a product of matrices
-LOST = 1e-2  # share of the squared lengths below which a product has lost digits of a distance
+LOST = 1e-3  # share of the squared lengths below which a product has lost digits of a distance
 NUMBERS = 2**22  # numbers in memory at once where distances are computed anew
 
 
