@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-BLOCK = 2**24  # distances in memory at once
+BLOCK = 2**21  # distances in memory at once
 # Squared distances that differ by less than this share are equal: what is left of a tie in the last
 # digits of a sum decides nothing.
 CLOSE = 1e-10
