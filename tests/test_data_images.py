@@ -312,6 +312,20 @@ def test_photographs_stand_upright(
             assert [line.split("; ")[1] for line in said] == ["turned upright: 1"] * (turn > 1)
 
 
+def test_a_png_may_say_its_orientation_behind_its_pixels(tmp_path: Path) -> None:
+    image, exif = Image.fromarray(noise(4, 6, 3)), Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "set").mkdir()
+    file = tmp_path / "set" / "0.png"
+    image.save(file, exif=exif)
+    png = file.read_bytes()
+    start = png.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(png[start : start + 4], "big")
+    file.write_bytes(png[:start] + png[end:-12] + png[start:end] + png[-12:])
+    turned = np.asarray(image.transpose(Image.Transpose.ROTATE_270))
+    np.testing.assert_array_equal(arrays(tmp_path / "set")["x"][0], turned)
+
+
 def test_the_first_frame_alone_of_an_animation_is_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

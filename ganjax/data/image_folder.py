@@ -194,8 +194,8 @@ def decode_images(
 
         try:
             with Image.open(file) as image:
-                turned, animated = orientation(image) > 1, getattr(image, "is_animated", False)
-                return resize_image(image, shape, crop), turned, animated
+                out = resize_image(image, shape, crop)
+                return out, orientation(image) > 1, getattr(image, "is_animated", False)
         except Exception as error:  # Pillow's readers raise errors of many kinds
             return f"{file}: {one_line(error)}", False, False
 

@@ -13,6 +13,7 @@ from ganjax.data.dataset import Arrays, Dataset
 ALPHA = ("LA", "PA", "RGBA", "La", "RGBa")  # Pillow's modes with transparency
 WHITE = {"1": 255, "L;2": 85, "L;4": 17}  # what Pillow multiplies small greys by, as stored
 ORIENTATION = 0x0112  # EXIF
+EXIF = {"exif", "xmp", "Raw profile type exif"}  # where Pillow finds it in a PNG
 # EXIF's orientations in the words of Pillow's Transpose
 TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -79,16 +80,32 @@ def resize_images(x: np.ndarray, shape: tuple[int, ...], crop: bool) -> np.ndarr
 
 
 def orientation(image: Any) -> int:
-    """The EXIF orientation of a Pillow image, 1 … 8, 1 being upright; nothing is decoded.
+    """The EXIF orientation of a Pillow image, 1 … 8, 1 being upright.
 
-    Pillow turns TIFF images itself, and reports PNG's orientation early only if it comes early.
+    Of TIFF images always 1, as Pillow turns them itself.
     """
-    early = image.format != "PNG" or {"exif", "Raw profile type exif", "xmp"} & set(image.info)
     try:
-        found = image.getexif().get(ORIENTATION, 1) if early and image.format != "TIFF" else 1
+        # Of a PNG without EXIF at its head Pillow would decode all pixels to look behind them.
+        early = image.format != "PNG" or EXIF & image.info.keys()
+        known = early or has_late_exif(image.fp)
+        found = image.getexif().get(ORIENTATION, 1) if known and image.format != "TIFF" else 1
     except Exception:  # of damaged EXIF Pillow raises errors of many kinds
         return 1
     return found if found in TURNS else 1
+
+
+def has_late_exif(png: Any) -> bool:
+    """Whether an open PNG file has EXIF data anywhere; it stays where it is."""
+    place = png.tell()
+    try:
+        png.seek(8)
+        while len(head := png.read(8)) == 8:
+            if head[4:] == b"eXIf":
+                return True
+            png.seek(int.from_bytes(head[:4], "big") + 4, 1)
+        return False
+    finally:
+        png.seek(place)
 
 
 def resize_image(image: Any, shape: tuple[int, ...], crop: bool = False) -> np.ndarray:
