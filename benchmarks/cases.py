@@ -21,7 +21,7 @@ from ganjax import data
 from ganjax.data.mixtures import MIXTURES
 from ganjax.game import Bound, Game, Player
 from ganjax.losses import l1, least_squares, non_saturating
-from ganjax.nets import MLP, cyclegan, dcgan
+from ganjax.nets import MLP, cyclegan, dcgan, voxels
 
 Losses = Callable[..., dict[str, Array]]
 
@@ -113,6 +113,13 @@ def images(side: int, channels: int, width: int, batch: int, z: int = 100, **tea
     return alternating(G, D, z, batch, {"x": pixels(1024, *shape)}, shape, 2e-4, **team)
 
 
+def solids(side: int, width: int, batch: int, z: int = 200) -> Case:
+    """3D-GAN (Wu et al. 2016) without its gate, on 64 cubes of noise."""
+    shape = (side, side, side, 1)
+    G, D = voxels.generator(side, width), voxels.discriminator(width)
+    return alternating(G, D, z, batch, {"x": pixels(64, *shape)}, shape, 2e-4)
+
+
 def cyclegan_losses(
     batch: Mapping[str, Array], key: Array, *, G: Bound, F: Bound, D_X: Bound, D_Y: Bound
 ) -> dict[str, Array]:
@@ -158,6 +165,8 @@ CASES: dict[str, Callable[..., Case]] = {
     "dcgan32": partial(images, 32, 1, 64, batch=64),
     "dcgan64": partial(images, 64, 3, 128, batch=128),
     "narrow64": partial(images, 64, 3, 16, batch=64),
+    "gan3d32": partial(solids, 32, 16, batch=16),
+    "gan3d64": partial(solids, 64, 64, batch=100),
     "cyclegan64": partial(translators, 64, 6, batch=16),
     "cyclegan256": partial(translators, 256, 9, batch=1),
 }

@@ -56,7 +56,7 @@ def agreement(case: cases.Case, params: play.Tree) -> dict[str, float]:
         )
     given = {name: np.asarray(values) for name, values in batch.items()}
     given = {
-        name: values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
+        name: np.moveaxis(values, -1, 1) if values.ndim > 2 else values
         for name, values in given.items()
     }
     given["z"] = np.asarray(players["G"].bind(params["G"], name="G").noise(key, case.batch))

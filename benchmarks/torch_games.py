@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as flax_nn
@@ -44,9 +45,9 @@ class Residual(nn.Sequential):
         return x + super().forward(x)
 
 
-def norm(width: int) -> nn.Module:
-    """Batch norm by the batch's own statistics."""
-    return nn.BatchNorm2d(width, track_running_stats=False)
+def norm(width: int, axes: int = 2) -> nn.Module:
+    """Batch norm by the batch's own statistics, of maps or of solids."""
+    return getattr(nn, f"BatchNorm{axes}d")(width, track_running_stats=False)
 
 
 def twin(net: flax_nn.Module, sees: tuple[int, ...]) -> nn.Sequential:
@@ -76,27 +77,28 @@ def _mlp(net: MLP, sees: tuple[int, ...]) -> Iterable[nn.Module]:
 
 
 def _generator(net: dcgan.Generator, z: int) -> Iterable[nn.Module]:
-    n = dcgan.halvings(net.out[:-1])
+    n, axes = dcgan.halvings(net.out[:-1]), len(net.out) - 1
+    up = partial(getattr(nn, f"ConvTranspose{axes}d"), bias=False)
     widths = [net.width << (n - 1 - i) for i in range(n)]
-    yield nn.Linear(z, 16 * widths[0], bias=False)
-    yield Apply(lambda x: x.view(-1, 4, 4, widths[0]).permute(0, 3, 1, 2))
-    yield from (norm(widths[0]), nn.ReLU())
+    yield nn.Linear(z, 4**axes * widths[0], bias=False)
+    yield Apply(lambda x: x.view(-1, *[4] * axes, widths[0]).movedim(-1, 1))
+    yield from (norm(widths[0], axes), nn.ReLU())
     for below, width in itertools.pairwise(widths):
-        yield from (nn.ConvTranspose2d(below, width, 4, 2, 1, bias=False), norm(width), nn.ReLU())
-    yield from (nn.ConvTranspose2d(widths[-1], net.out[-1], 4, 2, 1, bias=False), nn.Tanh())
+        yield from (up(below, width, 4, 2, 1), norm(width, axes), nn.ReLU())
+    yield from (up(widths[-1], net.out[-1], 4, 2, 1), nn.Tanh() if axes == 2 else nn.Sigmoid())
 
 
-def _discriminator(
-    net: dcgan.Discriminator, side: int, _: int, channels: int
-) -> Iterable[nn.Module]:
-    widths = [channels, *(net.width << i for i in range(dcgan.halvings((side, side))))]
+def _discriminator(net: dcgan.Discriminator, *sees: int) -> Iterable[nn.Module]:
+    *space, channels = sees
+    axes, n = len(space), dcgan.halvings(tuple(space))
+    widths = [channels, *(net.width << i for i in range(n))]
     for i, (below, width) in enumerate(itertools.pairwise(widths)):
-        yield nn.Conv2d(below, width, 4, 2, 1, bias=False)
+        yield getattr(nn, f"Conv{axes}d")(below, width, 4, 2, 1, bias=False)
         if i:
-            yield norm(width)
+            yield norm(width, axes)
         yield nn.LeakyReLU(0.2)
-    yield Apply(lambda x: x.permute(0, 2, 3, 1).reshape(len(x), -1))
-    yield nn.Linear(16 * widths[-1], 1, bias=False)
+    yield Apply(lambda x: x.movedim(1, -1).reshape(len(x), -1))
+    yield nn.Linear(4**axes * widths[-1], 1, bias=False)
     yield Apply(lambda x: x[:, 0])
 
 
@@ -215,7 +217,9 @@ def peer(
     raw: dict[str, nn.Module] = {}
     # Channels last, PyTorch 2.13 gives a batch of one other gradients than a batch of the same
     # example twice.
-    memory = torch.channels_last if case.batch > 1 else torch.contiguous_format
+    solid = len(case.game.players["D"].inputs[0]) == 4 if "D" in case.game.players else False
+    last = torch.channels_last_3d if solid else torch.channels_last
+    memory = last if case.batch > 1 else torch.contiguous_format
     for name, player in case.game.players.items():
         net = twin(player.net, player.inputs[0])
         with torch.no_grad():
@@ -284,8 +288,7 @@ def drawn(case: Case, device: str) -> Callable[[], Batch]:
     def images() -> Batch:
         rows = torch.randint(len(arrays["x"]), (B,), device=device)
         batch = {
-            name: values[rows].permute(0, 3, 1, 2).float() / 127.5 - 1
-            for name, values in arrays.items()
+            name: values[rows].movedim(-1, 1).float() / 127.5 - 1 for name, values in arrays.items()
         }
         return batch if len(sees) > 1 else batch | {"z": torch.randn(B, *sees, device=device)}
 

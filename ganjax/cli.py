@@ -133,7 +133,9 @@ def run(argv: Sequence[str]) -> int:
     return finish(args["out"], record, experiment, args["quiet"])
 
 
-def finish(out: Path, record: RunRecord, experiment: Experiment, quiet: bool) -> int:
+def finish(
+    out: Path, record: RunRecord, experiment: Experiment, quiet: bool, accept: bool = False
+) -> int:
     """Trains a run to its end and prints its last measurements; the exit status."""
     import jax
 
@@ -141,7 +143,7 @@ def finish(out: Path, record: RunRecord, experiment: Experiment, quiet: bool) ->
     from ganjax.runs.train import FailedError, train
 
     try:
-        digest = train(out, record, experiment, quiet)
+        digest = train(out, record, experiment, quiet, accept)
     except (FailedError, jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
         return refuse(error, 1)
     if quiet:
@@ -165,8 +167,13 @@ def resume(argv: Sequence[str]) -> int:
     how = "shard each batch over this many devices (as many as before)"
     parser.add_argument("--devices", type=integer(0), help=how)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    how = "go on where rows of metrics.jsonl are missing or changed; recorded in changes.jsonl"
+    parser.add_argument("--accept-changes", action="store_true", help=how)
+    how = "set checkpoints and measurements aside under other names, and play from step 0"
+    parser.add_argument("--restart", action="store_true", help=how)
     args = parser.parse(argv)
 
+    from ganjax.runs import storage
     from ganjax.runs.record import read_record
     from ganjax.runs.request import rebuild
 
@@ -174,7 +181,10 @@ def resume(argv: Sequence[str]) -> int:
     if args.devices is not None:
         record = dataclasses.replace(record, device=record.device | {"count": args.devices})
     start(cache=True, fast=not record.deterministic)
-    return finish(args.out, record, rebuild(args.out, record, args.data_dir), args.quiet)
+    experiment = rebuild(args.out, record, args.data_dir)
+    if args.restart and (moved := storage.set_aside(args.out)):
+        print(f"set aside: {', '.join(path.name for path in moved)}", file=sys.stderr)
+    return finish(args.out, record, experiment, args.quiet, args.accept_changes)
 
 
 def sample(argv: Sequence[str]) -> int:
@@ -276,13 +286,12 @@ def data(argv: Sequence[str]) -> int:
 
     if args.action == "show":
         refuse_output(args.out, ".png", ".PNG")
-        from ganjax.figures.preview import class_table, example_pictures
-        from ganjax.figures.samples import image_grid
+        from ganjax.figures.preview import class_table, contact_sheet
         from ganjax.figures.style import save
 
         found = find(args.name, args.data_dir)
         arrays = found.load()
-        save(image_grid(example_pictures(found, args.n, arrays), -1.0, 1.0), args.out)
+        save(contact_sheet(found, args.n, arrays), args.out)
         if classes := class_table(found, arrays):
             print(aligned(classes))
         return 0

@@ -14,12 +14,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 from jax.nn import relu
 from jax.nn import softplus as sp
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int, Num
+
+from ganjax.data.sequences import mask
 
 
 class Payoff(NamedTuple):
@@ -88,3 +91,27 @@ def log_sigmoid(logits: Float[Array, "*shape"], squash: float = 0.0) -> Float[Ar
 def l1(x: Num[Array, "*shape"], y: Num[Array, "*shape"]) -> Float[Array, ""]:
     """Mean absolute difference of two arrays over all entries."""
     return jnp.abs(x - y).mean()
+
+
+def ctc(
+    logits: Float[Array, "B *team T C"],
+    frames: Num[Array | np.ndarray, " B"],
+    labels: Int[Array | np.ndarray, "B L"],
+    lengths: Int[Array | np.ndarray, " B"],
+) -> Float[Array, "B ..."]:
+    """-log p(labels | logits) in nats, the sum over all alignments; class 0 is the blank.
+
+    Graves et al. 2006, "Connectionist Temporal Classification", equations 5 to 8. Of the padded
+    arrays the first `frames` logits and `lengths` labels count. It is about 1e5 where the labels
+    need more frames than there are.
+    """
+    labels = jnp.asarray(labels)
+    waits = 1 - mask(jnp.asarray(frames), logits.shape[-2]).astype(jnp.float32)
+    rest = 1 - mask(jnp.asarray(lengths), labels.shape[-1]).astype(jnp.float32)
+
+    def loss(logits: Array) -> Array:
+        return optax.ctc_loss(logits, waits, labels, rest)
+
+    for _ in logits.shape[1:-2]:
+        loss = jax.vmap(loss, 1, 1)
+    return loss(logits)

@@ -131,13 +131,13 @@ def field(
 
 
 def turn(
-    game: Game, batch: Any, movers: Sequence[str], state: State, key: Array
+    game: Game, batch: Any, movers: Sequence[str], state: State, key: Array, when: Any = None
 ) -> tuple[State, dict[str, Any]]:
     """The movers step along the field at the same time.
 
     Returns the new state, and what `losses` returned before they moved. The new memory is in the
     latter: a step puts it into the state at its end. Where a mover's loss is not finite nobody
-    moves, and the state is no longer alive.
+    moves, and the state is no longer alive; where `when` does not hold nobody moves.
     """
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
     grads, out = field(game, state.params, batch, stream(key, "loss"), movers, **rest)
@@ -156,7 +156,9 @@ def turn(
                 aux[name] = player.collect(params[name], aux[name], "aux", *player.zero_inputs())
         return state.replace(params=params, opt=opt, ema=ema, aux=aux)
 
-    return _where(alive, moved, state).replace(alive=alive), out
+    moves = alive if when is None else alive & when
+    alive = alive if when is None else alive | ~when & state.alive
+    return _where(moves, moved, state).replace(alive=alive), out
 
 
 def _where(alive: Array, new: Callable[[], State], old: State) -> State:
@@ -189,16 +191,13 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
             batch = jax.lax.optimization_barrier(
                 sharding.shard_batch(game.draw(data, stream(k, "draw")))
             )
-        if t.when is None:
-            new, out = turn(game, batch, t.movers, new, k)
+        when = None if t.when is None else t.when(new.step, new.log)
+        take = partial(turn, game, batch, t.movers)
+        # On CPU XLA runs convolutions slowly in a branch.
+        if when is None or (game.convolves and jax.default_backend() == "cpu"):
+            new, out = take(new, k, when)
         else:
-            new, out = jax.lax.cond(
-                t.when(new.step, new.log),
-                partial(turn, game, batch, t.movers),
-                partial(_skip, game, batch),
-                new,
-                k,
-            )
+            new, out = jax.lax.cond(when, take, partial(_skip, game, batch), new, k)
         memory = out.pop("memory", memory)
         logged = {
             name: value

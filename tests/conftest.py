@@ -24,8 +24,10 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 ENFORCED = (
     "ganjax.aggregates",
     "ganjax.attacks",
+    "ganjax.data.audio",
     "ganjax.data.batches",
     "ganjax.data.mixtures",
+    "ganjax.data.sequences",
     "ganjax.data.transforms",
     "ganjax.game",
     "ganjax.image_pool",

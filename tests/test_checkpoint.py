@@ -1,5 +1,6 @@
 """A checkpoint gives back what was saved, or is passed over; it never gives back anything else."""
 
+import errno
 import gc
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import optax
 import pytest
 from jax import random
 
-from ganjax.runs.checkpoint import KEPT, Checkpoints
+from ganjax.runs.checkpoint import KEPT, Checkpoints, Saved
 
 # Reads of a damaged checkpoint leave coroutines behind that nobody awaits.
 pytestmark = pytest.mark.filterwarnings(
@@ -75,7 +76,7 @@ def save(folder: Path, *steps: int, tie: str = "tie") -> None:
     checkpoints.close()
 
 
-def newest(folder: Path, tie: str = "tie", read_only: bool = False) -> tuple[int, Any] | None:
+def newest(folder: Path, tie: str = "tie", read_only: bool = False) -> Saved | None:
     """What a new process would find."""
     checkpoints = Checkpoints(folder, tie, read_only)
     try:
@@ -88,7 +89,7 @@ def restore(folder: Path, read_only: bool = False) -> tuple[int, Any]:
     """The step and the tree that a new process would find."""
     found = newest(folder, read_only=read_only)
     assert found is not None
-    return found
+    return found[:2]
 
 
 def steps(folder: Path) -> list[int]:
@@ -160,6 +161,7 @@ def test_damage_to_any_file_gives_the_step_before_or_no_change(
         path.write_bytes(damage(whole))
         step, got = restore(tmp_path, read_only=True)
         assert equal(got, tree(step)), path
+        assert step in (10, 20)
         passed_over += step == 10
         path.write_bytes(whole)
     assert passed_over > 3
@@ -201,4 +203,55 @@ def test_a_step_without_its_state_is_passed_over(
     assert restore(tmp_path)[0] == 10
     assert "checkpoint 20 is passed over" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "10" / "tie")
-    assert newest(tmp_path) is None
+    before = steps(tmp_path)
+    with pytest.raises(ValueError, match=r"none of its checkpoints \(10, 20\) is good.*--restart"):
+        newest(tmp_path)
+    assert steps(tmp_path) == before
+
+
+def test_a_state_of_another_run_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "a", 10, 20)
+    save(tmp_path / "b", 20, tie="another")
+    checkpoints = Checkpoints(tmp_path / "b", "another")
+    checkpoints.save(20, tree(7))
+    checkpoints.close()
+    shutil.rmtree(tmp_path / "a" / "20" / "state")
+    shutil.copytree(tmp_path / "b" / "20" / "state", tmp_path / "a" / "20" / "state")
+    assert restore(tmp_path / "a")[0] == 10
+    assert "checkpoint 20 is passed over, its state is not" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EBUSY, "busy")])
+def test_an_error_that_may_pass_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    save(tmp_path, 10, 20)
+    checkpoints = Checkpoints(tmp_path, "tie")
+
+    def fails(step: int, **item: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoints, "_read", fails)
+    with pytest.raises(type(error)):
+        checkpoints.restore(like())
+    checkpoints.close()
+
+
+def test_a_save_that_fails_is_an_error_in_one_line_and_keeps_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 10)
+    checkpoints = Checkpoints(tmp_path, "tie")
+
+    def full(*args: Any, **how: Any) -> None:
+        raise ValueError("No space left on device\nand a long trace")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.manager, "save", full)
+        checkpoints.save(20, tree(20))
+        with pytest.raises(OSError, match=r"checkpoint 20 .* cannot be written.*No space") as said:
+            checkpoints.close()
+    assert "\n" not in str(said.value)
+    assert restore(tmp_path)[0] == 10

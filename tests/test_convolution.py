@@ -21,7 +21,7 @@ CASES = [
         (4, 4, ("SAME",)),
     )
     for pad in pads
-]
+] + [(4, 2, 1, (6, 8, 4)), (3, 2, (1, 0), (5, 4, 7))]
 
 
 def far(a, b):
@@ -44,7 +44,7 @@ def setting(k, s, padding, space, channels=(3, 5)):
 def test_forms_agree_and_the_three_are_adjoint(k, s, padding, space):
     x, w, y, s, pad = setting(k, s, padding, space)
     with jax.default_matmul_precision("highest"):
-        for form in ("conv", "product"):
+        for form in ("conv", "product", *(["slices"] if len(space) > 1 else [])):
             out = (
                 c.convolve(x, w, s, pad, form),
                 c.conv_transpose(y, w, s, pad, space, form),
@@ -56,7 +56,7 @@ def test_forms_agree_and_the_three_are_adjoint(k, s, padding, space):
             np.testing.assert_allclose(inner, inner[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("form", ["conv", "product"])
+@pytest.mark.parametrize("form", ["conv", "product", "slices"])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_second_order_in_reverse_is_that_of_the_plain_convolution(form, transposed):
     x, w, y, s, pad = setting(4, 2, "SAME", (6, 6))

@@ -96,7 +96,9 @@ def compare_losses(name: str, movers: tuple[str, ...] = ()) -> None:
 
 
 # Without compilation the gradients of convolutions take long: by default their losses alone.
-CONVOLUTIONS = ("alexnet", "cogan", "cogan_adapt", "cyclegan", "lapgan", "pix2pix", "triple_gan")
+CONVOLUTIONS = (
+    "alexnet", "cogan", "cogan_adapt", "cyclegan", "gan3d", "lapgan", "pix2pix", "triple_gan",
+)  # fmt: skip
 LONG = [name for name in EXPERIMENTS if name.startswith(CONVOLUTIONS)]
 by_length = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in EXPERIMENTS]
 

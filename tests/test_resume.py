@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ import os, signal, sys
 from ganjax.runs import checkpoint, storage
 from ganjax.cli import main
 
-def killed_in_save(self, step, tree, save=checkpoint.Checkpoints.save):
-    save(self, step, tree)
+def killed_in_save(self, step, tree, note, save=checkpoint.Checkpoints.save):
+    save(self, step, tree, note)
     if step == 10:
         os.kill(os.getpid(), signal.SIGKILL)  # the writing threads have hardly begun
 
@@ -219,7 +219,7 @@ def test_other_options_in_options_json_are_refused(copy: Path) -> None:
 def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
     record = run_record.read_record(copy)
     other = replace(record, options={**record.options, "width": 5})
-    storage.write_json(copy / "options.json", {**asdict(other), "tie": other.tie})
+    storage.write_json(copy / "options.json", other.fields)
     for command in (["resume", copy], ["sample", copy, "--out", copy / "x.npz"]):
         status, _, err = call(*command)
         assert (status, err.count("\n")) == (2, 1)
@@ -335,3 +335,113 @@ def test_mad_gan_killed_at_ten_moments(tmp_path: Path) -> None:
     assert at[-1] > 0
     subprocess.run([*command, "resume", out, "--quiet"], check=True)
     assert outcome(out) == outcome(tmp_path / "whole")
+
+
+def test_without_a_good_checkpoint_nothing_is_played_or_lost(whole: Path, copy: Path) -> None:
+    for path in (copy / "checkpoints").glob("*/state/**/*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    before = everything(copy)
+    status, out, err = call("resume", copy, "--quiet")
+    assert (status, out) == (2, "")
+    assert "none of its checkpoints (5, 10, 12) is good, and nothing was changed" in err
+    assert everything(copy) == before
+    status, _, err = call("resume", copy, "--quiet", "--restart")
+    assert (status, err) == (0, "set aside: checkpoints.1, metrics.jsonl.1\n")
+    assert outcome(copy) == outcome(whole)
+    assert saved(copy) == [10, 15, 20]
+    kept = [
+        json.loads(line)["step"] for line in (copy / "metrics.jsonl.1").read_text().splitlines()
+    ]
+    assert kept == [3, 6, 9, 12]
+
+
+@pytest.mark.parametrize("change", ["removed", "doubled", "a digit", "no file"])
+def test_rows_that_are_not_those_that_were_written_are_refused(
+    whole: Path, copy: Path, change: str
+) -> None:
+    path = copy / "metrics.jsonl"
+    first, *rest = path.read_text().splitlines(keepends=True)
+    if change == "no file":
+        path.unlink()
+    else:
+        number = json.loads(first) | {"wall": 0.125}
+        first = {"removed": "", "doubled": first * 2, "a digit": json.dumps(number) + "\n"}[change]
+        path.write_text("".join([first, *rest]))
+    before = everything(copy)
+    status, out, err = call("resume", copy, "--quiet")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "rows of metrics.jsonl up to step 12 are missing or are not those" in err
+    assert everything(copy) == before
+    assert call("resume", copy, "--quiet", "--accept-changes")[0] == 0
+    digest = json.loads((copy / "digest.json").read_text())
+    assert digest["changes"] == [{"step": 12, "changed": {"metrics.jsonl": "other rows"}}]
+    assert digest["params"] == json.loads((whole / "digest.json").read_text())["params"]
+
+
+def test_other_versions_are_said_and_recorded(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = run_record.versions()
+    monkeypatch.setattr(train, "versions", lambda: known | {"jax": "0.0.1"})
+    status, _, err = call("resume", copy, "--quiet")
+    assert status == 0
+    assert f"with changes, so with other bits: jax {known['jax']} is now 0.0.1\n" in err
+    changes = json.loads((copy / "digest.json").read_text())["changes"]
+    assert changes == [{"step": 12, "changed": {"jax": [known["jax"], "0.0.1"]}}]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "5", "{", "[" * 100_000, '{"params": 1}'])
+@pytest.mark.parametrize("name", ["digest.json", "metrics.jsonl", "options.json"])
+def test_nonsense_in_a_runs_files_is_one_line(
+    whole: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    out = shutil.copytree(whole, tmp_path / "run")
+    (out / name).write_text(text + "\n")
+    status, said, err = call("resume", out, "--quiet")
+    assert (status, said, err.count("\n")) == (2, "", 1)
+
+
+def test_a_finished_run_with_other_rows_or_another_digest_is_refused(
+    whole: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(whole, tmp_path / "run")
+    rows = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (out / "metrics.jsonl").write_text("".join(rows[1:]))
+    status, _, err = call("resume", out, "--quiet")
+    assert status == 2
+    assert "metrics.jsonl and digest.json do not fit" in err
+
+
+def test_an_edited_record_is_refused(whole: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(whole, tmp_path / "run")
+    fields = json.loads((out / "options.json").read_text())
+    for name, value in (("versions", {"jax": "1"}), ("device", None), ("seeds", "word")):
+        storage.write_json(out / "options.json", fields | {name: value})
+        status, _, err = call("resume", out)
+        assert status == 2
+        assert "its options.json is not the one that `ganjax run` wrote" in err
+
+
+def test_a_folder_appears_with_its_options_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run_record.read_record
+    out = tmp_path / "run"
+
+    def full(path: Path, value: Any) -> None:
+        assert not out.exists()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write_json", full)
+        status, _, err = call("run", *ARGS, "--out", out)
+    assert (status, err) == (2, f"ganjax: {out} cannot be written: No space left on device\n")
+    assert list(tmp_path.iterdir()) == []
+    out.mkdir()  # an empty folder is as good as none
+    real = tmp_path / "real"
+    assert call("run", *ARGS, "--out", out)[0] == 0
+    out.rename(real)
+    out.symlink_to(real)
+    assert call("run", *ARGS, "--out", out, "--overwrite")[0] == 0
+    assert out.is_symlink()
+    assert record(real).steps == 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["real", "run"]

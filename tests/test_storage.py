@@ -123,9 +123,10 @@ def test_cut_without_a_file_makes_none(tmp_path: Path) -> None:
 
 def test_cut_survives_what_a_killed_cut_left(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    storage.append_rows(path, [{"step": 1}, {"step": 2}])
+    rows = [{"step": 1, "seed": 0}, {"step": 2, "seed": 0}]
+    storage.append_rows(path, rows)
     (tmp_path / ".metrics.jsonl.new").write_text('{"step": 7}\n{"st')
-    assert storage.truncate_rows(path, 1) == storage.read_rows(path) == [{"step": 1}]
+    assert storage.truncate_rows(path, 1) == storage.read_rows(path) == rows[:1]
 
 
 def test_json_that_cannot_be_written_leaves_the_old(tmp_path: Path) -> None:

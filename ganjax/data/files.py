@@ -92,10 +92,11 @@ def unused_images(path: Path, splits: dict[str, Path], full: dict[str, Path]) ->
 def npz_dataset(path: Path, split: str = "train") -> Dataset:
     """The dataset in an `.npz` file.
 
-    `x`: uint8 [N, H, W, C] or [N, H, W], or float [N, D]; optionally `label` (or `labels`, or `y`):
-    integers from 0, [N]. Labels with gaps are numbered anew, in their order; a warning of one line
-    says so, and which arrays are left out. Only headers and labels are read here. Raises
-    ValueError, one line, for anything else; pickled objects are never loaded.
+    `x`: uint8 [N, H, W, C] or [N, H, W], or voxels [N, X, Y, Z, 1], or float [N, D]; optionally
+    `label` (or `labels`, or `y`): integers from 0, [N]. Labels with gaps are numbered anew, in
+    their order; a warning of one line says so, and which arrays are left out. Only headers and
+    labels are read here. Raises ValueError, one line, for anything else; pickled objects are never
+    loaded.
     """
     require_train(str(path), split)
     headers = read_headers(path)
@@ -104,11 +105,11 @@ def npz_dataset(path: Path, split: str = "train") -> Dataset:
             f"{path} holds {', '.join(sorted(headers)) or 'nothing'}: an array named x is wanted"
         )
     shape, dtype = headers["x"]
-    images = len(shape) in (3, 4) and dtype == np.uint8
+    images = len(shape) in (3, 4, 5) and dtype == np.uint8
     if not images and not (len(shape) == 2 and dtype.kind == "f"):
         raise ValueError(
-            f"{path}: x is {dtype} {list(shape)}; wanted is uint8 [N, H, W, C] or [N, H, W], or "
-            "float [N, D]"
+            f"{path}: x is {dtype} {list(shape)}; wanted is uint8 [N, H, W, C], [N, H, W] or "
+            "[N, X, Y, Z, 1], or float [N, D]"
         )
     if min(shape) < 1:
         raise ValueError(f"{path}: x is empty, {list(shape)}")

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ganjax.data import stacked_mnist, tfds
+from ganjax.data import blocks, stacked_mnist, tfds, tones
 from ganjax.data.catalog import CATALOG
 from ganjax.data.mixtures import MIXTURES
 from ganjax.host import one_line
@@ -40,6 +40,24 @@ def listing(data_dir: str | None = None) -> list[dict[str, Any]]:
             "shape": (8, 8, 1),
             "licence": "CC BY 4.0",
             "about": "handwritten digits in scikit-learn",
+        }
+    )
+    built_in.append(
+        {
+            "name": "tones",
+            "size": f"{tones.TEXTS - tones.HELD_OUT} + {tones.HELD_OUT}",
+            "shape": (8000,),
+            "licence": "none needed",
+            "about": "letters as chords of two tones, 8 kHz",
+        }
+    )
+    built_in.append(
+        {
+            "name": "blocks",
+            "size": " + ".join(map(str, blocks.EXAMPLES.values())),
+            "shape": (blocks.SIDE,) * 3 + (1,),
+            "licence": "none needed",
+            "about": "boxes, tables, chairs, sofas and shelves as voxels",
         }
     )
     rows = [row | {"prepared": True, "where": "built in"} for row in built_in]
@@ -85,7 +103,7 @@ def prepare(name: str, manual: str | None = None, data_dir: str | None = None) -
     another checksum, no internet, a folder that cannot be written. An interrupted preparation is
     never taken for a dataset.
     """
-    if name in MIXTURES or name == "digits":
+    if name in MIXTURES or name in ("digits", "blocks", "tones"):
         return next(row for row in listing(data_dir) if row["name"] == name)
     base, config, picture = tfds.parse_name("mnist" if name in stacked_mnist.LAYOUTS else name)
     if base not in CATALOG or picture:

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ganjax.data import files, resizing, splits, stacked_mnist, tfds
+from ganjax.data import blocks, files, resizing, speech, splits, stacked_mnist, tfds
 from ganjax.data.catalog import CATALOG
 from ganjax.data.dataset import Arrays, Dataset, require_train
 from ganjax.data.mixtures import MIXTURES
 
 
 def names() -> list[str]:
-    """Every name that `find` knows: mixtures, digits, the catalog's, and MNIST stacked."""
-    return [*MIXTURES, "digits", *CATALOG, *stacked_mnist.LAYOUTS]
+    """Every name that `find` knows: mixtures, what is built in, the catalog's, MNIST stacked."""
+    return [*MIXTURES, "digits", "blocks", "tones", *CATALOG, *stacked_mnist.LAYOUTS]
 
 
 def find(
@@ -79,6 +79,10 @@ def by_name(name: str, data_dir: str | None, split: str) -> Dataset:
         return Dataset(name, (mixture.dim,), lambda: mixture)
     if name == "digits":
         return digits(split)
+    if name in speech.NAMES:
+        return speech.dataset(name, data_dir, split)
+    if name == "blocks":
+        return blocks.dataset(split)
     if name in stacked_mnist.LAYOUTS:
         return stacked_mnist.dataset(name, data_dir, split)
     if name.split("/")[0].split(":")[0] in CATALOG:

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganjax.data import speech
 from ganjax.data.dataset import Arrays, Dataset, Page
 from ganjax.data.mixtures import Mixture
+from ganjax.figures.samples import image_grid
+from ganjax.figures.speech import spectrograms
+
+
+def contact_sheet(found: Dataset, n: int = 64, data: Any = None) -> Figure:
+    """n examples evenly spaced over a dataset: a grid of pictures, or spectrograms of speech with
+    their texts. Raises ValueError for examples that are neither.
+
+    data: what `found.load()` returned, where that is at hand.
+    """
+    data = found.load() if data is None else data
+    if found.name not in speech.NAMES:
+        return image_grid(example_pictures(found, n, data), -1.0, 1.0)
+    rows = np.linspace(0, len(data["x"]) - 1, min(n, len(data["x"]))).astype(int)
+    sounds = [data["x"][i, : data["length"][i]] for i in rows]
+    texts = [bytes(data["text"][i]).decode() for i in rows]
+    return spectrograms(sounds, texts, speech.RATE)
 
 
 def class_table(found: Dataset, data: Arrays | Page) -> list[list[str]]:

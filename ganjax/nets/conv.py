@@ -7,7 +7,8 @@
 The three maps are bilinear, and the gradients of each are the other two, so reverse mode of any
 order meets only these. Each is computed in the form that is fast on the backend; the numbers agree
 to rounding. The form "conv" is XLA's own convolution; "product" is one matrix product of windows,
-for an x of few channels.
+for an x of few channels; "slices" is a convolution of one axis less, whose channels are those of
+the slices that a window holds on the first axis.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 Pads = tuple[tuple[int, int], ...]
-Form = Literal["auto", "conv", "product"]
+Form = Literal["auto", "conv", "product", "slices"]
 
 # On a GPU a matrix product is faster than a convolution of at most this many channels.
 FEW = 4
@@ -61,8 +62,13 @@ def output_sizes(
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def convolve(x: Array, w: Array, stride: int, pad: Pads, form: Form = "auto") -> Array:
     """y[i] = Σ_t x[stride·i + t - low] w[t]."""
-    if _form(form, w.shape[-2]) == "conv":
+    form = _form(form, w.shape[-2], len(pad))
+    if form == "conv":
         return _conv(x, w, stride, pad)
+    if form == "slices":
+        slices = _slices(x, w.shape[0], stride, pad)
+        y = convolve(slices, _joined(w, stride), stride, pad[1:], "conv")
+        return y.reshape(len(x), -1, *y.shape[1:])
     return _patches(x, w.shape[:-2], stride, pad) @ _blocked(w, stride).reshape(-1, w.shape[-1])
 
 
@@ -74,15 +80,20 @@ def conv_transpose(
 
     space: the sizes of x, of which several give the same y
     """
-    # At stride 1 a convolution works at each place of x, and a product at each place of y.
-    fewer = 2 * math.prod(y.shape[1:-1]) <= math.prod(space) or w.shape[-2] == 1
-    if form == "auto" and stride == 1 and fewer and jax.default_backend() == "cpu":
-        form = "product"
-    if _form(form, w.shape[-2]) == "conv":
-        x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
-        return jax.linear_transpose(lambda x: _conv(x, w, stride, pad), x)(y)[0]
-    patches = y @ _blocked(w, stride).reshape(-1, w.shape[-1]).T
+    if form == "auto" and jax.default_backend() == "cpu":
+        # At stride 1 a convolution works at each place of x, and a product at each place of y.
+        fewer = 2 * math.prod(y.shape[1:-1]) <= math.prod(space) or w.shape[-2] == 1
+        if (stride == 1 and fewer) or len(pad) == 3:
+            form = "product"
+    form = _form(form, w.shape[-2], len(pad))
     x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
+    if form == "conv":
+        return jax.linear_transpose(lambda x: _conv(x, w, stride, pad), x)(y)[0]
+    if form == "slices":
+        flat = y.reshape(-1, *y.shape[2:])
+        slices = conv_transpose(flat, _joined(w, stride), stride, pad[1:], space[1:], "conv")
+        return jax.linear_transpose(lambda x: _slices(x, w.shape[0], stride, pad), x)(slices)[0]
+    patches = y @ _blocked(w, stride).reshape(-1, w.shape[-1]).T
     return jax.linear_transpose(lambda x: _patches(x, w.shape[:-2], stride, pad), x)(patches)[0]
 
 
@@ -92,7 +103,12 @@ def weight_gradient(
 ) -> Array:
     """The transpose of `convolve` in w. kernel: the sizes of w's window."""
     w = jax.ShapeDtypeStruct((*kernel, x.shape[-1], y.shape[-1]), y.dtype)
-    if _form(form, x.shape[-1]) == "conv":
+    form = _form(form, x.shape[-1], len(pad))
+    if form == "slices":
+        slices, flat = _slices(x, kernel[0], stride, pad), y.reshape(-1, *y.shape[2:])
+        joined = weight_gradient(slices, flat, stride, pad[1:], kernel[1:], "conv")
+        return jax.linear_transpose(partial(_joined, stride=stride), w)(joined)[0]
+    if form == "conv":
         if jax.default_backend() == "gpu" and all(
             1 < n <= k for n, k in zip(y.shape[1:-1], kernel)
         ):
@@ -132,10 +148,13 @@ def _by_rows(x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...]
     return jnp.concatenate(parts)
 
 
-def _form(form: Form, channels: int) -> Form:
-    if form == "auto":
-        form = "product" if channels <= FEW and jax.default_backend() == "gpu" else "conv"
-    return form
+def _form(form: Form, channels: int, dims: int) -> Form:
+    if form != "auto":
+        return form
+    if jax.default_backend() == "gpu" and channels <= FEW:
+        return "product"
+    # On CPU XLA has no fast program of a 3-D convolution's gradients.
+    return "slices" if jax.default_backend() == "cpu" and dims == 3 else "conv"
 
 
 def _conv(x: Array, w: Array, stride: int, pad: Pads) -> Array:
@@ -162,6 +181,20 @@ def _patches(x: Array, kernel: tuple[int, ...], stride: int, pad: Pads) -> Array
         for at in itertools.product(*map(range, taps))
     ]
     return jnp.concatenate(windows, -1)
+
+
+def _slices(x: Array, kernel: int, stride: int, pad: Pads) -> Array:
+    """The windows on the first axis alone, [B · size, *space[1:], taps · stride · I]."""
+    _, n, *rest = x.shape
+    windows = _patches(x.reshape(len(x), n, -1), (kernel,), stride, pad[:1])
+    windows = jnp.moveaxis(windows.reshape(-1, -(-kernel // stride) * stride, *rest), 1, -2)
+    return windows.reshape(*windows.shape[:-2], -1)
+
+
+def _joined(w: Array, stride: int) -> Array:
+    """The kernel of slices, [*kernel[1:], taps · stride · I, O], zero-padded to full blocks."""
+    w = jnp.pad(w, [(0, -len(w) % stride), *[(0, 0)] * (w.ndim - 1)])
+    return jnp.moveaxis(w, 0, -3).reshape(*w.shape[1:-2], -1, w.shape[-1])
 
 
 def _blocked(w: Array, stride: int) -> Array:

@@ -14,8 +14,8 @@ def generator(side: int = 64, width: int = 64) -> dcgan.Generator:
     return dcgan.Generator((side, side, side, 1), width, kernel=4, last=nn.sigmoid)
 
 
-def discriminator(width: int = 64) -> dcgan.Discriminator:
-    """[B, side, side, side, 1] -> [B] logits; `features` gives the maps of its convolutions, of
-    which the paper takes 2, 3 and 4.
+def discriminator(width: int = 64, classes: int | None = None) -> dcgan.Discriminator:
+    """[B, side, side, side, 1] -> [B] logits, or [B, classes]; `features` gives the maps of its
+    convolutions, of which the paper takes 2, 3 and 4.
     """
-    return dcgan.Discriminator(width, kernel=4)
+    return dcgan.Discriminator(width, kernel=4, classes=classes)

@@ -107,22 +107,25 @@ def score(found: Sums) -> dict[str, float]:
     }
 
 
-def sums_of(data: Any, key: Array, G: Bound) -> Sums | None:
-    """`sums` of a G of grey images in -1..1; None for other images, and without labels.
+def sums_of(
+    data: Any, key: Array, G: Bound, low: float = -1.0, pool: int = POOL, at_once: int = 500
+) -> Sums | None:
+    """`sums` of a G of grey images, or of voxels, in low..1, from `pool` samples, a multiple of
+    200; `at_once` go through G together. None for other images, and without labels.
 
     G's batch norm has the statistics of its own samples, so that an image is a function of its z
     alone. A sample has the class of the nearest of 5000 training images.
     """
     if "label" not in data or data["x"].shape[-1] != 1:
         return None
-    z = np.asarray(G.noise(stream(key, "arithmetic"), POOL))
+    z = np.asarray(G.noise(stream(key, "arithmetic"), pool))
     batches = jnp.asarray(z).reshape(-1, 200, z.shape[1])
     fixed = G.player.bind(G.params, stats=play.standing(G.player, G.params, None, batches))
-    compiled = jax.jit(lambda z: (fixed(z) + 1) / 2)
+    compiled = jax.jit(lambda z: (fixed(z) - low) / (1 - low))
 
     def generate(z: np.ndarray) -> np.ndarray:
-        starts = range(0, len(z), 500)
-        return np.concatenate([np.asarray(compiled(z[i : i + 500])) for i in starts])
+        starts = range(0, len(z), at_once)
+        return np.concatenate([np.asarray(compiled(z[i : i + at_once])) for i in starts])
 
     real, label = (np.asarray(data[name][:REAL]) for name in ("x", "label"))
     x = generate(z)
@@ -137,11 +140,13 @@ def evaluate(data: Any, key: Array, G: Bound) -> dict[str, float]:
     return {} if found is None else score(found)
 
 
-def examples(data: Any, G: Bound, n: int = 12) -> Float[np.ndarray, "n 5 H W 1"] | None:
+def examples(
+    data: Any, G: Bound, n: int = 12, **how: Any
+) -> Float[np.ndarray, "n 5 *space 1"] | None:
     """Images of n sums: their three terms, the result, and the mean image of the wanted cell; None
-    without a sum.
+    without a sum. how: as in `sums_of`.
     """
-    found = sums_of(data, random.key(0), G)
+    found = sums_of(data, random.key(0), G, **how)
     if found is None or not len(found.wanted):
         return None
     rows = np.linspace(0, len(found.wanted) - 1, n).astype(int)

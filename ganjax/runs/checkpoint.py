@@ -1,52 +1,100 @@
-"""Checkpoints of whole states, by Orbax: asynchronous, atomic, tied to the run that made them."""
+"""Checkpoints of whole states, by Orbax: in the background, atomic, tied to the run that made them,
+and checked on restore.
+"""
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from ganjax import sharding
+from ganjax.host import one_line
+from ganjax.runs.storage import tree_digest
 
 KEPT = 3
+# Errors of the machine, not of a file: a later try may succeed.
+PASSING = {
+    getattr(errno, name)
+    for name in ("EAGAIN", "EBUSY", "EMFILE", "ENFILE", "ENOMEM", "ESTALE", "ETIMEDOUT")
+}
+
+
+class Saved(NamedTuple):
+    """A checkpoint that was read."""
+
+    step: int
+    state: Any
+    note: dict[str, Any]  # what was saved with it
 
 
 class Checkpoints:
     """The checkpoints of one run, by step. `tie` is a text that its checkpoints carry.
 
-    A reader must not clean up: what looks half written may be a save under way in another process.
+    Beside the state they carry its digest, which is computed in the thread that saves. A reader
+    must not clean up: what looks half written may be a save under way in another process.
     """
 
     def __init__(self, folder: Path, tie: str, read_only: bool = False):
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         self.folder, self.tie = folder, tie
         if read_only:
             options = ocp.CheckpointManagerOptions(read_only=True)
         else:
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=KEPT, cleanup_tmp_directories=True, create=True
+                max_to_keep=KEPT,
+                cleanup_tmp_directories=True,
+                create=True,
+                enable_async_checkpointing=False,
             )
         self.manager = ocp.CheckpointManager(folder.resolve(), options=options)
+        self.thread = ThreadPoolExecutor(1)
+        self.saving: Future[None] | None = None
 
-    def save(self, step: int, tree: Any) -> None:
-        """Begins to save a tree of arrays. It is copied first: the arrays may then be donated."""
-        if step in self.manager.all_steps():  # one that could not be read
-            self.manager.delete(step)
-        args = ocp.args.Composite(
-            state=ocp.args.StandardSave(_flat(tree)), tie=ocp.args.JsonSave({"tie": self.tie})
-        )
-        self.manager.save(step, args=args, force=True)
+    def save(self, step: int, tree: Any, note: Mapping[str, Any] | None = None) -> None:
+        """Begins to save a tree of arrays, and a note that JSON can hold.
 
-    def restore(self, like: Any) -> tuple[int, Any] | None:
-        """(step, tree like the given one) of the newest readable checkpoint, or None without one.
+        The tree is copied first: the arrays may then be donated. Raises OSError where the save
+        before could not be written.
+        """
+        self._wait()
+        copy = {path: np.array(leaf) for path, leaf in jax.device_get(_flat(tree)).items()}
+        self.saving = self.thread.submit(self._write, step, copy, dict(note or {}))
 
-        The tree is put where a new state would be. A checkpoint that cannot be read is passed over
-        with a line on stderr. Raises ValueError where one belongs to other options.
+    def _write(self, step: int, flat: dict[str, np.ndarray], note: dict[str, Any]) -> None:
+        about = {"tie": self.tie, "state": tree_digest(flat), "note": note}
+        args = ocp.args.Composite(state=ocp.args.StandardSave(flat), tie=ocp.args.JsonSave(about))
+        try:
+            if step in self.manager.all_steps():  # one that could not be read
+                self.manager.delete(step)
+            self.manager.save(step, args=args, force=True)
+        except Exception as error:  # Orbax and what it writes with have errors of many types
+            raise OSError(
+                f"checkpoint {step} of {self.folder.parent} cannot be written, those before it "
+                f"are as they were: {one_line(error)}"
+            ) from error
+
+    def _wait(self) -> None:
+        if self.saving is not None:
+            saving, self.saving = self.saving, None
+            saving.result()
+
+    def restore(self, like: Any) -> Saved | None:
+        """The newest good checkpoint, its state like the given tree; None where none was saved.
+
+        The tree is put where a new state would be. A checkpoint that cannot be read, or whose state
+        is not the one that was saved, is passed over with a line on stderr. Raises ValueError where
+        one belongs to other options, and where there are checkpoints but no good one; OSError or
+        MemoryError for what may pass, such as a busy disk.
         """
         # not where it was saved: the devices may be others
         place = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -55,13 +103,18 @@ class Checkpoints:
             return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
 
         shapes = jax.tree.map(abstract, jax.eval_shape(_flat, like))
-        for step in sorted(self.manager.all_steps(), reverse=True):
+        steps = sorted(self.manager.all_steps(), reverse=True)
+        for step in steps:
             try:
                 # the tie first: a state of other options may have other shapes and look damaged
-                tie = self._read(step, tie=ocp.args.JsonRestore())["tie"]
+                about = self._read(step, tie=ocp.args.JsonRestore())
+                tie, digest, note = about["tie"], about["state"], dict(about["note"])
+                flat: Any = None
                 if tie == self.tie:
-                    state = self._read(step, state=ocp.args.StandardRestore(shapes))
+                    flat = self._read(step, state=ocp.args.StandardRestore(shapes))
             except Exception as error:  # a damaged file may raise anything
+                if _passes(error):
+                    raise
                 told = f"checkpoint {step} is passed over, it cannot be read"
                 print(f"{told}: {type(error).__name__}", file=sys.stderr)
                 continue
@@ -69,7 +122,17 @@ class Checkpoints:
                 raise ValueError(
                     f"{self.folder.parent} holds checkpoints of a run with other options"
                 )
-            return step, _unflat(state, like)
+            if tree_digest(flat) != digest:
+                told = f"checkpoint {step} is passed over, its state is not the one that was saved"
+                print(told, file=sys.stderr)
+                continue
+            return Saved(step, _unflat(flat, like), note)
+        if steps:
+            known = ", ".join(map(str, sorted(steps)))
+            raise ValueError(
+                f"{self.folder.parent}: none of its checkpoints ({known}) is good, and nothing was "
+                "changed; `ganjax resume --restart` sets them aside and plays from step 0"
+            )
         return None
 
     def _read(self, step: int, **item: Any) -> Any:
@@ -78,9 +141,19 @@ class Checkpoints:
         return self.manager.restore(step, args=ocp.args.Composite(**item))[name]
 
     def close(self) -> None:
-        """Waits until everything is on the disk."""
-        self.manager.wait_until_finished()
-        self.manager.close()
+        """Waits until everything is on the disk. Raises OSError where it cannot be written."""
+        try:
+            self._wait()
+        finally:
+            self.thread.shutdown()
+            self.manager.close()
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error is one of the machine at the moment, not of a damaged file."""
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return True
+    return isinstance(error, OSError) and error.errno in PASSING
 
 
 def _plain(leaf: Any) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ganjax
+from ganjax.host import one_line
 from ganjax.runs import storage
 
 
@@ -45,7 +46,21 @@ class RunRecord:
         for name in ("path", "versions", "device"):
             del shaping[name]
         shaping["options"].pop("data_dir", None)
-        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+        return _sha(shaping)
+
+    @property
+    def digest(self) -> str:
+        """A digest of all of it."""
+        return _sha(dataclasses.asdict(self))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What options.json holds."""
+        return {**dataclasses.asdict(self), "tie": self.tie, "digest": self.digest}
+
+
+def _sha(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:
@@ -68,29 +83,42 @@ def create_run(out: Path, record: RunRecord, overwrite: bool) -> None:
     Raises ValueError where it exists, where another process plays it, or where it cannot be
     written.
     """
-    if out.exists() and not overwrite:
+    empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not empty and not overwrite:
         advice = f"go on with `ganjax resume {out}`, or say --overwrite"
         raise ValueError(f"{out} exists: choose another --out, {advice}")
-    if out.exists() and not (out / "options.json").is_file():
+    if out.exists() and not empty and not (out / "options.json").is_file():
         raise ValueError(f"{out} is no run's folder, and --overwrite replaces nothing else")
+    place = out.resolve()  # behind a link, which stays
+    scratch, old = (place.with_name(f".{place.name}.{os.getpid()}{kind}") for kind in ("", ".old"))
     try:
-        if out.exists():
-            with storage.locked(out):
-                shutil.rmtree(out)
-        out.mkdir(parents=True)
-        storage.write_json(out / "options.json", {**dataclasses.asdict(record), "tie": record.tie})
+        scratch.mkdir(parents=True)
+        try:
+            # A folder appears with its options.json in it, or not at all.
+            storage.write_json(scratch / "options.json", record.fields)
+            if empty:
+                place.rmdir()
+            elif place.exists():
+                with storage.locked(place):
+                    place.rename(old)
+            scratch.rename(place)
+        finally:
+            for left in (scratch, old):
+                if left.exists():
+                    shutil.rmtree(left)
     except OSError as error:
-        raise ValueError(f"{out} cannot be written: {error.strerror}") from error
+        said = error.strerror or one_line(error)
+        raise ValueError(f"{out} cannot be written: {said}") from error
 
 
 def read_record(out: Path) -> RunRecord:
     """The record of a run. Raises ValueError where there is none, or it was edited."""
     try:
-        fields = dict(json.loads((out / "options.json").read_text()))
-        tie = fields.pop("tie")
+        fields = dict(json.loads((out / "options.json").read_text(errors="replace")))
+        digests = fields.pop("tie"), fields.pop("digest")
         record = RunRecord(**fields)
-        edited = record.tie != tie
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        edited = digests != (record.tie, record.digest)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{out} is no run: it needs an options.json made by `ganjax run`"
         ) from error

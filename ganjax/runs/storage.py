@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +44,18 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
+def set_aside(out: Path) -> list[Path]:
+    """Renames a run's checkpoints and measurements, so that it begins again; their new names."""
+    moved = []
+    with locked(out):
+        for name in ("checkpoints", "metrics.jsonl", "digest.json", "figures"):
+            old = out / name
+            if old.exists():
+                free = (out / f"{name}.{i}" for i in itertools.count(1))
+                moved.append(old.rename(next(path for path in free if not path.exists())))
+    return moved
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON, whole or not at all."""
     with whole_file(path) as scratch:
@@ -65,11 +79,23 @@ def read_rows(path: Path) -> list[Row]:
     *ended, _ = path.read_text(errors="replace").split("\n") if path.exists() else [""]
     for number, line in enumerate(ended, 1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError):
+            row = None
+        if not _is_row(row):
             advice = "mend it, or remove it and what follows"
-            raise ValueError(f"{path} is damaged in line {number}: {advice}") from error
+            raise ValueError(f"{path} is damaged in line {number}: {advice}")
+        rows.append(row)
     return rows
+
+
+def _is_row(row: Any) -> bool:
+    """Whether this is what `append_rows` writes: a step, a seed, and finite numbers or None."""
+    if not isinstance(row, dict) or not all(type(row.get(n)) is int for n in ("step", "seed")):
+        return False
+    return all(
+        v is None or (isinstance(v, (int, float)) and math.isfinite(v)) for v in row.values()
+    )
 
 
 def truncate_rows(path: Path, step: int) -> list[Row]:
@@ -96,6 +122,27 @@ def metrics_digest(rows: Sequence[Row]) -> str:
     timeless = [{name: v for name, v in row.items() if name != "time"} for row in rows]
     text = "".join(json.dumps(row) + "\n" for row in timeless)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_digest(out: Path) -> dict[str, Any]:
+    """What digest.json says of a finished run.
+
+    Raises ValueError, one line, where it is not such a file, and where the rows of metrics.jsonl
+    are not those that it was made of.
+    """
+    path = out / "digest.json"
+    try:
+        digest = json.loads(path.read_text(errors="replace"))
+        told = (digest["params"], digest["metrics"], digest["steps"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        told = None
+    if not (told and isinstance(told[0], str) and type(told[2]) is int):
+        raise ValueError(f"{path} is damaged: remove it, and `ganjax resume` makes it again")
+    if metrics_digest(read_rows(out / "metrics.jsonl")) != told[1]:
+        raise ValueError(
+            f"{out}: metrics.jsonl and digest.json do not fit: one of them was changed since"
+        )
+    return digest
 
 
 def run_digest(params: Mapping[int, Any], rows: Sequence[Row], steps: int) -> dict[str, Any]:

@@ -133,12 +133,13 @@ def _play(
     """Plays a row to its end."""
     if r.overwrite or not folder.exists():
         record.create_run(folder, asked, r.overwrite)
-    elif record.read_record(folder).tie != asked.tie:
+    recorded = record.read_record(folder)
+    if recorded.tie != asked.tie:
         advice = "choose another --out or say --overwrite"
         raise ValueError(f"{folder} was played with other options: {advice}")
     if not r.quiet:
         print(f"{row}: {folder}", file=sys.stderr)
-    train(folder, asked, experiment, r.quiet)
+    train(folder, recorded, experiment, r.quiet)
     metrics = storage.read_rows(folder / "metrics.jsonl")
     players = partial(population.finished_players, folder, asked, experiment)
     return FinishedRow(experiment, asked.options, asked.seeds, metrics, players)

@@ -23,8 +23,8 @@ from ganjax.figures.style import save
 from ganjax.game import Game
 from ganjax.keys import stream
 from ganjax.runs import population, storage
-from ganjax.runs.checkpoint import Checkpoints
-from ganjax.runs.record import RunRecord
+from ganjax.runs.checkpoint import Checkpoints, Saved
+from ganjax.runs.record import RunRecord, cpu_cores, versions
 
 
 class FailedError(Exception):
@@ -32,27 +32,35 @@ class FailedError(Exception):
 
 
 def train(
-    out: Path, record: RunRecord, experiment: Experiment, quiet: bool = False
+    out: Path,
+    record: RunRecord,
+    experiment: Experiment,
+    quiet: bool = False,
+    accept_changes: bool = False,
 ) -> dict[str, Any]:
     """Trains a run to its end; what its digest.json says.
 
+    accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that
     Raises FailedError where every seed diverged, SystemExit with status 130 or 143 after SIGINT or
-    SIGTERM, when it has saved, and ValueError, one line, where another process trains the run.
+    SIGTERM, when it has saved, and ValueError, one line, where another process trains the run, and
+    where its files do not fit.
     """
-    finished = out / "digest.json"
-    if not finished.is_file():
-        with storage.locked(out):
-            return _train(out, record, experiment, quiet)
-    return json.loads(finished.read_text())
+    if (out / "digest.json").is_file():
+        return storage.read_digest(out)
+    with storage.locked(out):
+        return _train(out, record, experiment, quiet, accept_changes)
 
 
-def _train(out: Path, record: RunRecord, experiment: Experiment, quiet: bool) -> dict[str, Any]:
+def _train(
+    out: Path, record: RunRecord, experiment: Experiment, quiet: bool, accept_changes: bool
+) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
     checkpoints = Checkpoints(out / "checkpoints", record.tie)
     with sharding.use_devices(record.device["count"]):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
-        step, lanes = found or (0, population.initial(game, record, data))
+        step, lanes = found[:2] if found else (0, population.initial(game, record, data))
+    changes = _changes(out, record, found, accept_changes)
     rows = storage.truncate_rows(out / "metrics.jsonl", step)
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     measured = _measurement(experiment, game, data)
@@ -76,7 +84,7 @@ def _train(out: Path, record: RunRecord, experiment: Experiment, quiet: bool) ->
                 bar.set_postfix(_losses(game, fresh))
             ended = step == record.steps or len(dead) == len(record.seeds)
             if step % record.save_every == 0 or ended or caught:
-                checkpoints.save(step, lanes)
+                checkpoints.save(step, lanes, {"rows": storage.metrics_digest(rows)})
             if caught:
                 checkpoints.close()
                 raise SystemExit(128 + caught[0])
@@ -94,8 +102,52 @@ def _train(out: Path, record: RunRecord, experiment: Experiment, quiet: bool) ->
     digest = storage.run_digest(params, rows, record.steps)
     if dead:
         digest["diverged"] = {str(seed): own for seed, own in dead.items()}
+    if changes:
+        digest["changes"] = changes
     storage.write_json(out / "digest.json", digest)
     return digest
+
+
+def _changes(
+    out: Path, record: RunRecord, found: Saved | None, accept: bool
+) -> list[dict[str, Any]]:
+    """What differed each time that the run went on, from changes.jsonl; a new difference is added
+    there, and said in a line.
+
+    Raises ValueError where rows up to the checkpoint are not those that were written, unless this
+    is accepted.
+    """
+    path = out / "changes.jsonl"
+    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if found is None:
+        return known
+    new: dict[str, Any] = {}
+    rows = [r for r in storage.read_rows(out / "metrics.jsonl") if r["step"] <= found.step]
+    if storage.metrics_digest(rows) != found.note.get("rows"):
+        if not accept:
+            raise ValueError(
+                f"{out}: rows of metrics.jsonl up to step {found.step} are missing or are not "
+                "those that were written: put them back, or go on without, --accept-changes"
+            )
+        new["metrics.jsonl"] = "other rows"
+    here, device = versions(), {"kind": jax.devices()[0].device_kind, "cores": cpu_cores()}
+    for name, value in here.items():
+        if record.versions.get(name) != value:
+            new[name] = [record.versions.get(name), value]
+    for name, value in device.items():
+        if record.device.get(name) != value:
+            new[name] = [record.device.get(name), value]
+    if not new or (known and known[-1]["changed"] == new):
+        return known
+    told = ", ".join(
+        f"{n} {v}" if isinstance(v, str) else f"{n} {v[0]} is now {v[1]}" for n, v in new.items()
+    )
+    print(f"{out} goes on at step {found.step} with changes, so with other bits: {told}",
+          file=sys.stderr)  # fmt: skip
+    change = {"step": found.step, "changed": new}
+    with path.open("a") as file:
+        file.write(json.dumps(change) + "\n")
+    return [*known, change]
 
 
 def _measurement(

@@ -13,13 +13,25 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 CATALOG = "PluginFurnitureCatalog.properties"
+# By words of a model's name, of which the last that is here decides: a "desk lamp" is a lamp.
+KINDS = {
+    "chair": ("chair", "chairs", "armchair", "stool"),
+    "table": ("table", "desk"),
+    "sofa": ("sofa", "couch"),
+    "bed": ("bed", "crib"),
+    "cabinet": (
+        "cabinet", "wardrobe", "bookcase", "shelves", "cupboard", "dresser", "chest", "vanity",
+    ),
+    "lamp": ("lamp", "light", "lantern", "lamppost"),
+    "other": ("fan", "bat", "freezer", "monitor"),
+}  # fmt: skip
 
 
 class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
     """Solid shapes of furniture, 0 outside and 255 inside."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First version.", "1.1.0": "Kinds of furniture."}  # noqa: RUF012
     BUILDER_CONFIGS = [  # noqa: RUF012
         tfds.core.BuilderConfig(name=str(side), description=f"{side} voxels a side")
         for side in (32, 64)
@@ -47,6 +59,7 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
                     ),
                     "name": tfds.features.Text(),
                     "category": tfds.features.Text(),
+                    "kind": tfds.features.ClassLabel(names=list(KINDS)),
                 }
             ),
             homepage="https://www.sweethome3d.com",
@@ -76,8 +89,16 @@ class FurnitureVoxels(tfds.core.GeneratorBasedBuilder):
                         "voxels": shape()[..., None] * np.uint8(255),
                         "name": name,
                         "category": category,
+                        "kind": kind(name),
                     },
                 )
+
+
+def kind(name: str) -> str:
+    """The kind of furniture that a model's name tells, one of KINDS."""
+    words = re.findall("[a-z]+", name.lower())
+    found = [kind for word in words for kind, those in KINDS.items() if word in those]
+    return found[-1] if found else "other"
 
 
 Models = list[tuple[Callable[[], np.ndarray], str, str]]  # (its voxels, name, category)
