@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ganjax.data.cache import user_folder
+from ganjax.data.cache import places
 from ganjax.experiment import Experiment
 from ganjax.runs.arguments import (
     COMMON,
@@ -93,8 +93,8 @@ def start(cache: bool, fast: bool) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {deterministic}".strip()
     import jax
 
-    if cache:
-        jax.config.update("jax_compilation_cache_dir", str(user_folder() / "xla"))
+    for place in places("xla") if cache else []:
+        jax.config.update("jax_compilation_cache_dir", str(place))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     if jax.default_backend() == "gpu":
         state = "off (--fast)" if fast else "on; --fast gives them up"
@@ -297,11 +297,15 @@ def data(argv: Sequence[str]) -> int:
     from ganjax.runs.report import aligned
 
     if args.action == "show":
-        refuse_output(args.out, ".png")
-        from ganjax.figures.preview import contact_sheet
+        refuse_output(args.out, ".png", ".PNG")
+        from ganjax.figures.preview import class_table, contact_sheet
         from ganjax.figures.style import save
 
-        save(contact_sheet(find(args.name, args.data_dir), args.n), args.out)
+        found = find(args.name, args.data_dir)
+        arrays = found.load()
+        save(contact_sheet(found, args.n, arrays), args.out)
+        if classes := class_table(found, arrays):
+            print(aligned(classes))
         return 0
     if args.action == "list":
         rows = listing(args.data_dir)

@@ -1,5 +1,6 @@
 """Sets by name and path: what is found, what is refused, and in which words."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -249,7 +250,10 @@ def test_what_a_game_requires() -> None:
         match="digits has examples of 8 x 8 x 1 where 64 x 64 x 3 is wanted: ask for a resize",
     ):
         data.require(digits, (64, 64, 3))
-    with pytest.raises(ValueError, match="ring has examples of 2 where any x any x 1 is wanted"):
+    with pytest.raises(
+        ValueError,
+        match="ring has points of 2 numbers; images of any size and 1 channel are wanted",
+    ):
         data.require(data.find("ring"), (None, None, 1))
     with pytest.raises(ValueError, match="ring has no labels, and labels are asked for"):
         data.require(data.find("ring"), labels=True)
@@ -269,3 +273,66 @@ def test_names_come_before_folders_of_the_same_name(
     (tmp_path / "photos").mkdir()
     assert data.find("digits").examples == 1797
     assert "photos holds no images" in refused("photos")
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "names"),
+    [
+        ([1, 2, 3, 1], [0, 1, 2, 0], ("1", "2", "3")),
+        ([100000, 7, 7, 7], [1, 0, 0, 0], ("7", "100000")),
+        (np.array([2**32, 0, 2**63, 0], np.uint64), [1, 0, 2, 0], None),
+    ],
+)
+def test_labels_with_gaps_are_numbered_anew_and_a_line_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, label: Any, classes: list[int], names: Any
+) -> None:
+    found = data.find(save(tmp_path / "a.npz", x=np.zeros((4, 2)), label=np.array(label)))
+    arrays = found.load()
+    np.testing.assert_array_equal(arrays["label"], classes)  # type: ignore[call-overload]
+    assert found.classes == max(classes) + 1
+    assert names is None or found.class_names == names
+    (record,) = caplog.records
+    assert f"labels {', '.join(found.class_names)} are classes 0 to" in record.getMessage()
+
+
+def test_labels_by_other_names_are_taken_and_other_arrays_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    x, label = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+    for name in ("labels", "y"):
+        found = data.find(save(tmp_path / f"{name}.npz", **{"x": x, name: label}))
+        np.testing.assert_array_equal(found.load()["label"], label)  # type: ignore[call-overload]
+    assert data.find(save(tmp_path / "pairs.npz", x=x, y=x, z=x)).classes is None
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'labels.npz'}: labels is taken for label",
+        f"{tmp_path / 'y.npz'}: y is taken for label",
+        f"{tmp_path / 'pairs.npz'}: left out: y, z",
+    ]
+
+
+def test_endings_may_be_capital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.npz", x=np.zeros((4, 2)))
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    monkeypatch.chdir(tmp_path)
+    assert data.find("A.NPZ").examples == 4
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_damage_of_an_npz_is_one_line(draws: st.DataObject) -> None:
+    import io
+    import tempfile
+
+    made = io.BytesIO()
+    label = np.arange(6) % 2
+    draws.draw(st.sampled_from([np.savez, np.savez_compressed]))(
+        made, x=np.arange(6 * 16, dtype=np.uint8).reshape(6, 4, 4), label=label
+    )
+    damaged = bytearray(made.getvalue())
+    for _ in range(draws.draw(st.integers(1, 3))):
+        damaged[draws.draw(st.integers(0, len(damaged) - 1))] = draws.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "a.npz"
+        file.write_bytes(damaged)
+        with contextlib.suppress(ValueError):  # any other error fails here
+            data.find(str(file)).load()

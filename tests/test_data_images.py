@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganjax import data
+from ganjax import cli, data
 
 
 @pytest.fixture(autouse=True)
@@ -196,3 +196,227 @@ def test_empty_and_ambiguous_folders_are_refused(tmp_path: Path) -> None:
     assert "holds no image that can be read" in refused(tmp_path)
     put(tmp_path / "cat" / "b.png", noise(4, 4))
     assert "beside folders of images (cat): only one can be meant" in refused(tmp_path)
+
+
+def warned(caplog: pytest.LogCaptureFixture, path: Path, **options: object) -> list[str]:
+    """What is said while a folder is found and read."""
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        arrays(path, **options)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_whatever_is_left_out_is_counted_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "set"
+    for name in ("a/0.png", "a/deep/1.PNG", "b/0.png"):
+        put(root / name, noise(4, 4, seed=len(name)))
+    assert warned(caplog, root) == []
+    put(tmp_path / "elsewhere" / "2.png", noise(4, 4, seed=9))
+    (root / "a" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert warned(caplog, root) == []
+    assert len(arrays(root)["x"]) == 4
+    (root / "a" / "loop").symlink_to(root)
+    (root / "a" / "gone.png").symlink_to(root / "nowhere")
+    (root / "b" / "photo.heic").write_bytes(b"")
+    (root / "notes.txt").write_text("")
+    put(root / "b" / ".thumb.png", noise(4, 4))
+    (root / "empty").mkdir()
+    assert warned(caplog, root) == [
+        f"took 4 of the 4 images in {root}; left out: 1 dead link (a/gone.png), "
+        "2 files of another kind (.heic, .txt), 1 folder without images (empty), "
+        "1 hidden (b/.thumb.png), 1 link that leads back (a/loop)"
+    ]
+    assert len(arrays(root)["x"]) == 4
+
+
+def test_folders_of_runs_are_no_classes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a/0.png", "b/0.png", "runs/gan/figures/samples.png"):
+        put(tmp_path / "set" / name, noise(4, 4))
+    run = tmp_path / "set" / "runs" / "gan"
+    (run / "options.json").write_text('{"experiment": "gan", "seeds": [0], "steps": 2}')
+    (said,) = warned(caplog, tmp_path / "set")
+    assert "1 folder of a run (runs/gan), 1 folder without images (runs)" in said
+    assert data.find(str(tmp_path / "set")).class_names == ("a", "b")
+    (run / "options.json").write_text("[]")  # a user's own file
+    assert data.find(str(tmp_path / "set")).class_names == ("a", "b", "runs")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    for name in ("bus", "car", "train"):
+        put(tmp_path / "vehicles" / name / "0.png", noise(4, 4))
+    found = data.find(str(tmp_path / "vehicles"))
+    assert (found.class_names, found.examples) == (("bus", "car", "train"), 3)
+    put(tmp_path / "vehicles" / "test" / "0.png", noise(4, 4))
+    assert "holds train beside bus, car: only splits" in refused(tmp_path / "vehicles")
+    put(tmp_path / "nested" / "train" / "cat" / "0.png", noise(4, 4))
+    put(tmp_path / "nested" / "bus" / "0.png", noise(4, 4))
+    assert "holds train beside bus: only splits" in refused(tmp_path / "nested")
+
+
+def test_splits_are_known_by_their_usual_names_and_what_no_one_reads_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("Training/a.png", "Testing/a.png", "valid/a.png", "logo.png"):
+        put(tmp_path / "set" / name, noise(4, 4, seed=len(name)))
+    found = data.find(str(tmp_path / "set"))
+    assert found.classes is None
+    assert found.test is not None
+    assert len(arrays(tmp_path / "set", split="val")["x"]) == 1
+    (said,) = warned(caplog, tmp_path / "set")
+    assert said.endswith("left out: 1 image beside the splits (logo.png), 1 image of valid")
+    (tmp_path / "set" / "dev").mkdir()
+    (said,) = warned(caplog, tmp_path / "set")
+    assert "1 folder without images (dev), 1 image beside" in said
+    (tmp_path / "set" / "TEST").mkdir()
+    assert "two of them are the same split" in refused(tmp_path / "set")
+
+
+def test_classes_have_one_number_in_all_splits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("train/ant", "train/bee", "train/cat", "test/bee", "test/dog"):
+        put(tmp_path / "set" / name / "0.png", noise(4, 4, seed=len(name)))
+    root = str(tmp_path / "set")
+    train, test = data.train_and_test(data.find(root))
+    np.testing.assert_array_equal(train["label"], [0, 1, 2])
+    np.testing.assert_array_equal(test["label"], [1, 3])
+    for split, missing in {"train": "dog", "test": "ant, cat"}.items():
+        assert data.find(root, split=split).class_names == ("ant", "bee", "cat", "dog")
+        (said,) = warned(caplog, tmp_path / "set", split=split)
+        assert said.endswith(f"classes without an example: {missing}")
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+def test_photographs_stand_upright(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ending: str
+) -> None:
+    from PIL import ImageOps
+
+    image = Image.new("RGB", (16, 8), "white")
+    image.paste((200, 0, 0), (0, 0, 8, 8))
+    image.paste((0, 0, 200), (8, 0, 16, 4))
+    for turn in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        file = tmp_path / str(turn) / f"0.{ending}"
+        file.parent.mkdir()
+        image.save(file, exif=exif, quality=95)
+        with Image.open(file) as opened:
+            expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        assert expected.shape == ((8, 16, 3) if turn < 5 else (16, 8, 3))
+        np.testing.assert_array_equal(arrays(file.parent)["x"][0], expected)
+        if ending != "tif":  # Pillow turns these
+            said = warned(caplog, file.parent)
+            assert [line.split("; ")[1] for line in said] == ["turned upright: 1"] * (turn > 1)
+
+
+def test_a_png_may_say_its_orientation_behind_its_pixels(tmp_path: Path) -> None:
+    image, exif = Image.fromarray(noise(4, 6, 3)), Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "set").mkdir()
+    file = tmp_path / "set" / "0.png"
+    image.save(file, exif=exif)
+    png = file.read_bytes()
+    start = png.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(png[start : start + 4], "big")
+    file.write_bytes(png[:start] + png[end:-12] + png[start:end] + png[-12:])
+    turned = np.asarray(image.transpose(Image.Transpose.ROTATE_270))
+    np.testing.assert_array_equal(arrays(tmp_path / "set")["x"][0], turned)
+
+
+def test_the_first_frame_alone_of_an_animation_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    (tmp_path / "set").mkdir()
+    frames[0].save(tmp_path / "set" / "0.gif", save_all=True, append_images=frames[1:])
+    (said,) = warned(caplog, tmp_path / "set")
+    assert said.endswith("first frame alone: 1 animation")
+    np.testing.assert_array_equal(arrays(tmp_path / "set")["x"][0, 0, 0], [255, 0, 0])
+
+
+def grey_png(path: Path, bits: int, rows: list[bytes], side: int, clear: int) -> None:
+    """A grey PNG of few bits, by hand: Pillow writes none with a transparent level."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0))
+        + chunk(b"tRNS", struct.pack(">H", clear))
+        + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_a_transparent_level_lies_on_white(tmp_path: Path) -> None:
+    colour = np.zeros((4, 4, 3), np.uint8)
+    colour[:2] = (10, 20, 30)
+    for mode, clear in {"RGB": (10, 20, 30), "L": 18}.items():
+        image = Image.fromarray(colour).convert(mode)
+        (tmp_path / mode).mkdir()
+        image.save(tmp_path / mode / "0.png", transparency=clear)
+        x = arrays(tmp_path / mode)["x"][0]
+        np.testing.assert_array_equal(x[:2], 255)
+        np.testing.assert_array_equal(x[2:], 0)
+    grey_png(tmp_path / "1" / "0.png", 1, [b"\x40", b"\xc0"], 2, 0)
+    np.testing.assert_array_equal(arrays(tmp_path / "1")["x"][0, ..., 0], 255)
+    grey_png(tmp_path / "2" / "0.png", 2, [b"\x10", b"\x60"], 2, 1)  # levels 0 1, 1 2 of 3
+    np.testing.assert_array_equal(arrays(tmp_path / "2")["x"][0, ..., 0], [[0, 255], [255, 170]])
+    grey_png(tmp_path / "4" / "0.png", 4, [b"\x05", b"\x5f"], 2, 5)  # levels 0 5, 5 15 of 15
+    np.testing.assert_array_equal(arrays(tmp_path / "4")["x"][0, ..., 0], [[0, 255], [255, 255]])
+
+
+def test_an_image_replaced_under_its_old_size_and_time_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "set" / "0.bmp"
+    for level in (10, 200):
+        put(file, np.full((4, 4), level, np.uint8))
+        os.utime(file, (1, 1))
+        np.testing.assert_array_equal(arrays(tmp_path / "set")["x"], level)
+
+
+def test_the_number_of_examples_is_that_of_the_images_that_can_be_read(tmp_path: Path) -> None:
+    for i in range(13):
+        put(tmp_path / "set" / f"{i:02}.png", noise(4, 4, seed=i))
+    whole = (tmp_path / "set" / "12.png").read_bytes()
+    (tmp_path / "set" / "12.png").write_bytes(whole[:-30])
+    found = data.find(str(tmp_path / "set"))
+    assert found.examples == 12
+    assert len(found.load()["x"]) == len(found.load()["x"]) == 12  # type: ignore[call-overload]
+
+
+def test_nothing_is_cached_where_there_is_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "set" / "a.png", noise(4, 4))
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    monkeypatch.chdir(tmp_path)
+    assert arrays(Path("set"))["x"].shape == (1, 4, 4, 1)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["set"]
+
+
+def test_the_contact_sheet_comes_with_the_names_of_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bee/0.png", "bee/1.png", "ant/0.png"):
+        put(tmp_path / "set" / name, noise(4, 4))
+    sheet = tmp_path / "sheet.PNG"
+    assert cli.main(["data", "show", str(tmp_path / "set"), "--out", str(sheet)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "class  name  examples",
+        "0      ant   1",
+        "1      bee   2",
+    ]
+    assert err == ""
+    with Image.open(sheet) as image:
+        assert image.format == "PNG"

@@ -139,6 +139,21 @@ def test_preparing_fails_in_one_line(tmp_path: Path) -> None:
     assert refused("optdigits", None, str(blocked)).startswith("optdigits cannot be prepared: ")
 
 
+def test_nothing_is_prepared_in_a_folder_called_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "there is no home folder to expand ~nobody-at-all" in refused(
+        "optdigits", None, "~nobody-at-all/sets"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_past_32_bits_do_not_wrap_around() -> None:
+    with pytest.raises(ValueError, match=r"\Alabel holds integers that do not fit 32 bits\Z"):
+        tfds.stack_columns({"x": [np.zeros(3)], "label": [np.int64(2**32)]}, (3,))
+
+
 def test_an_interrupted_preparation_leaves_no_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

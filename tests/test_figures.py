@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganjax.data.mixtures import mixture1d, ring
 from ganjax.figures.curves import curves
-from ganjax.figures.samples import histogram, image_grid, sample_figure, scatter
+from ganjax.figures.samples import histogram, image_grid, marginals, sample_figure, scatter
 from ganjax.figures.style import save
 
 ROWS: list[dict[str, float]] = [
@@ -148,6 +148,20 @@ def test_bars_have_the_mass_inside_and_the_rest_is_counted():
     assert [text.get_text() for text in axes.texts] == ["25.0% outside"]
 
 
+def test_points_of_many_numbers_are_drawn_number_by_number():
+    real = np.array([[0.0, 0, 10], [1, 4, 10], [1, 4, 10]])
+    figure = marginals(real, np.stack([real, real + [0, 100, 0]], 1))
+    for i, axes in enumerate(figure.axes):
+        mass = []
+        for patch in axes.patches:
+            assert isinstance(patch, StepPatch)
+            values, edges, _ = patch.get_data()
+            mass.append((values * np.diff(edges)).sum())
+        assert mass == pytest.approx([1, 1, 0 if i == 1 else 1])  # real, G1, G2
+    low, high = figure.axes[2].get_xlim()
+    assert low < 10 < high
+
+
 def test_the_scatters_frame_does_not_move_with_the_samples(tmp_path):
     near, far = (scatter(ring(), np.full((10, 2), value)).axes[0] for value in (0.0, np.nan))
     assert near.get_xlim() == far.get_xlim()
@@ -164,6 +178,8 @@ def test_the_scatters_frame_does_not_move_with_the_samples(tmp_path):
         (mixture1d(), (9, 1), 1),
         (mixture1d(), (9, 12, 1), 1),
         ({"x": np.zeros((5, 2))}, (9, 2), 1),
+        ({"x": np.zeros((5, 7))}, (9, 7), 7),
+        ({"x": np.zeros((5, 30))}, (9, 2, 30), 12),
         ({"x": np.zeros((5, 8, 8, 1), np.uint8)}, (9, 8, 8, 1), 1),
         ({"x": np.zeros((5, 8, 8), np.uint8)}, (9, 3, 8, 8), 1),
         ({"x": np.zeros((5, 8, 8, 3), np.uint8)}, (9, 3, 8, 8, 3), 1),
@@ -194,7 +210,8 @@ def test_of_many_images_the_first_are_shown(tmp_path):
         (ring(), (9, 3)),
         (ring(), (2,)),
         (ring(), (9, 2, 2, 2)),
-        ({"x": np.zeros((5, 7))}, (9, 7)),
+        ({"x": np.zeros((5, 7))}, (9, 8)),
+        ({"x": np.zeros((5, 8, 8, 2))}, (9, 8, 8, 2)),
         ({"x": np.zeros((5, 8, 8))}, (9, 8)),
     ],
 )

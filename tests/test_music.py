@@ -167,6 +167,11 @@ def test_without_mido_one_line_says_what_to_install(
         midi.write(BARS, tmp_path / "a.mid")
 
 
+def test_a_home_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(ValueError, match=r"\Athere is no music '~nobody-at-all/x'[^\n]*\Z"):
+        music.find("~nobody-at-all/x")
+
+
 def test_equal_music_is_at_distance_zero_and_a_shift_is_its_size() -> None:
     values = {name: jnp.arange(8.0) for name in protocol.DRAWN}
     found = protocol.compared({**values, "span": values["span"] + 3}, values)

@@ -238,6 +238,16 @@ def test_other_requests_that_are_refused(tmp_path):
         assert said in str(caught.value)
 
 
+def test_endings_may_be_capital_and_unsigned_numbers_have_an_order(tmp_path):
+    own(tmp_path / "own.npz").rename(tmp_path / "OWN.NPZ")
+    assert len(speech.find(str(tmp_path / "OWN.NPZ")).text) == 12
+    falls = (np.arange(13) * RATE // 2)[::-1].astype(np.uint32)
+    with pytest.raises(ValueError, match="rising integers"):
+        speech.find(str(own(tmp_path / "falls.npz", start=falls)))
+    with pytest.raises(ValueError, match="there is no speech '~nobody"):
+        speech.find("~nobody-at-all/x.npz")
+
+
 def test_a_users_speech_is_read_resampled_and_split(tmp_path, capsys):
     plain = speech.find(str(own(tmp_path / "a.npz", test=None)))
     assert plain.test.sum() == 2  # a sixth

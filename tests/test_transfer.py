@@ -50,6 +50,14 @@ def test_sets_of_different_classes_are_refused(tmp_path):
         domain_adaptation.load_pair(*paths)
 
 
+def test_equally_many_classes_of_other_names_are_refused(tmp_path):
+    gap = squares(60, 28)
+    gap["label"] = np.where(gap["label"] == 1, 7, gap["label"])
+    paths = saved(tmp_path, all=squares(60, 28), gap=gap)
+    with pytest.raises(ValueError, match=r"has a class 1 where .* has 2: the same ones are wanted"):
+        domain_adaptation.load_pair(*paths)
+
+
 @settings(deadline=None, max_examples=30)  # each size is compiled
 @given(st.integers(1, 20), st.integers(0, 255))
 def test_a_small_square_fills_the_inner_twenty_pixels(side, grey):

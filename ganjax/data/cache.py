@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,20 +12,20 @@ import numpy as np
 from ganjax.host import whole_file
 
 
-def user_folder() -> Path:
-    """The user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache.
+def places(name: str) -> list[Path]:
+    """The path of this name in the user's cache folder: ganjax in XDG_CACHE_HOME, default ~/.cache.
 
-    A user without a home has one in the system's folder of temporary files.
+    None where the user has no home.
     """
-    place = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return Path(tempfile.gettempdir() if place.startswith("~") else place) / "ganjax"
+    folder = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return [] if folder.startswith("~") else [Path(folder) / "ganjax" / name]
 
 
 def read(paths: Sequence[Path], stamp: str) -> dict[str, np.ndarray] | None:
     """The arrays in the first sound file that carries the stamp; None where there is none."""
     for path in paths:
         with (
-            contextlib.suppress(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile),
+            contextlib.suppress(Exception),  # of a damaged file NumPy raises errors of many kinds
             path.open("rb") as file,
             np.load(file, allow_pickle=False) as cached,
         ):

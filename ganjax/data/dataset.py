@@ -35,6 +35,12 @@ class Dataset:
     # Reads the rows of these numbers [n] alone; None where only `read` can.
     read_rows: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None
     test: Callable[[], Dataset] | None = None  # finds its own "test" split; None: it has none
+    class_names: tuple[str, ...] = ()  # of class 0, 1, …; none where they are their numbers
+
+    @property
+    def named_classes(self) -> tuple[str, ...]:
+        """The name of each class, its number where it has no other; none without labels."""
+        return self.class_names or tuple(map(str, range(self.classes or 0)))
 
     @property
     def resident(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def find(source: str, data_dir: str | None = None, split: str = "train") -> list
 
     Raises ValueError, one line, for what is no music, or has no notes.
     """
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if source == "walks":
         pieces = walks(split)
     elif source == "bach_chorales":

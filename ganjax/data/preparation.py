@@ -126,6 +126,8 @@ def run_builder(base: str, config: str | None, manual: Path | None, data_dir: Pa
         )
     import tensorflow_datasets
 
+    if str(data_dir).startswith("~"):
+        raise ValueError(f"there is no home folder to expand {data_dir}: name another --data-dir")
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if not os.access(data_dir, os.W_OK):

@@ -69,7 +69,7 @@ def find_splits(name: str, data_dir: str | None = None, **how: Any) -> splits.Sp
 def is_path(name: str) -> bool:
     """Whether this is a path, not a name. Names come first: a folder called mnist is ./mnist."""
     known = name in names() or name.split("/")[0].split(":")[0] in CATALOG
-    return not known and (os.sep in name or name.endswith(".npz") or os.path.exists(name))
+    return not known and (os.sep in name or name.lower().endswith(".npz") or os.path.exists(name))
 
 
 def by_name(name: str, data_dir: str | None, split: str) -> Dataset:
@@ -125,9 +125,12 @@ def require(
 
     Raises ValueError otherwise; nothing is resized in silence.
     """
-    if shape is not None and (
-        len(shape) != len(found.shape)
-        or any(wanted not in (None, side) for wanted, side in zip(shape, found.shape))
+    if shape is not None and len(shape) != len(found.shape):
+        raise ValueError(
+            f"{found.name} has {described(found.shape)}; {described(shape)} are wanted"
+        )
+    if shape is not None and any(
+        wanted not in (None, side) for wanted, side in zip(shape, found.shape)
     ):
         wanted = " x ".join("any" if side is None else str(side) for side in shape)
         raise ValueError(
@@ -137,3 +140,15 @@ def require(
     if labels and found.classes is None:
         raise ValueError(f"{found.name} has no labels, and labels are asked for")
     return found
+
+
+def described(shape: tuple[int | None, ...]) -> str:
+    """Examples of this shape in words; None: any size."""
+    sides = "any size" if None in shape[:-1] else " x ".join(map(str, shape[:-1]))
+    last = shape[-1] if shape else 1
+    if len(shape) == 1:
+        return f"points of {'any number of' if last is None else last} numbers"
+    if len(shape) == 3:
+        depth = "" if last is None else f" and {last} channel" + "s" * (last != 1)
+        return f"images of {sides}{depth}"
+    return f"examples of {' x '.join('any' if side is None else str(side) for side in shape)}"

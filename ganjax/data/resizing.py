@@ -11,6 +11,19 @@ import numpy as np
 from ganjax.data.dataset import Arrays, Dataset
 
 ALPHA = ("LA", "PA", "RGBA", "La", "RGBa")  # Pillow's modes with transparency
+WHITE = {"1": 255, "L;2": 85, "L;4": 17}  # what Pillow multiplies small greys by, as stored
+ORIENTATION = 0x0112  # EXIF
+EXIF = {"exif", "xmp", "Raw profile type exif"}  # where Pillow finds it in a PNG
+# EXIF's orientations in the words of Pillow's Transpose
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 
 
 def resize_dataset(
@@ -66,8 +79,37 @@ def resize_images(x: np.ndarray, shape: tuple[int, ...], crop: bool) -> np.ndarr
     )
 
 
+def orientation(image: Any) -> int:
+    """The EXIF orientation of a Pillow image, 1 … 8, 1 being upright.
+
+    Of TIFF images always 1, as Pillow turns them itself.
+    """
+    try:
+        # Of a PNG without EXIF at its head Pillow would decode all pixels to look behind them.
+        early = image.format != "PNG" or EXIF & image.info.keys()
+        known = early or has_late_exif(image.fp)
+        found = image.getexif().get(ORIENTATION, 1) if known and image.format != "TIFF" else 1
+    except Exception:  # of damaged EXIF Pillow raises errors of many kinds
+        return 1
+    return found if found in TURNS else 1
+
+
+def has_late_exif(png: Any) -> bool:
+    """Whether an open PNG file has EXIF data anywhere; it stays where it is."""
+    place = png.tell()
+    try:
+        png.seek(8)
+        while len(head := png.read(8)) == 8:
+            if head[4:] == b"eXIf":
+                return True
+            png.seek(int.from_bytes(head[:4], "big") + 4, 1)
+        return False
+    finally:
+        png.seek(place)
+
+
 def resize_image(image: Any, shape: tuple[int, ...], crop: bool = False) -> np.ndarray:
-    """A Pillow image as uint8 [H, W, C] of this shape, transparent pixels on white.
+    """A Pillow image as uint8 [H, W, C] of this shape, upright, transparent pixels on white.
 
     crop: cut the middle square out first. Raises ValueError for more than 8 bits a channel, and for
     an image that would be distorted.
@@ -79,10 +121,15 @@ def resize_image(image: Any, shape: tuple[int, ...], crop: bool = False) -> np.n
     modes = (image.mode, stored if isinstance(stored, str) else stored[0])
     if image.mode in ("I", "F") or any("16" in str(mode) for mode in modes):
         raise ValueError(f"more than 8 bits per channel ({image.mode})")
-    if image.mode in ALPHA or (image.mode == "P" and "transparency" in image.info):
+    turn = TURNS.get(orientation(image))
+    if "transparency" in image.info and modes[1] in WHITE:
+        image.info["transparency"] *= WHITE[modes[1]]
+    if image.mode in ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("L" if shape[2] == 1 else "RGB")
+    if turn:
+        image = image.transpose(Image.Transpose[turn])
     if crop:
         width, height = image.size
         side = min(width, height)

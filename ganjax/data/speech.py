@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -84,8 +85,8 @@ def _named(name: str, data_dir: str | None) -> Speech:
 
 
 def _read_npz(source: str) -> Speech:
-    path = Path(source).expanduser()
-    if path.suffix != ".npz" or not path.is_file():
+    path = Path(os.path.expanduser(source))
+    if path.suffix.lower() != ".npz" or not path.is_file():
         raise ValueError(
             f"there is no speech {source!r}: {', '.join(NAMES)} and paths of .npz files are known"
         )
@@ -104,7 +105,7 @@ def _read_npz(source: str) -> Speech:
     sound, start, text = arrays["audio"], arrays["start"], arrays["text"]
     n = len(text) if text.ndim == 1 else 0
     whole = start.dtype.kind in "iu" and start.shape == (n + 1,)
-    if not n or text.dtype.kind != "U" or not whole or (np.diff(start) <= 0).any():
+    if not n or text.dtype.kind != "U" or not whole or (start[1:] <= start[:-1]).any():
         raise ValueError(
             f"{path}: text is {text.dtype} {list(text.shape)}, start {start.dtype} "
             f"{list(start.shape)}; strings [n] and rising integers [n + 1] are wanted"

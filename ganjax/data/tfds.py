@@ -125,6 +125,7 @@ def dataset(name: str, data_dir: str | None = None, split: str = "train") -> Dat
         n * row_bytes,
         read_rows if file_format(builder) == "array_record" else None,
         partial(dataset, name, data_dir, "test") if has_test else None,
+        tuple(features[fields["label"]].names or ()) if "label" in fields else (),
     )
 
 
@@ -227,7 +228,7 @@ def read_or_decode(
     stamp = json.dumps([*made_of, sorted(shards.items())], sort_keys=True)
     name = f"ganjax-{split}-{'-'.join(fields.values())}.npz"
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    caches = [folder / name, cache.user_folder() / f"{place}-{name}"]
+    caches = [folder / name, *cache.places(f"{place}-{name}")]
     found = cache.read(caches, stamp)
     if found is None:
         found = decode(builder, folder, split, fields, shape)
@@ -288,6 +289,8 @@ def stack_columns(columns: dict[str, list[Any]], shape: tuple[int, ...]) -> dict
             values = [np.pad(value, [(0, shape[0] - len(value)), (0, 0)]) for value in values]
         out[array] = np.stack(values)
         if out[array].dtype == np.int64:
+            if out[array].size and not -(2**31) <= out[array].min() <= out[array].max() < 2**31:
+                raise ValueError(f"{array} holds integers that do not fit 32 bits")
             out[array] = out[array].astype(np.int32)
     return out
 

@@ -21,8 +21,8 @@ def fit_zca(x: np.ndarray, eps: float = 1e-5) -> dict[str, np.ndarray]:
     the result is cached.
     """
     stamp = json.dumps([1, eps, x.shape, hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()])
-    path = cache.user_folder() / f"zca-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npz"
-    if (cached := cache.read([path], stamp)) is not None:
+    paths = cache.places(f"zca-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npz")
+    if (cached := cache.read(paths, stamp)) is not None:
         return cached
     # In place from here: of CIFAR-10 these are 1.2 GB.
     flat = x.reshape(len(x), -1).astype(np.float64)
@@ -32,7 +32,7 @@ def fit_zca(x: np.ndarray, eps: float = 1e-5) -> dict[str, np.ndarray]:
     S, U = np.linalg.eigh(flat.T @ flat / len(flat))
     matrix = (U / np.sqrt(np.maximum(S, 0) + eps)) @ U.T
     fitted = {"mean": (mean - 1).astype(np.float32), "zca": matrix.astype(np.float32)}
-    cache.write([path], stamp, fitted)
+    cache.write(paths, stamp, fitted)
     return fitted
 
 

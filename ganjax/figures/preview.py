@@ -8,35 +8,51 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ganjax.data import speech
-from ganjax.data.dataset import Dataset
+from ganjax.data.dataset import Arrays, Dataset, Page
 from ganjax.data.mixtures import Mixture
 from ganjax.figures.samples import image_grid
 from ganjax.figures.speech import spectrograms
 
 
-def contact_sheet(found: Dataset, n: int = 64) -> Figure:
+def contact_sheet(found: Dataset, n: int = 64, data: Any = None) -> Figure:
     """n examples evenly spaced over a dataset: a grid of pictures, or spectrograms of speech with
     their texts. Raises ValueError for examples that are neither.
+
+    data: what `found.load()` returned, where that is at hand.
     """
+    data = found.load() if data is None else data
     if found.name not in speech.NAMES:
-        return image_grid(example_pictures(found, n), -1.0, 1.0)
-    data: Any = found.load()
+        return image_grid(example_pictures(found, n, data), -1.0, 1.0)
     rows = np.linspace(0, len(data["x"]) - 1, min(n, len(data["x"]))).astype(int)
     sounds = [data["x"][i, : data["length"][i]] for i in rows]
     texts = [bytes(data["text"][i]).decode() for i in rows]
     return spectrograms(sounds, texts, speech.RATE)
 
 
-def example_pictures(found: Dataset, n: int = 64) -> np.ndarray:
-    """n examples evenly spaced over a dataset, float32 [n, H, W, C] in [-1, 1], pairs side by side.
-
-    Voxels are seen from the front, nearer is lighter. Notes are a piano roll. A mixture is one
-    picture, its density. Raises ValueError for examples that are no pictures.
+def class_table(found: Dataset, data: Arrays | Page) -> list[list[str]]:
+    """A heading, and a row for each class that a dataset has: its number, name, and examples in
+    the data; no row where it has no labels.
     """
-    data = found.load()
+    if found.classes is None or isinstance(data, Mixture):
+        return []
+    count = np.bincount(np.asarray(data["label"]), minlength=found.classes)
+    rows = [[str(i), name, str(n)] for i, (name, n) in enumerate(zip(found.named_classes, count))]
+    where = "" if found.resident else " in the first page"
+    return [["class", "name", f"examples{where}"], *rows]
+
+
+def example_pictures(found: Dataset, n: int = 64, data: Arrays | Page | None = None) -> np.ndarray:
+    """n examples, or all if they are fewer, evenly spaced over a dataset: float32 [n, H, W, C] in
+    [-1, 1], pairs side by side.
+
+    data: what `found.load()` returned, where that is at hand. Voxels are seen from the front,
+    nearer is lighter. Notes are a piano roll. A mixture is one picture, its density. Raises
+    ValueError for examples that are no pictures.
+    """
+    data = found.load() if data is None else data
     if isinstance(data, Mixture):
         return 2 * density(data)[None, ..., None] - 1
-    rows = np.linspace(0, len(data["x"]) - 1, n).astype(int)
+    rows = np.linspace(0, len(data["x"]) - 1, min(n, len(data["x"]))).astype(int)
     pictures = [
         as_pictures(found.name, np.asarray(data[field][rows]))
         for field in ("x", "y")

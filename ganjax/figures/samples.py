@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +15,15 @@ from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
 
 from ganjax.data.mixtures import Mixture
-from ganjax.figures.style import INK, PALE, legend_of_generators, palette, panel, pixel_figure
+from ganjax.figures.style import (
+    INK,
+    PALE,
+    legend_of_generators,
+    palette,
+    panel,
+    pixel_figure,
+    plain_axes,
+)
 
 SHADE = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#E4E8EC", "#A9B4BF"])
 
@@ -23,7 +32,7 @@ def sample_figure(
     data: Mixture | Mapping[str, ArrayLike], x: ArrayLike, low: float = 0.0, high: float = 1.0
 ) -> Figure:
     """The figure that suits the data: `scatter` for two numbers an example, `histogram` for one,
-    `image_grid` for images.
+    `marginals` for more, `image_grid` for images.
 
     data: the training data, a Mixture or a dict with "x" [N, ...]. x: samples [n, ...] or, from K
     generators, [n, K, ...]. low, high: black and white of image samples, of which the first 64 are
@@ -45,12 +54,14 @@ def sample_figure(
         return histogram(real, points)
     if shape == (2,):
         return scatter(real, points)
+    if len(shape) == 1 and shape[0] > 2:
+        return marginals(real, points)
     if len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3)):
         shown = points[: 64 if points.ndim == len(shape) + 1 else 32]
         return image_grid(shown if len(shape) == 3 else shown[..., None], low, high)
     raise ValueError(
-        f"examples of shape {list(shape)} have no figure: one or two numbers, "
-        "or an image with 1 or 3 channels, are wanted"
+        f"examples of shape {list(shape)} have no figure: points, or images with 1 or 3 channels, "
+        "are wanted"
     )
 
 
@@ -146,6 +157,45 @@ def histogram(data: Mixture | ArrayLike, x: ArrayLike) -> Figure:
     return figure
 
 
+def marginals(data: Mixture | ArrayLike, x: ArrayLike, most: int = 12) -> Figure:
+    """The numbers of samples x [n, d] or [n, K, d] one by one, as `histogram` draws them, of real
+    points [N, d] or a mixture; the first `most` of them.
+
+    A panel's frame depends on the data alone.
+    """
+    dim = data.dim if isinstance(data, Mixture) else np.shape(data)[1]
+    each = _by_generator(x, dim)  # [n, K, d]
+    shown = min(dim, most)
+    columns = min(shown, 4)
+    figure, first = panel((2.4 * columns, 1.8 * -(-shown // columns)))
+    first.remove()
+    grid = figure.subplots(-(-shown // columns), columns, squeeze=False).ravel()
+    colours = palette(each.shape[1])
+    for i, axes in enumerate(grid):
+        if i >= shown:
+            axes.remove()
+            continue
+        one = _marginal(data, i)
+        centre, reach = _frame(one)
+        edges = np.linspace(float(centre[0] - reach), float(centre[0] + reach), 41)
+        if isinstance(one, Mixture):
+            line = np.linspace(edges[0], edges[-1], 500, dtype=np.float32)
+            density = np.exp(np.asarray(one.log_prob(line[:, None])))
+            plain_axes(axes).plot(line, density, color=INK, linewidth=1)
+        else:
+            density = np.histogram(one, edges)[0] / len(one) / (edges[1] - edges[0])
+            plain_axes(axes).stairs(density, edges, color=INK, linewidth=1)
+        for k, colour in enumerate(colours):
+            inside = each[:, k, i][np.isfinite(each[:, k, i])]
+            share = np.histogram(inside, edges)[0] / len(each) / (edges[1] - edges[0])
+            axes.stairs(share, edges, color=colour, linewidth=1)
+        axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 2 * density.max()), yticks=[])
+        axes.set_xlabel(f"number {i + 1} of {dim}", fontsize=7)
+        axes.spines["left"].set_visible(False)
+    legend_of_generators(grid[0], colours)
+    return figure
+
+
 def image_grid(
     images: ArrayLike, low: float = 0.0, high: float = 1.0, columns: int | None = None
 ) -> Figure:
@@ -196,6 +246,13 @@ def _by_generator(x: ArrayLike, dim: int) -> np.ndarray:
             f"samples are wanted as [n, {dim}] or [n, K, {dim}], not {list(each.shape)}"
         )
     return each if each.ndim == 3 else each[:, None]
+
+
+def _marginal(data: Mixture | ArrayLike, i: int) -> Any:
+    """One number of a mixture, or of real points [N, d] as [N, 1]."""
+    if isinstance(data, Mixture):
+        return data._replace(mean=data.mean[:, i : i + 1])
+    return np.asarray(data)[:, i : i + 1]
 
 
 def _frame(data: Mixture | ArrayLike) -> tuple[np.ndarray, float]:

@@ -37,8 +37,10 @@ def optimal(mixture: Mixture, x: Float[Array, "n d"], key: Array) -> dict[str, A
     Proposition 1. p is the mixture. q is known by its samples alone: a kernel density estimate from
     half of them (at most SAMPLES), evaluated at the other half. p and q are blurred alike, by half
     the least SD, so that equal densities stay equal, and the value is never above that of the sharp
-    densities (data processing), but for chance.
+    densities (data processing), but for chance. Raises ValueError for fewer than two samples.
     """
+    if len(x) < 2:
+        raise ValueError(f"two samples or more are wanted for a density, not {len(x)}")
     n = min(len(x) // 2, SAMPLES)
     h = jnp.min(jnp.asarray(mixture.sd)) / 2
     real_key, blur_key = random.split(key)

@@ -7,6 +7,7 @@ name FID belongs to one extractor, which is not here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,13 +16,9 @@ from jax import Array, random
 from jaxtyping import Float64, Int
 from numpy.typing import ArrayLike
 from scipy.linalg import svdvals
-from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import gen_batches
 
+from ganjax.metrics import distances
 from ganjax.metrics.inputs import as_rows
-
-BLOCK = 1024  # rows whose distances to all others are in memory at once
 
 
 class Moments(NamedTuple):
@@ -74,7 +71,10 @@ def frechet(a: Moments, b: Moments) -> float:
     # tr (C_a C_b)^½ = Σ of the singular values of C_a^½ C_b^½: no root of a matrix that is not
     # symmetric.
     cross = svdvals(matrix_root(C_a) @ matrix_root(C_b)).sum()
-    return float(((a.mean - b.mean) ** 2).sum() + np.trace(C_a) + np.trace(C_b) - 2 * cross)
+    found = ((a.mean - b.mean) ** 2).sum() + np.trace(C_a) + np.trace(C_b) - 2 * cross
+    # What is left of equal terms is rounding, and no squared distance is negative.
+    same = np.array_equal(a.mean, b.mean) and np.array_equal(C_a, C_b)
+    return 0.0 if same else max(0.0, float(found))
 
 
 def matrix_root(C: Float64[np.ndarray, "d d"]) -> Float64[np.ndarray, "d d"]:
@@ -109,10 +109,16 @@ def kernel_distance(
 
 
 def draw_subsets(key: Array, n: int, subsets: int, size: int) -> Int[np.ndarray, "subsets size"]:
-    """`size` different numbers of 0 … n - 1 for each subset."""
-    return np.asarray(
-        jax.jit(jax.vmap(lambda key: random.permutation(key, n)[:size]))(random.split(key, subsets))
-    )
+    """`size` different numbers of 0 … n - 1 for each subset; all, in order, if size is n."""
+    if size == n:
+        return np.tile(np.arange(n), (subsets, 1))
+    return np.asarray(_draw_subsets(key, n, subsets, size))
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _draw_subsets(key: Array, n: int, subsets: int, size: int) -> Array:
+    one = jax.vmap(lambda key: random.permutation(key, n)[:size])
+    return one(random.split(key, subsets))
 
 
 def mmd(x: Float64[np.ndarray, "n d"], y: Float64[np.ndarray, "m d"]) -> float:
@@ -126,7 +132,8 @@ def mmd(x: Float64[np.ndarray, "n d"], y: Float64[np.ndarray, "m d"]) -> float:
 
     def inner(a: np.ndarray) -> float:
         gram = kernel(a, a)
-        return float((gram.sum() - np.trace(gram)) / (len(a) * (len(a) - 1)))
+        np.fill_diagonal(gram, 0)  # a row far away would swallow the digits of the others
+        return float(gram.sum() / (len(a) * (len(a) - 1)))
 
     return inner(x) + inner(y) - 2 * float(kernel(x, y).mean())
 
@@ -164,21 +171,19 @@ def in_balls(
 ) -> tuple[float, float, float]:
     """Balls around each x that reach to its k-th nearest other x: (the share of y in a ball, the
     mean number of balls that a y is in, the share of balls that hold a y).
+
+    What lies on a border but for rounding lies on it.
     """
     if not 0 < k < len(x) or x.shape[1] != y.shape[1]:
         raise ValueError(
             f"more than k = {k} rows of equally many features are wanted, "
             f"not {list(x.shape)} and {list(y.shape)}"
         )
-    middle = x.mean(0)
-    x, y = x - middle, y - middle
-    # Without an argument of kneighbors no row is its own neighbour.
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x)
-    radius = search.kneighbors()[0][:, -1]  # [n]
+    radius = distances.radii(x, k)  # [n], squared
+    inside_of = distances.up_to if border else distances.below
     count, hit = np.empty(len(y)), np.zeros(len(x), bool)
-    for block in gen_batches(len(y), BLOCK):
-        distance = euclidean_distances(y[block], x)  # [block, n]
-        inside = distance <= radius if border else distance < radius
-        count[block] = inside.sum(1)
+    for rows, distance in distances.blocks(y, x):
+        inside = inside_of(distance, radius)
+        count[rows] = inside.sum(1)
         hit |= inside.any(0)
     return float((count > 0).mean()), float(count.mean()), float(hit.mean())

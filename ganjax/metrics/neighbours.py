@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float64, Int
 from numpy.typing import ArrayLike
 
+from ganjax.metrics import distances
+
 
 def class_shares(
     samples: ArrayLike, x: ArrayLike, label: ArrayLike
@@ -25,8 +27,6 @@ def class_shares(
     Time grows with N², so pass some thousands. Raises ValueError for fewer than two real examples,
     or shapes that do not fit together.
     """
-    from sklearn.neighbors import NearestNeighbors  # takes seconds to import
-
     points, real = np.asarray(samples, np.float32), np.asarray(x, np.float32)
     classes, index = np.unique(np.asarray(label), return_inverse=True)
     if len(real) < 2 or index.shape != real.shape[:1]:
@@ -36,15 +36,13 @@ def class_shares(
         )
     if not len(points) or points.shape[1:] != real.shape[1:]:
         raise ValueError(_unlike(points, real, "one or more samples"))
-    points, real = points.reshape(len(points), -1), real.reshape(len(real), -1)
-    search = NearestNeighbors(n_neighbors=1).fit(real)
-    # Without an argument of kneighbors no example is its own neighbour.
-    reach = np.percentile(search.kneighbors()[0], 95)
+    points, real = _rows(points), _rows(real)
+    reach = np.percentile(np.sqrt(distances.radii(real, 1)), 95)
     finite = points[np.isfinite(points).all(1)]
     if not len(finite):
         return np.zeros(len(classes))
-    distance, neighbour = search.kneighbors(finite)
-    good = neighbour[distance <= reach]
+    neighbour, distance = distances.nearest(finite, real)
+    good = neighbour[distances.up_to(distance, np.asarray(reach**2))]
     return np.bincount(index[good], minlength=len(classes)) / len(points)
 
 
@@ -63,12 +61,15 @@ def nearest_rows(samples: ArrayLike, x: ArrayLike) -> Int[np.ndarray, " n"]:
     """For each sample [n, ...] the index of the Euclidean nearest example of x [N, ...] of the same
     units. Raises ValueError for other shapes.
     """
-    from sklearn.metrics import pairwise_distances_argmin
-
     points, real = np.nan_to_num(np.asarray(samples, np.float32)), np.asarray(x, np.float32)
     if points.shape[1:] != real.shape[1:]:
         raise ValueError(_unlike(points, real, "samples"))
-    return pairwise_distances_argmin(points.reshape(len(points), -1), real.reshape(len(real), -1))
+    return distances.nearest(_rows(points), _rows(real))[0]
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    """[n, ...] as float64 [n, d]."""
+    return x.reshape(len(x), -1).astype(np.float64)
 
 
 def _unlike(points: np.ndarray, real: np.ndarray, what: str) -> str:

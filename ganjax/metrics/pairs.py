@@ -9,29 +9,28 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
-from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import gen_batches
 
+from ganjax.metrics import distances
 from ganjax.metrics.inputs import as_rows
 
 
 def l1(
-    x: Float[Array, "*images"],
-    y: Float[Array, "*images"],
+    x: Shaped[Array | np.ndarray, "*images"],
+    y: Shaped[Array | np.ndarray, "*images"],
     where: Bool[Array, "*mask"] | None = None,
 ) -> Float[Array, " n"]:
-    """The mean absolute difference of each pair of images.
+    """The mean absolute difference of each pair of images, in their units (levels of uint8).
 
     where: the pixels that count, broadcast to the images; an image in which none counts has 0.
     """
-    return _pixel_mean(jnp.abs(x - y), where, 0.0)
+    return _pixel_mean(jnp.abs(_float(x) - _float(y)), where, 0.0)
 
 
 def agreement(
-    x: Float[Array, "*images"],
-    y: Float[Array, "*images"],
+    x: Shaped[Array | np.ndarray, "*images"],
+    y: Shaped[Array | np.ndarray, "*images"],
     where: Bool[Array, "*mask"] | None = None,
     tolerance: float | None = None,
     threshold: float = 0.5,
@@ -45,6 +44,7 @@ def agreement(
     tolerance. where: the pixels that count, for example those of `foreground`, broadcast to the
     images; an image in which none counts has 1.
     """
+    x, y = _float(x), _float(y)
     same = (x > threshold) == (y > threshold) if tolerance is None else jnp.abs(x - y) <= tolerance
     return _pixel_mean(same.astype(jnp.float32), where, 1.0)
 
@@ -127,6 +127,12 @@ def _blurred(x: Array) -> Array:
     return x
 
 
+def _float(x: Array | np.ndarray) -> Array:
+    """The same array, integers as float32: differences of unsigned ones would wrap around."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+
+
 def _pixel_mean(value: Array, where: Array | None, empty: float) -> Array:
     """The mean of value [n, ...] over all axes but the first, where `where` is true; `empty` where
     it is true nowhere.
@@ -144,8 +150,8 @@ def ranks(x: ArrayLike, gallery: ArrayLike) -> Int[np.ndarray, " n"]:
     x[i]; 1 is the nearest.
 
     x [n, ...], gallery [m, ...] with m >= n. Retrieval accuracy is (ranks == 1).mean(), by chance 1
-    / m. Equal distances share the better rank. Raises ValueError for a gallery that is smaller than
-    x, or of another size of image.
+    / m. Equal distances, as `distances.CLOSE` has them, share the better rank. Raises ValueError
+    for a gallery that is smaller than x, or of another size of image.
     """
     answers = as_rows(gallery, "the gallery's images")
     queries = as_rows(x, "images", answers)
@@ -154,11 +160,8 @@ def ranks(x: ArrayLike, gallery: ArrayLike) -> Int[np.ndarray, " n"]:
             f"each of {len(queries)} images has its answer in the gallery, "
             f"and the gallery has {len(answers)}"
         )
-    middle = answers.mean(0)
-    answers, queries = answers - middle, queries - middle
     rank = np.empty(len(queries), int)
-    for block in gen_batches(len(queries), 1024):
-        distance = euclidean_distances(queries[block], answers, squared=True)  # [block, m]
-        right = distance[np.arange(len(distance)), np.arange(len(queries))[block]]
-        rank[block] = 1 + (distance < right[:, None]).sum(1)
+    for rows, distance in distances.blocks(queries, answers):
+        right = distance[np.arange(len(distance)), np.arange(len(queries))[rows]]
+        rank[rows] = 1 + distances.below(distance, right[:, None]).sum(1)
     return rank

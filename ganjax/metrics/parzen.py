@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from ganjax.metrics import distances
 from ganjax.metrics.inputs import as_rows, finite_rows
 
 SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))  # logspace(-1, 0, 10): the authors' grid
-BLOCK = 256  # examples whose distances to all samples are in memory at once
 
 
 def log_likelihood(
@@ -49,22 +49,16 @@ def log_density(
     is not above 0.
     """
     from scipy.special import logsumexp
-    from sklearn.metrics.pairwise import euclidean_distances
-    from sklearn.utils import gen_batches
 
     if not len(sigmas) or not min(sigmas) > 0:
         raise ValueError(f"the width of a Parzen window is above 0, not {list(sigmas)}")
     centres = as_rows(np.asarray(samples)[finite_rows(samples, "samples")], "samples")
     points = as_rows(x, "examples", centres)
-    # The matrix form of the distances loses digits far from the origin.
-    middle = centres.mean(0)
-    points, centres = points - middle, centres - middle
     variance = np.square(np.asarray(sigmas, np.float64))
     out = np.empty((len(variance), len(points)))
-    for block in gen_batches(len(points), BLOCK):
-        half = euclidean_distances(points[block], centres, squared=True) / 2  # [block, n]
+    for rows, distance in distances.blocks(points, centres):
         for s, v in enumerate(variance):
-            out[s, block] = logsumexp(half / -v, axis=1)
+            out[s, rows] = logsumexp(distance / (-2 * v), axis=1)
     return (
         out
         - np.log(len(np.asarray(samples)))

@@ -123,8 +123,8 @@ def trained(
     )
     environment = (jax.__version__, jax.default_backend(), seed, steps)
     stamp = digest(*programs, *environment, *(a for split in splits for a in split.values()))
-    path = cache.user_folder() / "classifiers" / f"{stamp[:16]}.npz"
-    leaves = cache.read([path], stamp) if cached else None
+    paths = cache.places(f"classifiers/{stamp[:16]}.npz")
+    leaves = cache.read(paths, stamp) if cached else None
     if leaves is None:
         state = play.init(training, key, arrays)
         for done in range(0, steps, 100):
@@ -134,7 +134,7 @@ def trained(
         flat = flatten_dict(jax.device_get(state.params["C"]), sep="/")
         leaves = {**flat, "error": wrong.mean()}
         if cached:
-            cache.write([path], stamp, leaves)
+            cache.write(paths, stamp, leaves)
     error = float(leaves.pop("error"))
     C = player.bind(unflatten_dict(leaves, sep="/"), name="C")
     return Classifier(f"convolutions 16-32-128 of {name}, seed {seed}", C, error)

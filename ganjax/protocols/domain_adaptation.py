@@ -23,7 +23,7 @@ def load_pair(source: str, target: str, **how: Any) -> tuple[dict[str, np.ndarra
 
     how: data_dir, size, channels and crop, as in `ganjax.data.find`. Images are uint8 [n, 28, 28,
     1], as `to_28_pixels` makes them; labels int32 [n]. Raises ValueError, one line, for other
-    images, for a dataset without labels, and where the numbers of classes differ.
+    images, for a dataset without labels, and where the classes differ in number or name.
     """
     found = [
         data.require(data.find(name, **how), (None, None, 1), labels=True)
@@ -34,6 +34,11 @@ def load_pair(source: str, target: str, **how: Any) -> tuple[dict[str, np.ndarra
             f"{source} has {found[0].classes} classes and {target} has {found[1].classes}: "
             "the same ones are wanted"
         )
+    for a, b in zip(*(each.named_classes for each in found)):
+        if a != b:
+            raise ValueError(
+                f"{source} has a class {a} where {target} has {b}: the same ones are wanted"
+            )
     known, _ = data.train_and_test(found[0])
     other, test = data.train_and_test(found[1])
     x, y, test_y = (to_28_pixels(images) for images in (known["x"], other["x"], test["x"]))
