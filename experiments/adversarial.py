@@ -56,7 +56,7 @@ COLUMNS = (
 )  # fmt: skip
 NOTE = (
     "Shares of test images that are misread: FGSM .25 and noise of its L2 norm on all, PGD .3 on "
-    "1,000; Carlini and Wagner's mean L2 on 100, DeepFool's ρ on 500."
+    "1,000; Carlini and Wagner's mean L2 on 100 (--cw-images), DeepFool's ρ on 500."
 )
 TABLES = {
     "mnist": Table(ROWS, COLUMNS, seeds=3, paper=PAPER, note=f"{NOTE} The paper's: recalled."),
