@@ -1,8 +1,10 @@
 """Settings for all tests: shapes and types are enforced, programs are compiled fast and cached."""
 
 import inspect
+import itertools
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault(
@@ -11,6 +13,7 @@ os.environ.setdefault(
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
+import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update(
@@ -51,3 +54,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
 from ganjax.play import State  # noqa: E402
 
 State.__init__ = inspect.unwrap(State.__init__)  # type: ignore[method-assign]
+
+# Linux allows a process 65,530 mappings of memory, and each compiled program takes some: beyond
+# them loading a program ends the process.
+MAPPINGS = 35_000
+tests_run = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _few_programs() -> Iterator[None]:
+    yield
+    maps = Path("/proc/self/maps")
+    if next(tests_run) % 20 == 0 and maps.exists() and maps.read_bytes().count(b"\n") > MAPPINGS:
+        jax.clear_caches()

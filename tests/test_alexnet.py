@@ -215,7 +215,7 @@ def test_what_is_evaluated_is_the_error_on_the_test_images() -> None:
         (["--data=digits"], "the narrow AlexNet sees 32 or 64 pixels a side, not 8"),
         (["--data=digits", "--size=32", "--width=8"], "width is a multiple of 6"),
         (["--data=digits", "--size=32", "--dropout=1"], "dropout must be 0 or more and below 1"),
-        (["--data=ring"], "ring has examples of 2"),
+        (["--data=ring"], "ring has points of 2 numbers"),
         (["--net=vgg"], "vgg"),
     ],
 )

@@ -140,8 +140,8 @@ def test_a_layer_learns_from_the_means_of_the_one_below() -> None:
             "an exact sum over states takes at most 20 visible and hidden units, 2^20 states; "
             "got 21",
         ),
-        (rbm, {"data": "ring"}, "any x any x any is wanted"),
-        (dbn, {"data": "ring"}, "any x any x any is wanted"),
+        (rbm, {"data": "ring"}, "images of any size are wanted"),
+        (dbn, {"data": "ring"}, "images of any size are wanted"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(

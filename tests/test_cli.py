@@ -254,7 +254,7 @@ def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None
     assert sorted(listed) == [
         file.name for file in files() if file.name not in ("broken", "script")
     ]
-    assert out.startswith("adversarial games\n  cdcgan ")
+    assert out.startswith("adversarial games\n  adversarial ")
     assert "\n\nmine\n  mine             Mine: a game.\n" in out
     assert err.count("\n") == 2
     assert "broken.py cannot be imported: SyntaxError" in err

@@ -268,7 +268,7 @@ def test_gman_pads_with_black_and_then_has_the_papers_nets():
     assert experiment.data["x"].shape[1:] == (32, 32, 1)
     assert not experiment.data["x"][:, :12].any()
     assert experiment.played.convolves
-    with pytest.raises(ValueError, match="ring has examples of"):
+    with pytest.raises(ValueError, match="ring has points of 2 numbers"):
         build(gman, data="ring", pad=32)
 
 

@@ -170,7 +170,7 @@ def test_an_experiment_with_roles_refuses_what_cannot_be_divided():
     assert build(roles_experiment, **roles_experiment.QUICK).played.players["D"].n == 3
     with pytest.raises(ValueError, match="multiples of 8, not"):
         build(roles_experiment, size=12, n=4)
-    with pytest.raises(ValueError, match="ring has examples of"):
+    with pytest.raises(ValueError, match="ring has points of 2 numbers"):
         build(roles_experiment, data="ring")
 
 
