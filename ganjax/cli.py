@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import sys
 import warnings
@@ -11,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ganjax.data.cache import places
 from ganjax.experiment import Experiment
 from ganjax.runs.arguments import (
     COMMON,
@@ -25,6 +23,7 @@ from ganjax.runs.arguments import (
     reproduce_parser,
 )
 from ganjax.runs.discovery import experiment_file, experiments, files, importable, nearest_name
+from ganjax.runs.surroundings import set_surroundings, start
 
 if TYPE_CHECKING:
     from ganjax.runs.record import RunRecord
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     saving.
     """
     warnings.simplefilter("ignore")
-    _surroundings()
+    set_surroundings()
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     commands = {"list": list_, "run": run, "resume": resume, "sample": sample}
     commands |= {"reproduce": reproduce, "report": report, "data": data, "bench": bench}
@@ -67,14 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return refuse("interrupted", 130)
 
 
-def _surroundings() -> None:
-    """Makes a command independent of its terminal's letters, and of how Matplotlib is set up."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
-
-
 def script() -> NoReturn:
     """Makes `python experiments/NAME.py …` do what `ganjax run experiments/NAME.py …` does."""
     sys.exit(main(["run", *sys.argv]))
@@ -84,21 +75,6 @@ def refuse(error: BaseException | str, status: int = 2) -> int:
     """Prints one line on stderr; the exit status."""
     print("ganjax: " + " ".join(str(error).split()), file=sys.stderr)
     return status
-
-
-def start(cache: bool, fast: bool) -> None:
-    """Sets what JAX reads when it starts: determinism on GPU, the compilation cache."""
-    flags, deterministic = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true"
-    if not fast and deterministic not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {deterministic}".strip()
-    import jax
-
-    for place in places("xla") if cache else []:
-        jax.config.update("jax_compilation_cache_dir", str(place))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    if jax.default_backend() == "gpu":
-        state = "off (--fast)" if fast else "on; --fast gives them up"
-        print(f"deterministic operations: {state}", file=sys.stderr)
 
 
 def list_(argv: Sequence[str]) -> int:

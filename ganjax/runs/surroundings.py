@@ -1,0 +1,32 @@
+"""What a command sets for its process: its terminal, Matplotlib, and how JAX starts."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+from ganjax.data.cache import places
+
+
+def set_surroundings() -> None:
+    """Makes a command independent of its terminal's letters, and of how Matplotlib is set up."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+
+
+def start(cache: bool, fast: bool) -> None:
+    """Sets what JAX reads when it starts: determinism on GPU, the compilation cache."""
+    flags, deterministic = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true"
+    if not fast and deterministic not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {deterministic}".strip()
+    import jax
+
+    for place in places("xla") if cache else []:
+        jax.config.update("jax_compilation_cache_dir", str(place))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if jax.default_backend() == "gpu":
+        state = "off (--fast)" if fast else "on; --fast gives them up"
+        print(f"deterministic operations: {state}", file=sys.stderr)
