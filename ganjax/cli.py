@@ -22,7 +22,14 @@ from ganjax.runs.arguments import (
     refuse_output,
     reproduce_parser,
 )
-from ganjax.runs.discovery import experiment_file, experiments, files, importable, nearest_name
+from ganjax.runs.discovery import (
+    experiment_file,
+    experiments,
+    files,
+    folders,
+    importable,
+    nearest_name,
+)
 from ganjax.runs.surroundings import set_surroundings, start
 
 if TYPE_CHECKING:
@@ -208,7 +215,11 @@ def sample(argv: Sequence[str]) -> int:
 
 
 def reproduce(argv: Sequence[str]) -> int:
-    """play a paper's table from nothing; list the tables without a name"""
+    """play a paper's table, or all, from nothing; list the tables without a name"""
+    if list(argv[:1]) == ["all"]:
+        from ganjax.runs.queue import play
+
+        return play(argv, [folder / "queue.txt" for folder in folders()])
     named = reproduce_parser({}, add_help=False).parse_known_args(argv)[0].table
     known = [f for f in experiments() if not named or named.startswith(f"{f.name}/")]
     tables = {f"{file.name}/{t}": (file, t) for file in importable(known) for t in file.tables}

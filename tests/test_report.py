@@ -132,6 +132,30 @@ def test_some_rows_and_other_options_stand_in_the_command_that_the_record_keeps(
     assert everything() == before
 
 
+def test_a_row_that_is_played_later_joins_those_that_the_folder_has() -> None:
+    rows = '{"a": {"width": 2, "steps": 4}, "b": {"steps": 4}, "c": {"width": 3, "steps": 4}}'
+    write(f'rows={rows}, columns=("slope",), seeds=1, anchors=anchors')
+    assert reproduce("--rows", "c", "--steps", 3)[0] == 0  # other options: no row of the others'
+    assert reproduce("--rows", "b")[0] == 0
+    assert list(json.loads(Path("runs/tiny-pair/table.json").read_text())["rows"]) == ["b"]
+    status, out, _ = reproduce("--rows", "a")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["a", "b", "real"]
+    made = json.loads(Path("runs/tiny-pair/table.json").read_text())
+    assert (status, made["command"]) == (0, "ganjax reproduce tiny/pair --rows a b")
+    assert reproduce("--rows", "c", "--overwrite")[0] == 0
+    made = json.loads(Path("runs/tiny-pair/table.json").read_text())
+    assert (list(made["rows"]), made["command"]) == (["a", "b", "c"], "ganjax reproduce tiny/pair")
+
+
+def test_rows_that_ended_are_in_the_record_of_a_table_that_broke_off() -> None:
+    rows = '{"a": {"width": 2, "steps": 4}, "b": {"steps": 4}}'
+    write(f'rows={rows}, columns=("slope",), seeds=1')
+    assert reproduce("--rows", "b")[0] == 0
+    Path("runs/tiny-pair/b/digest.json").write_text("{}")
+    assert reproduce("--out", "runs/tiny-pair")[0] == 2  # at b, when a has ended
+    assert "a" in json.loads(Path("runs/tiny-pair/table.json").read_text())["rows"]
+
+
 def test_a_quick_table_says_so_computes_no_anchors_and_misses_no_seed_that_diverged() -> None:
     # of the seeds 0, 1, 2 the last diverges in 20 steps
     steep = '"steps": 2000, "steep": 4.0, "averaged": True'

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ganjax.data import music as corpora
 from ganjax.data.music import Form
-from ganjax.experiment import Columns, FinishedRow
+from ganjax.experiment import Columns, FinishedRow, Table
 from ganjax.figures.music import statistics_over_steps
 from ganjax.game import Bound
 from ganjax.keys import stream
@@ -112,3 +112,24 @@ def figure3(played: Mapping[str, FinishedRow]) -> tuple[Columns, dict[str, Figur
     real = {name: np.asarray(v) for name, v in of_the_corpus(arrays, form, o.cells).items()}
     runs = {row: ended.metrics for row, ended in played.items()}
     return {}, {"figure3": statistics_over_steps(runs, {name: real[name] for name in DRAWN})}
+
+
+def table(size: dict[str, Any], steps: int, every: int, note: str) -> Table:
+    """Figure 3's table: three models, a fourth that is not the paper's, and the corpus.
+
+    size: options of all rows; steps: of each, and all of them alone for the language model.
+    """
+    rows: dict[str, dict[str, Any]] = {
+        "C-RNN-GAN": {},
+        "C-RNN-GAN-3": {"tones": 3},
+        "language model": {"pretrain": steps},
+        "means of features, Adam": {"payoff": "means", "adam": True, "lr": 1e-3},
+    }
+    return Table(
+        {row: {"data": "bach_chorales", **size, "steps": steps, **o} for row, o in rows.items()},
+        COLUMNS, seeds=3, every=every, after=figure3,
+        anchors=partial(real_music, source="bach_chorales", T=size["cells"]),
+        note=f"{note} Of 512 sequences by their first {size['cells']} tones; w_: Wasserstein "
+        "distance to 512 windows of the corpus; literal: as the authors' code counts. The paper "
+        "has no numbers, and not the last row.",
+    )  # fmt: skip

@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,26 +61,61 @@ class Reproduction:
 def reproduce(r: Reproduction) -> str:
     """Plays what is not finished of a table; its text, which out/table.txt has too.
 
-    out/table.json is its record, out/figures what it draws of all rows together. Raises
-    ValueError, one line, for an unknown row or option, and where the folder holds a row with other
-    options.
+    out/table.json is its record, written anew when a row ends: the rows that were asked for, and
+    those that the folder had before with the same options. out/figures has what the table draws of
+    all rows together. Raises ValueError, one line, for an unknown row or option, and where the
+    folder holds a row with other options.
     """
     requests = {row: _request(r, row) for row in _rows(r)}  # all are checked before any is played
-    finished, records = {}, []
+    if r.overwrite:
+        (r.out / "anchors.json").unlink(missing_ok=True)
+    finished: dict[str, FinishedRow] = {}
     for row, (asked, experiment) in requests.items():
-        folder = r.out / _folder_name(row)
-        finished[row] = _play(r, row, folder, asked, experiment)
-        # as the row was played, perhaps on another device
-        records.append(record.read_record(folder))
-    columns = {row: _last_measurements(r.table, each) for row, each in finished.items()}
+        new = r.overwrite or not _is_finished(r, row)
+        finished[row] = _play(r, row, asked, experiment)
+        if new:
+            _write(r, _with_earlier(r, finished), {})
+    finished = _with_earlier(r, finished)
     more, drawn = r.table.after(finished)
-    for row, added in more.items():
-        columns[row] = {**columns.get(row, {}), **{name: list(v) for name, v in added.items()}}
     for name, figure in drawn.items():
         save(figure, r.out / "figures" / f"{name}.png")
-    _report_missing(r, columns)
-    seconds = sum(max(row["time"] for row in each.metrics) for each in finished.values())
+    made = _write(r, finished, more)
+    _report_missing(r, made.rows)
+    return plain_text(made)
+
+
+def _with_earlier(r: Reproduction, finished: Mapping[str, FinishedRow]) -> dict[str, FinishedRow]:
+    """These rows and the folder's other finished ones with the options of now, in order."""
+    known = dict(finished)
+    for row in r.table.rows:
+        if row not in known and _is_finished(r, row):
+            folder = r.out / _folder_name(row)
+            with suppress(ValueError):  # it may not have the options that others are asked with
+                asked, experiment = _request(r, row)
+                if record.read_record(folder).tie == asked.tie:
+                    known[row] = _finished_row(folder, asked, experiment)
+    return {row: known[row] for row in r.table.rows if row in known}
+
+
+def _is_finished(r: Reproduction, row: str) -> bool:
+    """Whether the folder has this row whole."""
+    return (r.out / _folder_name(row) / "digest.json").is_file()
+
+
+def _write(
+    r: Reproduction,
+    finished: Mapping[str, FinishedRow],
+    more: Mapping[str, Mapping[str, Sequence[float | None]]],
+) -> TableRecord:
+    """Writes table.json and table.txt; the record."""
+    r = dataclasses.replace(r, only=[] if len(finished) == len(r.table.rows) else list(finished))
+    # as the rows were played, perhaps on another device
+    records = [record.read_record(r.out / _folder_name(row)) for row in finished]
+    columns = {row: _last_measurements(r.table, each) for row, each in finished.items()}
+    for row, added in more.items():
+        columns[row] = {**columns.get(row, {}), **{name: list(v) for name, v in added.items()}}
     anchors = {} if r.quick else _anchors(r)
+    seconds = sum(max(row["time"] for row in each.metrics) for each in finished.values())
     made = TableRecord(
         table=f"{r.file.name}/{r.name}",
         command=r.command,
@@ -97,9 +133,8 @@ def reproduce(r: Reproduction) -> str:
         note=r.table.note,
     )
     storage.write_json(r.out / "table.json", dataclasses.asdict(made))
-    text = plain_text(made)
-    (r.out / "table.txt").write_text(text + "\n", "utf-8")
-    return text
+    (r.out / "table.txt").write_text(plain_text(made) + "\n", "utf-8")
+    return made
 
 
 def _rows(r: Reproduction) -> list[str]:
@@ -127,10 +162,9 @@ def _request(r: Reproduction, row: str) -> tuple[RunRecord, Experiment]:
     return prepare_run(source, options, seeds=seeds, every=r.table.every, fast=r.fast)
 
 
-def _play(
-    r: Reproduction, row: str, folder: Path, asked: RunRecord, experiment: Experiment
-) -> FinishedRow:
+def _play(r: Reproduction, row: str, asked: RunRecord, experiment: Experiment) -> FinishedRow:
     """Plays a row to its end."""
+    folder = r.out / _folder_name(row)
     if r.overwrite or not folder.exists():
         record.create_run(folder, asked, r.overwrite)
     recorded = record.read_record(folder)
@@ -140,6 +174,11 @@ def _play(
     if not r.quiet:
         print(f"{row}: {folder}", file=sys.stderr)
     train(folder, recorded, experiment, r.quiet)
+    return _finished_row(folder, asked, experiment)
+
+
+def _finished_row(folder: Path, asked: RunRecord, experiment: Experiment) -> FinishedRow:
+    """What a finished row left."""
     metrics = storage.read_rows(folder / "metrics.jsonl")
     players = partial(population.finished_players, folder, asked, experiment)
     return FinishedRow(experiment, asked.options, asked.seeds, metrics, players)
@@ -163,7 +202,7 @@ def _report_missing(r: Reproduction, columns: Mapping[str, Mapping[str, Any]]) -
 def _anchors(r: Reproduction) -> dict[str, Mapping[str, float]]:
     """The anchors, computed once."""
     path = r.out / "anchors.json"
-    if r.overwrite or not path.is_file():
+    if not path.is_file():
         storage.write_json(path, r.table.anchors(r.data_dir))
     return json.loads(path.read_text("utf-8"))
 
