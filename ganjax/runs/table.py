@@ -23,6 +23,8 @@ from ganjax.runs.report import TableRecord, plain_text
 from ganjax.runs.request import prepare_run
 from ganjax.runs.train import train
 
+OTHER = " (Where this speaks of sizes, they are the table's own; the command has others.)"
+
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -130,7 +132,7 @@ def _write(
             for row, numbers in anchors.items()
         },
         paper={row: dict(n) for row, n in r.table.paper.items() if not r.only or row in r.only},
-        note=r.table.note,
+        note=r.table.note + (OTHER if r.changed else ""),
     )
     storage.write_json(r.out / "table.json", dataclasses.asdict(made))
     (r.out / "table.txt").write_text(plain_text(made) + "\n", "utf-8")
