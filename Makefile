@@ -29,7 +29,7 @@ types: .venv/test
 	$(PYTHON) -m venv .venv
 
 .venv/demo$(EXTRA): pyproject.toml | .venv/bin/python
-	$(INSTALL) -e '.[$(EXTRA)]'
+	$(INSTALL) -e '.$(EXTRA:%=[%])'
 	touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python
