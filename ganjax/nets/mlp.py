@@ -39,14 +39,14 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, *xs: Array, rate: ArrayLike | None = None) -> Array:
-        x = jnp.concatenate([x.reshape(len(x), -1) for x in xs], -1)
+        x = jnp.concatenate([x.reshape(x.shape[0], -1) for x in xs], -1)
         for width in self.widths:
             x = self.act(nn.Dense(width, kernel_init=self.kernel_init)(x))
             if rate is not None:
                 x = Dropout()(x, rate)
         init = self.last_init or self.kernel_init
         x = nn.Dense(math.prod(self.out), kernel_init=init, bias_init=self.bias, name="out")(x)
-        return self.last(x.reshape(len(x), *self.out))
+        return self.last(x.reshape(x.shape[0], *self.out))
 
 
 class TrunkAndHead(nn.Module):
@@ -87,11 +87,11 @@ class MaxoutNet(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         small = symmetric_init(0.005)
-        x = Dropout()(x.reshape(len(x), -1), 0.2)
+        x = Dropout()(x.reshape(x.shape[0], -1), 0.2)
         for _ in range(2):
             x = Dropout()(Maxout(self.units, self.pieces, small)(x), 0.5)
         x = nn.Dense(math.prod(self.out), kernel_init=small)(x)
-        return x.reshape(len(x), *self.out)
+        return x.reshape(x.shape[0], *self.out)
 
 
 class Positive(nn.Module):
