@@ -1,4 +1,4 @@
-"""Eigenvalues of a game's Jacobian along a run."""
+"""How games move: eigenvalues of their Jacobian along a run, and distances from rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganjax.figures.style import INK, PALE, panel
+from ganjax.figures.curves import mean_band
+from ganjax.figures.style import INK, PALE, label_steps, palette, panel
+
+LARGE = 100  # an eigenvalue from which on an axis is logarithmic outside -1 … 1
 
 
 def spectrum_along(rows: Iterable[Mapping[str, Any]]) -> Figure:
@@ -30,13 +33,38 @@ def spectrum_along(rows: Iterable[Mapping[str, Any]]) -> Figure:
     axes.axhline(0, color=PALE, linewidth=0.6)
     step, re, im = points.T
     drawn = axes.scatter(re, im, c=step, s=12, cmap="viridis", linewidths=0, zorder=2)
-    for values, limits in ((re, axes.set_xlim), (im, axes.set_ylim)):
-        reach = 1.15 * max(1e-3, float(np.abs(values).max(initial=0.0)))
-        limits(-reach, reach)
+    for values, scale, limits in (
+        (re, axes.set_xscale, axes.set_xlim),
+        (im, axes.set_yscale, axes.set_ylim),
+    ):
+        reach = 1.3 * max(0.5, float(np.abs(values).max(initial=0.0)))
+        low = -reach if values.min(initial=0.0) < -0.01 * reach else -0.05 * reach
+        if reach > LARGE:  # eigenvalues of nets lie powers of ten apart
+            scale("symlog", linthresh=1.0)
+            low = min(1.3 * float(values.min(initial=0.0)), -1.0)
+        limits(low, reach)
     bar = figure.colorbar(drawn, ax=axes)
     bar.set_label("step", fontsize=8, color=INK)
     bar.ax.tick_params(labelsize=7, colors=INK)
     bar.outline.set_visible(False)
     axes.set_xlabel("real part", fontsize=8, color=INK)
     axes.set_title("eigenvalues of ∂ξ/∂θ, imaginary part", loc="left", fontsize=9, color=INK)
+    return figure
+
+
+def distances(runs: Mapping[str, Iterable[Mapping[str, Any]]]) -> Figure:
+    """The distance from rest over the steps on a logarithmic axis, a line for each run: mean over
+    seeds and a band of ±1 SD.
+
+    runs: rows of metrics.jsonl by run. The axis ends at a millionth, where distances are rounding.
+    """
+    figure, axes = panel((6.4, 3.2))
+    for colour, (run, rows) in zip(palette(len(runs)), runs.items()):
+        mean_band(axes, list(rows), "distance", colour, run)
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(bottom=1e-6)
+    label_steps(axes, "distance from rest")
+    axes.set_xlabel("step", fontsize=8, color=INK)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8,
+                labelcolor=INK)  # fmt: skip
     return figure

@@ -14,8 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from ganjax import play
 from ganjax.experiment import Columns, FinishedRow
-from ganjax.figures.curves import curves_of_runs
-from ganjax.figures.spectrum import spectrum_along
+from ganjax.figures.spectrum import distances, spectrum_along
 from ganjax.game import Bound, Game
 from ganjax.keys import stream
 from ganjax.metrics import spectrum
@@ -109,7 +108,7 @@ def rates(
         if row in (closed_forms or {}):
             columns[row]["closed form"] = [(closed_forms or {})[row]] * len(run.seeds)
     runs = {row: run.metrics for row, run in finished.items()}
-    return columns, {"distance": curves_of_runs(runs, "distance", 1e-4)}
+    return columns, {"distance": distances(runs)}
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
