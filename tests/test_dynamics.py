@@ -336,12 +336,12 @@ def test_each_is_simultaneous_where_its_coefficient_is_0():
     """The coefficient is a tracer, as in a sweep."""
     this, batch = team_game()
     state = play.init(this, random.key(0), {"x": batch})
-    kinds = (dynamics.extragradient, dynamics.past, dynamics.optimistic, dynamics.consensus, dynamics.symplectic,
-             dynamics.competitive, dynamics.lola)  # fmt: skip
+    kinds = (dynamics.extragradient, dynamics.past, dynamics.optimistic, dynamics.consensus,
+             dynamics.symplectic, dynamics.competitive, dynamics.lola)  # fmt: skip
 
     @jax.jit
     def both(c: jax.Array) -> tuple[Any, dict[str, Any]]:
-        made = {f.__name__: adjusted(f(c), this, state, batch, 1.0) for f in kinds}
+        made = {f.__name__: adjusted(f(c), this, state, batch, past=1.0) for f in kinds}
         made |= {"unrolled": adjusted(dynamics.unrolled(0), this, state, batch)}
         return adjusted(dynamics.simultaneous, this, state, batch), made
 
