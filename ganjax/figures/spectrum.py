@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganjax.figures.curves import mean_band
 from ganjax.figures.style import INK, PALE, label_steps, palette, panel
 
 LARGE = 100  # an eigenvalue from which on an axis is logarithmic outside -1 … 1
@@ -53,14 +52,19 @@ def spectrum_along(rows: Iterable[Mapping[str, Any]]) -> Figure:
 
 
 def distances(runs: Mapping[str, Iterable[Mapping[str, Any]]]) -> Figure:
-    """The distance from rest over the steps on a logarithmic axis, a line for each run: mean over
-    seeds and a band of ±1 SD.
+    """The distance from rest over the steps on a logarithmic axis: a colour for each run, a line
+    for each of its seeds.
 
     runs: rows of metrics.jsonl by run. The axis ends at a millionth, where distances are rounding.
     """
     figure, axes = panel((6.4, 3.2))
     for colour, (run, rows) in zip(palette(len(runs)), runs.items()):
-        mean_band(axes, list(rows), "distance", colour, run)
+        by_seed: dict[int, list[tuple[int, float]]] = {}
+        for row in rows:
+            by_seed.setdefault(row["seed"], []).append((row["step"], row["distance"] or np.nan))
+        for i, points in enumerate(by_seed.values()):
+            step, far = np.array(points, np.float64).T
+            axes.plot(step, far, color=colour, linewidth=0.8, label="" if i else run)
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(bottom=1e-6)
     label_steps(axes, "distance from rest")
