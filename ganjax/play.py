@@ -17,7 +17,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Key
 
-from ganjax import sharding
+from ganjax import dynamics, sharding
 from ganjax.game import Bound, Game, Player, Tree
 from ganjax.keys import stream
 
@@ -41,6 +41,7 @@ class State(struct.PyTreeNode):
     ema: dict[str, Tree]  # averaged parameters, of the players that keep them
     aux: dict[str, Tree]  # variables of the collection "aux", of the players that have some
     memory: Tree
+    past: dict[str, Tree]  # the movers' last gradients, where the dynamics keeps them
     log: Log  # the newest value of everything logged; 0 before the first step
 
 
@@ -90,6 +91,7 @@ def _init(game: Game, key: Array, data: Any) -> State:
         ema={name: params[name] for name, player in game.players.items() if player.ema},
         aux=aux,
         memory=memory,
+        past=game.dynamics.first({name: params[name] for name in game.movers}),
         log={name: jnp.zeros((), value.dtype) for name, value in out.items() if name != "memory"},
     )
 
@@ -113,35 +115,31 @@ def field(
     step: ArrayLike = 0,
     memory: Tree = None,
 ) -> tuple[dict[str, Tree], dict[str, Any]]:
-    """The vector field ξ = (∂ℓ_i/∂θ_i)_i by mover, and what `losses` returned.
+    """The vector field ξ = (∂ℓ_i/∂θ_i)_i by mover, and what `losses` returned."""
 
-    `losses` is differentiated once for each mover; the compiler merges what they have in common.
-    """
+    def losses(params: dict[str, Tree]) -> dict[str, Any]:
+        return game.apply(params, batch, key, aux=aux or {}, step=step, memory=memory)
 
-    def loss(own: Tree, name: str) -> tuple[Array, dict[str, Any]]:
-        out = game.apply({**params, name: own}, batch, key, aux=aux or {}, step=step, memory=memory)
-        return out[name], out
-
-    grads = {}
-    outs = []
-    for name in movers:
-        grads[name], out = jax.grad(loss, has_aux=True)(params[name], name)
-        outs.append(out)
-    return grads, outs[0]
+    return dynamics.field(losses, dict(params), movers)
 
 
 def turn(
     game: Game, batch: Any, movers: Sequence[str], state: State, key: Array, when: Any = None
 ) -> tuple[State, dict[str, Any]]:
-    """The movers step along the field at the same time.
+    """The movers step at the same time along the field, or what the game's dynamics makes of it.
 
     Returns the new state, and what `losses` returned before they moved. The new memory is in the
-    latter: a step puts it into the state at its end. Where a mover's loss is not finite nobody
-    moves, and the state is no longer alive; where `when` does not hold nobody moves.
+    latter: a step puts it into the state at its end. Where a mover's loss is not finite, or a
+    gradient that dynamics made, nobody moves, and the state is no longer alive; where `when` does
+    not hold nobody moves.
     """
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
-    grads, out = field(game, state.params, batch, stream(key, "loss"), movers, **rest)
+    losses = partial(game.apply, batch=batch, key=stream(key, "loss"), **rest)
+    at = (tuple(movers), state.params, state.opt, state.past, game.players)
+    grads, out, kept = game.dynamics.adjust(dynamics.Moves(losses, *at))
     alive = state.alive & jnp.isfinite(jnp.stack([out[name] for name in movers])).all()
+    if game.dynamics is not dynamics.simultaneous:
+        alive &= dynamics.finite(grads)
 
     def moved() -> State:
         params, opt, ema, aux = map(dict, (state.params, state.opt, state.ema, state.aux))
@@ -154,11 +152,12 @@ def turn(
                 )
             if name in aux:
                 aux[name] = player.collect(params[name], aux[name], "aux", *player.zero_inputs())
-        return state.replace(params=params, opt=opt, ema=ema, aux=aux)
+        past = {**state.past, **(kept or {})}
+        return state.replace(params=params, opt=opt, ema=ema, aux=aux, past=past)
 
-    moves = alive if when is None else alive & when
+    going = alive if when is None else alive & when
     alive = alive if when is None else alive | ~when & state.alive
-    return _where(moves, moved, state).replace(alive=alive), out
+    return _where(going, moved, state).replace(alive=alive), out
 
 
 def _where(alive: Array, new: Callable[[], State], old: State) -> State:

@@ -115,6 +115,7 @@ def _stopped_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         for row in asked.only or rows:
             own = {**rows[row], **asked.changed}
             source = own.pop("experiment", asked.file.name)
+            own.pop("dynamics", None)
             with_values(experiment_file(source).module.Options(), own)
         raise AcceptedError
 

@@ -106,6 +106,29 @@ class Positive(nn.Module):
         return nn.softplus(self.param("raw", nn.initializers.constant(self.start), ()))
 
 
+class Point(nn.Module):
+    """The same point of d numbers whatever the noise, [B, Z] -> [B, d]: a generator of a Dirac
+    distribution.
+    """
+
+    d: int = 1
+    start: Callable[..., Array] = inits.normal(1.0)
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        return jnp.broadcast_to(self.param("point", self.start, (self.d,)), (len(z), self.d))
+
+
+class Linear(nn.Module):
+    """A score without a bias, [B, d] -> [B]."""
+
+    start: Callable[..., Array] = inits.normal(1.0)
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return x @ self.param("weight", self.start, (x.shape[-1],))
+
+
 class Weights(nn.Module):
     """n weights that sum to 1, even at first: a player that is a mixture."""
 

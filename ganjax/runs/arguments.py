@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ganjax.experiment import Option
+from ganjax.game import NAMED, TURNS
 
 SEEDS = 2**31  # seeds are below; jax.random.key takes 32 bits
 
@@ -47,7 +48,8 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices")
+COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices",
+          "dynamics")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +64,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--save-every", type=integer(1), help="steps between checkpoints (a tenth of the run)")
     how = "shard each batch over this many devices; 0 and 1: no sharding"
     add("--devices", type=integer(0), default=1, help=how)
+    how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
+    how += ", ".join((*TURNS, *NAMED))
+    add("--dynamics", metavar="NAME", help=how)
     precisions = ("float32", "bfloat16")
     add("--precision", choices=precisions, default="float32", help="of the computation")
     add_start(parser)

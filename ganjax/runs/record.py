@@ -38,11 +38,12 @@ class RunRecord:
     deterministic: bool
     versions: dict[str, str]
     device: dict[str, Any]  # {"kind", "count", "cores"}; count: the devices of the mesh
+    dynamics: str | None = None  # as asked for; None: the game's own, and no entry
 
     @property
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
-        shaping = dataclasses.asdict(self)
+        shaping = self._entries()
         for name in ("path", "versions", "device"):
             del shaping[name]
         shaping["options"].pop("data_dir", None)
@@ -51,12 +52,18 @@ class RunRecord:
     @property
     def digest(self) -> str:
         """A digest of all of it."""
-        return _sha(dataclasses.asdict(self))
+        return _sha(self._entries())
 
     @property
     def fields(self) -> dict[str, Any]:
         """What options.json holds."""
-        return {**dataclasses.asdict(self), "tie": self.tie, "digest": self.digest}
+        return {**self._entries(), "tie": self.tie, "digest": self.digest}
+
+    def _entries(self) -> dict[str, Any]:
+        entries = dataclasses.asdict(self)
+        if self.dynamics is None:  # as records were before there was a choice
+            del entries["dynamics"]
+        return entries
 
 
 def _sha(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,13 @@ def prepare_run(
     precision: str = "float32",
     fast: bool = False,
     devices: int = 1,
+    dynamics: str | None = None,
 ) -> tuple[RunRecord, Experiment]:
     """The record of a new run and its experiment, built and checked.
 
     Raises ValueError, one line, where an option is wrong.
     """
-    experiment = file.build(options)
+    experiment = along(file.build(options), dynamics)
     if lanes == "auto":
         # Under vmap a turn with a condition is computed whether it holds or not.
         game = experiment.played
@@ -59,9 +61,23 @@ def prepare_run(
             "count": max(1, devices),
             "cores": cpu_cores(),
         },
+        dynamics=dynamics,
     )
     check(record, experiment)
     return record, experiment
+
+
+def along(experiment: Experiment, dynamics: str | None) -> Experiment:
+    """The experiment with its game played along named dynamics; None: as it is.
+
+    Raises ValueError, one line, where its game cannot be.
+    """
+    if dynamics is None:
+        return experiment
+    game = experiment.game
+    changed = dataclasses.replace(experiment, game=lambda o: game(o).along(dynamics))
+    _ = changed.played
+    return changed
 
 
 def check(record: RunRecord, experiment: Experiment) -> None:
@@ -86,4 +102,4 @@ def rebuild(out: Path, record: RunRecord, data_dir: str | None = None) -> Experi
     experiment = file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
     if storage.tree_digest(experiment.data) != record.data:
         raise ValueError(f"{out} was played on other data: what it names has changed since")
-    return experiment
+    return along(experiment, record.dynamics)

@@ -155,13 +155,16 @@ def _request(r: Reproduction, row: str) -> tuple[RunRecord, Experiment]:
     if foreign := set(r.changed) - set(source.options()):
         name = sorted(foreign)[0]
         raise ValueError(f"row {row} is played by {source.name}, which has no option {name}")
+    dynamics = options.pop("dynamics", None)
     options |= r.changed
     if r.data_dir:
         options["data_dir"] = r.data_dir
     if r.quick:
         options["steps"] = max(1, source.build(options).steps // 100)
     seeds = r.seeds or r.table.seeds
-    return prepare_run(source, options, seeds=seeds, every=r.table.every, fast=r.fast)
+    return prepare_run(
+        source, options, seeds=seeds, every=r.table.every, fast=r.fast, dynamics=dynamics
+    )
 
 
 def _play(r: Reproduction, row: str, asked: RunRecord, experiment: Experiment) -> FinishedRow:
