@@ -16,6 +16,7 @@ from ganjax.runs.arguments import (
     Parser,
     add_common,
     add_data_dir,
+    add_on_divergence,
     add_option,
     data_parser,
     integer,
@@ -151,6 +152,7 @@ def resume(argv: Sequence[str]) -> int:
     parser = Parser(prog="ganjax resume", description=about)
     parser.add_argument("out", type=Path, help="the run's folder")
     add_data_dir(parser)
+    add_on_divergence(parser, None)
     how = "shard each batch over this many devices (as many as before)"
     parser.add_argument("--devices", type=integer(0), help=how)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
@@ -167,6 +169,8 @@ def resume(argv: Sequence[str]) -> int:
     record = read_record(args.out)
     if args.devices is not None:
         record = dataclasses.replace(record, device=record.device | {"count": args.devices})
+    if args.on_divergence:
+        record = dataclasses.replace(record, on_divergence=args.on_divergence)
     start(cache=True, fast=not record.deterministic)
     experiment = rebuild(args.out, record, args.data_dir)
     if args.restart and (moved := storage.set_aside(args.out)):

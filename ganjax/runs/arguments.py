@@ -48,6 +48,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices")
+COMMON += ("on_divergence",)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,16 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--devices", type=integer(0), default=1, help=how)
     precisions = ("float32", "bfloat16")
     add("--precision", choices=precisions, default="float32", help="of the computation")
+    add_on_divergence(parser, "freeze")
     add_start(parser)
+
+
+def add_on_divergence(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """What happens to a seed whose numbers cease to be finite."""
+    how = "a seed that diverged is frozen and the others go on, the run stops, or it goes back to "
+    how += f"the last save with a new stream for that seed ({default or 'as the run was begun'})"
+    modes = ("freeze", "stop", "rollback")
+    parser.add_argument("--on-divergence", choices=modes, default=default, help=how)
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:

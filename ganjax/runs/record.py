@@ -38,25 +38,34 @@ class RunRecord:
     deterministic: bool
     versions: dict[str, str]
     device: dict[str, Any]  # {"kind", "count", "cores"}; count: the devices of the mesh
+    on_divergence: str = "freeze"  # "stop", "freeze" or "rollback"
 
     @property
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
-        shaping = dataclasses.asdict(self)
-        for name in ("path", "versions", "device"):
-            del shaping[name]
+        shaping = self._plain
+        for name in ("path", "versions", "device", "on_divergence"):
+            shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
         return _sha(shaping)
 
     @property
     def digest(self) -> str:
         """A digest of all of it."""
-        return _sha(dataclasses.asdict(self))
+        return _sha(self._plain)
 
     @property
     def fields(self) -> dict[str, Any]:
         """What options.json holds."""
-        return {**dataclasses.asdict(self), "tie": self.tie, "digest": self.digest}
+        return {**self._plain, "tie": self.tie, "digest": self.digest}
+
+    @property
+    def _plain(self) -> dict[str, Any]:
+        # as it was before there was a choice, where none was made
+        fields = dataclasses.asdict(self)
+        if self.on_divergence == "freeze":
+            del fields["on_divergence"]
+        return fields
 
 
 def _sha(value: Any) -> str:

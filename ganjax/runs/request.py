@@ -28,6 +28,7 @@ def prepare_run(
     precision: str = "float32",
     fast: bool = False,
     devices: int = 1,
+    on_divergence: str = "freeze",
 ) -> tuple[RunRecord, Experiment]:
     """The record of a new run and its experiment, built and checked.
 
@@ -59,6 +60,7 @@ def prepare_run(
             "count": max(1, devices),
             "cores": cpu_cores(),
         },
+        on_divergence=on_divergence,
     )
     check(record, experiment)
     return record, experiment
