@@ -100,6 +100,13 @@ class Played:
             yield now, played, new
             before = now
 
+    @property
+    def sorted_tries(self) -> list[Try]:
+        """The tries, in an order that does not depend on when they were made: dispatches, after
+        which a loss is found, are as long as the machine is fast.
+        """
+        return sorted(self.tries, key=lambda t: (t["to"], t["seed"], t["try"]))
+
     def _has_try(self, lost: Mapping[int, Loss]) -> bool:
         """Whether the run goes back for one of the seeds."""
         left = any(self._tries_of(seed) < TRIES for seed in lost)
@@ -123,7 +130,7 @@ class Played:
                 if not all(finite.values()):
                     if now - step == 1:
                         return step, good, self._cause(log, 0, i, finite)
-                    break  # and again from the last good step: the first dispatches are the shortest
+                    break  # and from the last good step again, as first dispatches are short
                 step, good = now, _copy(lanes[0])
 
     def _cause(
@@ -145,18 +152,19 @@ class Played:
         found = self.checkpoints.restore(
             population.template(self.game, self.record, self.data), newest=step
         )
-        now, lanes, tries = 0, [], []
+        now, tries = (found.step, found.note.get("tries", [])) if found else (0, [])
         if found:
-            now, lanes, tries = found.step, found.state, found.note.get("tries", [])
+            lanes = found.state
         else:
             lanes = population.initial(self.game, self.record, self.data)
-        ahead = [(t["to"], t) for t in self.tries[len(tries) :]]
-        for stop, new in [*ahead, *([(step, None)] if exact else [])]:
+        stops = [(t["to"], t) for t in self.tries[len(tries) :]]
+        for stop, new in [*stops, *([(step, None)] if exact else [])]:
             if now < stop:
-                for now, lanes, _ in population.advance(  # noqa: B007
+                for _, played, _ in population.advance(
                     self.game, self.record, self.data, lanes, now, stop
                 ):
-                    pass
+                    lanes = played
+                now = stop
             if new is not None:
                 lanes = _with_key(self.record, lanes, new)
         return now, lanes

@@ -43,7 +43,8 @@ def lane_keys(record: RunRecord) -> list[jax.Array]:
 
 def template(game: Game, record: RunRecord, data: Any) -> Lanes:
     """The shapes of the lanes. Raises ValueError, one line, where a game's shapes do not fit."""
-    return [play.template(game, key, data) for key in lane_keys(record)]
+    first, *others = lane_keys(record)
+    return [play.template(game, first, data)] * (1 + len(others))
 
 
 def initial(game: Game, record: RunRecord, data: Any) -> Lanes:

@@ -74,7 +74,7 @@ def _train(
             bar.update(step - bar.n)
             if step <= before:  # it went back
                 rows = storage.truncate_rows(out / "metrics.jsonl", step)
-                _record_change(out, {"step": step, "tries": played.tries})
+                _record_change(out, {"step": step, "tries": played.sorted_tries})
                 dead = population.diverged(record, lanes, step)
                 before = step
                 continue
@@ -116,7 +116,7 @@ def _train(
     params = {seed: state.params for seed, state in states.items()}
     digest = storage.run_digest(params, rows, record.steps)
     if played.tries:
-        digest["tries"] = played.tries
+        digest["tries"] = played.sorted_tries
     if dead:
         digest["diverged"] = {str(seed): own for seed, own in dead.items()}
     if changes:
