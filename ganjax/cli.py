@@ -16,12 +16,12 @@ from ganjax.runs.arguments import (
     Parser,
     add_common,
     add_data_dir,
-    add_on_divergence,
     add_option,
     data_parser,
     integer,
     refuse_output,
     reproduce_parser,
+    resume_parser,
 )
 from ganjax.runs.discovery import experiment_file, experiments, files, importable, nearest_name
 from ganjax.runs.surroundings import set_surroundings, start
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; its exit status.
 
-    0: done. 1: the run failed. 2: the request was wrong. 130 and 143: stopped by a signal, after
-    saving.
+    0: done. 1: the run failed. 2: the request was wrong. 130, 138 and 143: stopped by SIGINT,
+    SIGUSR1 or SIGTERM, after saving.
     """
     warnings.simplefilter("ignore")
     set_surroundings()
@@ -148,19 +148,7 @@ def finish(
 
 def resume(argv: Sequence[str]) -> int:
     """go on with a run from its newest checkpoint"""
-    about = "Goes on with a run to its end; nothing to do is success."
-    parser = Parser(prog="ganjax resume", description=about)
-    parser.add_argument("out", type=Path, help="the run's folder")
-    add_data_dir(parser)
-    add_on_divergence(parser, None)
-    how = "shard each batch over this many devices (as many as before)"
-    parser.add_argument("--devices", type=integer(0), help=how)
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    how = "go on where rows of metrics.jsonl are missing or changed; recorded in changes.jsonl"
-    parser.add_argument("--accept-changes", action="store_true", help=how)
-    how = "set checkpoints and measurements aside under other names, and play from step 0"
-    parser.add_argument("--restart", action="store_true", help=how)
-    args = parser.parse(argv)
+    args = resume_parser().parse(argv)
 
     from ganjax.runs import storage
     from ganjax.runs.record import read_record

@@ -124,6 +124,23 @@ def refuse_output(path: Path, *endings: str, overwrite: bool | None = None) -> N
         raise ValueError(f"{path.parent} is no folder")
 
 
+def resume_parser() -> Parser:
+    """The parser of `resume`."""
+    about = "Goes on with a run to its end; nothing to do is success."
+    parser = Parser(prog="ganjax resume", description=about)
+    parser.add_argument("out", type=Path, help="the run's folder")
+    add_data_dir(parser)
+    add_on_divergence(parser, None)
+    how = "shard each batch over this many devices (as many as before)"
+    parser.add_argument("--devices", type=integer(0), help=how)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    how = "go on where rows of metrics.jsonl are missing or changed; recorded in changes.jsonl"
+    parser.add_argument("--accept-changes", action="store_true", help=how)
+    how = "set checkpoints and measurements aside under other names, and play from step 0"
+    parser.add_argument("--restart", action="store_true", help=how)
+    return parser
+
+
 def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser:
     """The parser of `reproduce`, with the options of the table's experiment."""
     about = "Plays a paper's table from nothing, or goes on with it."

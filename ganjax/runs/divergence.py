@@ -87,7 +87,7 @@ class Played:
                 if log is None:
                     continue
                 seeds = self.record.seeds if played[at].step.ndim else [self.record.seeds[at]]
-                finite, own = _finite(played[at]), np.atleast_1d(played[at].step)
+                finite, own = learnt_is_finite(played[at]), np.atleast_1d(played[at].step)
                 for i, seed in enumerate(seeds):
                     if seed not in known and not all(flags[i] for flags in finite.values()):
                         good, state, why = self._last_good(at, i, before)
@@ -126,7 +126,9 @@ class Played:
             for now, lanes, (log,) in population.advance(
                 self.game, self.record, self.data, [_copy(good)], start
             ):
-                finite = {name: bool(flags[i]) for name, flags in _finite(lanes[0]).items()}
+                finite = {
+                    name: bool(flags[i]) for name, flags in learnt_is_finite(lanes[0]).items()
+                }
                 if not all(finite.values()):
                     if now - step == 1:
                         return step, good, self._cause(log, 0, i, finite)
@@ -197,13 +199,13 @@ def report(lost: Mapping[int, Loss]) -> None:
         tqdm.write(told, file=sys.stderr)
 
 
-def _finite(state: play.State) -> dict[str, np.ndarray]:
+def learnt_is_finite(state: play.State) -> dict[str, np.ndarray]:
     """By player: whether all that is learnt of it is finite, [S]; waits for the device."""
-    return {name: np.atleast_1d(flags) for name, flags in jax.device_get(_flags(state)).items()}
+    return {name: np.atleast_1d(each) for name, each in jax.device_get(flags(state)).items()}
 
 
 @jax.jit
-def _flags(state: play.State) -> dict[str, Array]:
+def flags(state: play.State) -> dict[str, Array]:
     def one(state: play.State) -> dict[str, Array]:
         learnt = {n: (p, state.ema.get(n), state.aux.get(n)) for n, p in state.params.items()}
         return {

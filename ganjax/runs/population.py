@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,12 @@ SECONDS = 0.5  # a dispatch is about this long: signals are answered after each
 Lanes = list[play.State]
 
 
+@lru_cache(maxsize=4)
 def at_precision(game: Game, precision: str) -> Game:
-    """The game with players that compute in bfloat16; parameters and losses stay float32."""
+    """The game with players that compute in bfloat16; parameters and losses stay float32.
+
+    One object, as compiled programs are cached by it.
+    """
     if precision == "float32":
         return game
     players = {n: dataclasses.replace(p, dtype=jnp.bfloat16) for n, p in game.players.items()}

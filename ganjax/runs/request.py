@@ -11,7 +11,7 @@ import numpy as np
 
 from ganjax import sharding
 from ganjax.experiment import Experiment
-from ganjax.runs import population, storage
+from ganjax.runs import memory, population, storage
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 
@@ -67,11 +67,13 @@ def prepare_run(
 
 
 def check(record: RunRecord, experiment: Experiment) -> None:
-    """Raises ValueError, one line, before any time is spent, where shapes do not fit a game, or
-    its samples have no figure.
+    """Raises ValueError, one line, before any time is spent, where shapes do not fit a game or
+    the memory, or its samples have no figure.
     """
+    game = population.at_precision(experiment.played, record.precision)
+    memory.check(game, record, experiment.data)
     with sharding.use_devices(record.device["count"]):
-        population.template(experiment.played, record, experiment.data)
+        population.template(game, record, experiment.data)
     if experiment.sample is not None:
         made = population.sample_shape(experiment, 2)
         population.picture(experiment, np.zeros(made.shape))

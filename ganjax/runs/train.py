@@ -26,6 +26,10 @@ from ganjax.runs import divergence, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 
+# SIGUSR1 is what SLURM is told to send before a job's time is over, `--signal=USR1@60`.
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+USR1 = getattr(signal, "SIGUSR1", None)  # not on Windows
+
 
 class FailedError(Exception):
     """The run itself failed, though the request was right: exit status 1."""
@@ -41,9 +45,9 @@ def train(
     """Trains a run to its end; what its digest.json says.
 
     accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that
-    Raises FailedError where every seed diverged, SystemExit with status 130 or 143 after SIGINT or
-    SIGTERM, when it has saved, and ValueError, one line, where another process trains the run, and
-    where its files do not fit.
+    Raises FailedError where every seed diverged, or one where that stops the run; SystemExit with
+    status 130, 138 or 143 after SIGINT, SIGUSR1 or SIGTERM, when it has saved; and ValueError, one
+    line, where another process trains the run, and where its files do not fit.
     """
     if (out / "digest.json").is_file():
         return storage.read_digest(out)
@@ -220,13 +224,17 @@ def _draw(
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Catches the first SIGINT or SIGTERM into a list; a second one acts as it always does."""
+    """Catches the first SIGINT, SIGTERM or SIGUSR1 into a list; a second SIGINT or SIGTERM acts as
+    it always does.
+    """
     caught: list[int] = []
-    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.getsignal(number) for number in [*SIGNALS, *([USR1] if USR1 else [])]}
 
     def catch(number: int, _: types.FrameType | None) -> None:
         caught.append(number)
         restore()
+        if USR1:  # a scheduler may send it by two ways
+            signal.signal(USR1, signal.SIG_IGN)
 
     def restore() -> None:
         for number, handler in old.items():
