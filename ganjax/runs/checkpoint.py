@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,6 +151,15 @@ class Checkpoints:
         """One item of a checkpoint: `_read(3, state=…)`."""
         (name,) = item
         return self.manager.restore(step, args=ocp.args.Composite(**item))[name]
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Also where something else has failed: a save that is under way while Python ends waits
+        # for threads that are no longer started.
+        with suppress(OSError) if kind else nullcontext():
+            self.close()
 
     def close(self) -> None:
         """Waits until everything is on the disk. Raises OSError where it cannot be written."""

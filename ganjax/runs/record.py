@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -47,12 +46,12 @@ class RunRecord:
         for name in ("path", "versions", "device", "on_divergence"):
             shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
-        return _sha(shaping)
+        return storage.json_digest(shaping)
 
     @property
     def digest(self) -> str:
         """A digest of all of it."""
-        return _sha(self._plain)
+        return storage.json_digest(self._plain)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -66,10 +65,6 @@ class RunRecord:
         if self.on_divergence == "freeze":
             del fields["on_divergence"]
         return fields
-
-
-def _sha(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -51,15 +51,19 @@ def train(
     """
     if (out / "digest.json").is_file():
         return storage.read_digest(out)
-    with storage.locked(out):
-        return _train(out, record, experiment, quiet, accept_changes)
+    with storage.locked(out), Checkpoints(out / "checkpoints", record.tie) as checkpoints:
+        return _train(out, record, experiment, checkpoints, quiet, accept_changes)
 
 
 def _train(
-    out: Path, record: RunRecord, experiment: Experiment, quiet: bool, accept_changes: bool
+    out: Path,
+    record: RunRecord,
+    experiment: Experiment,
+    checkpoints: Checkpoints,
+    quiet: bool,
+    accept_changes: bool,
 ) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
-    checkpoints = Checkpoints(out / "checkpoints", record.tie)
     with sharding.use_devices(record.device["count"]):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
@@ -125,7 +129,7 @@ def _train(
         digest["diverged"] = {str(seed): own for seed, own in dead.items()}
     if changes:
         digest["changes"] = changes
-    storage.write_json(out / "digest.json", digest)
+    storage.write_digest(out, digest)
     return digest
 
 

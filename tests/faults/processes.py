@@ -25,7 +25,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SECONDS = 20.0  # what takes longer hangs
+# A short run of the smallest experiment. Measurements at 3, 6, … and checkpoints at 5, 10, …:
+# neither falls on all of the other's steps.
+TINY = Path(__file__).resolve().parent.parent / "tiny.py"
+SHORT = [str(TINY), "--quiet", "--averaged", "--steps=20", "--every=3", "--save-every=5"]
+SECONDS = 30.0  # what takes longer hangs
 # What Python does to the disk, as `sys.addaudithook` calls it. C++ writes arrays in between.
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.listdir",
            "os.scandir", "shutil.rmtree")  # fmt: skip
