@@ -21,6 +21,7 @@ from ganjax.runs.arguments import (
     integer,
     refuse_output,
     reproduce_parser,
+    resume_parser,
 )
 from ganjax.runs.discovery import (
     experiment_file,
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; its exit status.
 
-    0: done. 1: the run failed. 2: the request was wrong. 130 and 143: stopped by a signal, after
-    saving.
+    0: done. 1: the run failed. 2: the request was wrong. 130, 138 and 143: stopped by SIGINT,
+    SIGUSR1 or SIGTERM, after saving.
     """
     warnings.simplefilter("ignore")
     set_surroundings()
@@ -154,18 +155,7 @@ def finish(
 
 def resume(argv: Sequence[str]) -> int:
     """go on with a run from its newest checkpoint"""
-    about = "Goes on with a run to its end; nothing to do is success."
-    parser = Parser(prog="ganjax resume", description=about)
-    parser.add_argument("out", type=Path, help="the run's folder")
-    add_data_dir(parser)
-    how = "shard each batch over this many devices (as many as before)"
-    parser.add_argument("--devices", type=integer(0), help=how)
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    how = "go on where rows of metrics.jsonl are missing or changed; recorded in changes.jsonl"
-    parser.add_argument("--accept-changes", action="store_true", help=how)
-    how = "set checkpoints and measurements aside under other names, and play from step 0"
-    parser.add_argument("--restart", action="store_true", help=how)
-    args = parser.parse(argv)
+    args = resume_parser().parse(argv)
 
     from ganjax.runs import storage
     from ganjax.runs.record import read_record
@@ -174,6 +164,8 @@ def resume(argv: Sequence[str]) -> int:
     record = read_record(args.out)
     if args.devices is not None:
         record = dataclasses.replace(record, device=record.device | {"count": args.devices})
+    if args.on_divergence:
+        record = dataclasses.replace(record, on_divergence=args.on_divergence)
     start(cache=True, fast=not record.deterministic)
     experiment = rebuild(args.out, record, args.data_dir)
     if args.restart and (moved := storage.set_aside(args.out)):

@@ -48,8 +48,8 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices",
-          "dynamics")  # fmt: skip
+COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices")
+COMMON += ("dynamics", "on_divergence")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,16 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--dynamics", metavar="NAME", help=how)
     precisions = ("float32", "bfloat16")
     add("--precision", choices=precisions, default="float32", help="of the computation")
+    add_on_divergence(parser, "freeze")
     add_start(parser)
+
+
+def add_on_divergence(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """What happens to a seed whose numbers cease to be finite."""
+    how = "a seed that diverged is frozen and the others go on, the run stops, or it goes back to "
+    how += f"the last save with a new stream for that seed ({default or 'as the run was begun'})"
+    modes = ("freeze", "stop", "rollback")
+    parser.add_argument("--on-divergence", choices=modes, default=default, help=how)
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +126,23 @@ def refuse_output(path: Path, *endings: str, overwrite: bool | None = None) -> N
         raise ValueError(f"{path} exists: choose another --out{more}")
     if not path.absolute().parent.is_dir():
         raise ValueError(f"{path.parent} is no folder")
+
+
+def resume_parser() -> Parser:
+    """The parser of `resume`."""
+    about = "Goes on with a run to its end; nothing to do is success."
+    parser = Parser(prog="ganjax resume", description=about)
+    parser.add_argument("out", type=Path, help="the run's folder")
+    add_data_dir(parser)
+    add_on_divergence(parser, None)
+    how = "shard each batch over this many devices (as many as before)"
+    parser.add_argument("--devices", type=integer(0), help=how)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    how = "go on where rows of metrics.jsonl are missing or changed; recorded in changes.jsonl"
+    parser.add_argument("--accept-changes", action="store_true", help=how)
+    how = "set checkpoints and measurements aside under other names, and play from step 0"
+    parser.add_argument("--restart", action="store_true", help=how)
+    return parser
 
 
 def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser:

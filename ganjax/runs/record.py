@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -39,35 +38,33 @@ class RunRecord:
     versions: dict[str, str]
     device: dict[str, Any]  # {"kind", "count", "cores"}; count: the devices of the mesh
     dynamics: str | None = None  # as asked for; None: the game's own, and no entry
+    on_divergence: str = "freeze"  # "stop", "freeze" or "rollback"
 
     @property
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
-        shaping = self._entries()
-        for name in ("path", "versions", "device"):
-            del shaping[name]
+        shaping = self._plain
+        for name in ("path", "versions", "device", "on_divergence"):
+            shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
-        return _sha(shaping)
+        return storage.json_digest(shaping)
 
     @property
     def digest(self) -> str:
         """A digest of all of it."""
-        return _sha(self._entries())
+        return storage.json_digest(self._plain)
 
     @property
     def fields(self) -> dict[str, Any]:
         """What options.json holds."""
-        return {**self._entries(), "tie": self.tie, "digest": self.digest}
+        return {**self._plain, "tie": self.tie, "digest": self.digest}
 
-    def _entries(self) -> dict[str, Any]:
-        entries = dataclasses.asdict(self)
-        if self.dynamics is None:  # as records were before there was a choice
-            del entries["dynamics"]
-        return entries
-
-
-def _sha(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    @property
+    def _plain(self) -> dict[str, Any]:
+        # as it was before there was a choice, where none was made
+        fields = dataclasses.asdict(self)
+        chosen = {"dynamics": None, "on_divergence": "freeze"}
+        return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 
 
 def versions() -> dict[str, str]:

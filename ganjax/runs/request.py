@@ -12,7 +12,7 @@ import numpy as np
 
 from ganjax import sharding
 from ganjax.experiment import Experiment
-from ganjax.runs import population, storage
+from ganjax.runs import memory, population, storage
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 
@@ -30,6 +30,7 @@ def prepare_run(
     fast: bool = False,
     devices: int = 1,
     dynamics: str | None = None,
+    on_divergence: str = "freeze",
 ) -> tuple[RunRecord, Experiment]:
     """The record of a new run and its experiment, built and checked.
 
@@ -62,6 +63,7 @@ def prepare_run(
             "cores": cpu_cores(),
         },
         dynamics=dynamics,
+        on_divergence=on_divergence,
     )
     check(record, experiment)
     return record, experiment
@@ -81,11 +83,13 @@ def along(experiment: Experiment, dynamics: str | None) -> Experiment:
 
 
 def check(record: RunRecord, experiment: Experiment) -> None:
-    """Raises ValueError, one line, before any time is spent, where shapes do not fit a game, or
-    its samples have no figure.
+    """Raises ValueError, one line, before any time is spent, where shapes do not fit a game or
+    the memory, or its samples have no figure.
     """
+    game = population.at_precision(experiment.played, record.precision)
+    memory.check(game, record, experiment.data)
     with sharding.use_devices(record.device["count"]):
-        population.template(experiment.played, record, experiment.data)
+        population.template(game, record, experiment.data)
     if experiment.sample is not None:
         made = population.sample_shape(experiment, 2)
         population.picture(experiment, np.zeros(made.shape))

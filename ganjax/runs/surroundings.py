@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Any
 
 from ganjax.data.cache import places
 
@@ -15,6 +16,14 @@ def set_surroundings() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+    sys.unraisablehook = _report
+
+
+def _report(unraisable: Any) -> None:
+    # What writes a checkpoint reports to a loop that has ended, once a part of it failed; the
+    # failure itself is raised where it belongs.
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def start(cache: bool, fast: bool) -> None:

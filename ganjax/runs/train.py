@@ -22,9 +22,13 @@ from ganjax.figures.curves import curves
 from ganjax.figures.style import save
 from ganjax.game import Game
 from ganjax.keys import stream
-from ganjax.runs import population, storage
+from ganjax.runs import divergence, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.record import RunRecord, cpu_cores, versions
+
+# SIGUSR1 is what SLURM is told to send before a job's time is over, `--signal=USR1@60`.
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+USR1 = getattr(signal, "SIGUSR1", None)  # not on Windows
 
 
 class FailedError(Exception):
@@ -41,21 +45,25 @@ def train(
     """Trains a run to its end; what its digest.json says.
 
     accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that
-    Raises FailedError where every seed diverged, SystemExit with status 130 or 143 after SIGINT or
-    SIGTERM, when it has saved, and ValueError, one line, where another process trains the run, and
-    where its files do not fit.
+    Raises FailedError where every seed diverged, or one where that stops the run; SystemExit with
+    status 130, 138 or 143 after SIGINT, SIGUSR1 or SIGTERM, when it has saved; and ValueError, one
+    line, where another process trains the run, and where its files do not fit.
     """
     if (out / "digest.json").is_file():
         return storage.read_digest(out)
-    with storage.locked(out):
-        return _train(out, record, experiment, quiet, accept_changes)
+    with storage.locked(out), Checkpoints(out / "checkpoints", record.tie) as checkpoints:
+        return _train(out, record, experiment, checkpoints, quiet, accept_changes)
 
 
 def _train(
-    out: Path, record: RunRecord, experiment: Experiment, quiet: bool, accept_changes: bool
+    out: Path,
+    record: RunRecord,
+    experiment: Experiment,
+    checkpoints: Checkpoints,
+    quiet: bool,
+    accept_changes: bool,
 ) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
-    checkpoints = Checkpoints(out / "checkpoints", record.tie)
     with sharding.use_devices(record.device["count"]):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
@@ -65,14 +73,22 @@ def _train(
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     measured = _measurement(experiment, game, data)
     dead = population.diverged(record, lanes, step)
-    advanced = population.advance(game, record, data, lanes, step)
+    tries = found.note.get("tries", []) if found else []
+    played = divergence.Played(game, record, data, checkpoints, tries)
 
     with _signals() as caught, _progress(record.steps, step, quiet) as bar:
-        while step < record.steps and len(dead) < len(record.seeds):
-            step, lanes = next(advanced)
+        before, restored = step, lanes
+        for step, lanes in played.steps(before, restored):
             bar.update(step - bar.n)
+            if step <= before:  # it went back
+                rows = storage.truncate_rows(out / "metrics.jsonl", step)
+                _record_change(out, {"step": step, "tries": played.sorted_tries})
+                dead = population.diverged(record, lanes, step)
+                before = step
+                continue
+            before = step
             if step % record.every == 0 or step == record.steps:
-                dead = _report_diverged(population.diverged(record, lanes, step), dead)
+                dead = population.diverged(record, lanes, step)
                 passed = round(time.perf_counter() - began, 3)
                 fresh = [
                     {"step": step, "seed": seed, "time": passed, **measured(state, step)}
@@ -82,13 +98,20 @@ def _train(
                 storage.append_rows(out / "metrics.jsonl", fresh)
                 rows += fresh
                 bar.set_postfix(_losses(game, fresh))
-            ended = step == record.steps or len(dead) == len(record.seeds)
+            stopped = record.on_divergence == "stop" and population.diverged(record, lanes, step)
+            ended = step == record.steps or len(dead) == len(record.seeds) or stopped
             if step % record.save_every == 0 or ended or caught:
-                checkpoints.save(step, lanes, {"rows": storage.metrics_digest(rows)})
+                note = {"rows": storage.metrics_digest(rows), "tries": played.tries}
+                checkpoints.save(step, lanes, note)
             if caught:
                 checkpoints.close()
                 raise SystemExit(128 + caught[0])
+            if ended:
+                break
     checkpoints.close()
+    if record.on_divergence == "stop" and population.diverged(record, lanes, step):
+        advice = "`ganjax resume --on-divergence freeze` or rollback goes on"
+        raise FailedError(f"{out}: stopped at step {step}, as a seed diverged; {advice}")
     if len(dead) == len(record.seeds):
         last = max(dead.values())
         raise FailedError(
@@ -100,11 +123,13 @@ def _train(
     _draw(out, experiment, game, alive, rows)
     params = {seed: state.params for seed, state in states.items()}
     digest = storage.run_digest(params, rows, record.steps)
+    if played.tries:
+        digest["tries"] = played.sorted_tries
     if dead:
         digest["diverged"] = {str(seed): own for seed, own in dead.items()}
     if changes:
         digest["changes"] = changes
-    storage.write_json(out / "digest.json", digest)
+    storage.write_digest(out, digest)
     return digest
 
 
@@ -118,9 +143,8 @@ def _changes(
     is accepted.
     """
     path = out / "changes.jsonl"
-    known = (
-        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
-    )
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    known = [change for line in lines if "changed" in (change := json.loads(line))]
     if found is None:
         return known
     new: dict[str, Any] = {}
@@ -147,9 +171,16 @@ def _changes(
     print(f"{out} goes on at step {found.step} with changes, so with other bits: {told}",
           file=sys.stderr)  # fmt: skip
     change = {"step": found.step, "changed": new}
-    with path.open("a") as file:
-        file.write(json.dumps(change) + "\n")
+    _record_change(out, change)
     return [*known, change]
+
+
+def _record_change(out: Path, change: dict[str, Any]) -> None:
+    """Adds a line to changes.jsonl, once."""
+    line, path = json.dumps(change) + "\n", out / "changes.jsonl"
+    if not path.exists() or line not in path.read_text("utf-8").splitlines(keepends=True):
+        with path.open("a") as file:
+            file.write(line)
 
 
 def _measurement(
@@ -172,14 +203,6 @@ def _measurement(
         return {name: v if np.isfinite(v) else None for name, v in plain.items()}
 
     return measured
-
-
-def _report_diverged(now: dict[int, int], before: dict[int, int]) -> dict[int, int]:
-    """The seeds that diverged, after a line on stderr for each new one."""
-    for seed in now.keys() - before.keys():
-        told = f"seed {seed} diverged at step {now[seed]} and is frozen there"
-        tqdm.write(told, file=sys.stderr)
-    return now
 
 
 def _losses(game: Game, rows: list[storage.Row]) -> dict[str, str]:
@@ -205,13 +228,17 @@ def _draw(
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Catches the first SIGINT or SIGTERM into a list; a second one acts as it always does."""
+    """Catches the first SIGINT, SIGTERM or SIGUSR1 into a list; a second SIGINT or SIGTERM acts as
+    it always does.
+    """
     caught: list[int] = []
-    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.getsignal(number) for number in [*SIGNALS, *([USR1] if USR1 else [])]}
 
     def catch(number: int, _: types.FrameType | None) -> None:
         caught.append(number)
         restore()
+        if USR1:  # a scheduler may send it by two ways
+            signal.signal(USR1, signal.SIG_IGN)
 
     def restore() -> None:
         for number, handler in old.items():
