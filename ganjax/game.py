@@ -48,6 +48,8 @@ class Game:
     memory: makes the first memory; None for a game without one
     fresh: whether the batch and the noise are drawn anew once a "step" or for each "turn"
     dynamics: what the movers of a turn make of the field, `ganjax.dynamics.consensus(10)` say
+    settings: makes the same game with other numbers, {name: scalar}, which may be traced: so a
+        population is lanes of several settings in one program
 
     Raises ValueError, one line, where the names of players, of the arguments of `losses` and in the
     turns do not agree, and where the dynamics needs other turns or players.
@@ -60,6 +62,7 @@ class Game:
     memory: Callable[[], Tree] | None = None
     fresh: Literal["step", "turn"] = "step"
     dynamics: dynamics.Dynamics = dynamics.simultaneous
+    settings: Callable[[Mapping[str, Array]], Game] | None = None
 
     def __post_init__(self) -> None:
         there = f"the players are {', '.join(self.players)}"
@@ -103,6 +106,14 @@ class Game:
                 )
         if unknown := [name for name in self.dynamics.through if name not in self.players]:
             raise ValueError(f"{self.dynamics.name} looks through steps of {unknown[0]!r}; {there}")
+
+    def at(self, numbers: Mapping[str, Array]) -> Game:
+        """The game with these numbers; itself without any. Raises ValueError without settings."""
+        if not numbers:
+            return self
+        if self.settings is None:
+            raise ValueError("lanes with numbers of their own need the game's settings")
+        return self.settings(numbers)
 
     def along(self, text: str) -> Game:
         """The game whose movers all move at the same time, along the dynamics of a text, NAME or

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Key
 
 from ganjax import dynamics, sharding
-from ganjax.game import Bound, Game, Player, Tree
+from ganjax.game import Bound, Game, Tree
 from ganjax.keys import stream
 
 Log = dict[str, Array]
@@ -41,32 +41,40 @@ class State(struct.PyTreeNode):
     aux: dict[str, Tree]  # variables of the collection "aux", of the players that have some
     memory: Tree
     past: dict[str, Tree]  # the movers' last gradients, where the dynamics keeps them
+    numbers: dict[str, Array]  # of the game, where the lanes of a population differ in some
     log: Log  # the newest value of everything logged; 0 before the first step
 
 
-def init(game: Game, key: Key[Array, "*S"], data: Any) -> State:
-    """The state before the first step. S keys give a population of S seeds.
+def init(
+    game: Game, key: Key[Array, "*S"], data: Any, numbers: Mapping[str, Array] | None = None
+) -> State:
+    """The state before the first step. S keys give a population of S lanes.
+
+    numbers: those in which the lanes' games differ, [S] each (`Game.settings`).
 
     Raises ValueError, one line, for a key that is not `jax.random.key(seed)`, and where shapes do
     not fit: a net and its inputs, a loss that is not a scalar, a memory that changes its shape.
     """
-    template(game, key, data)
+    template(game, key, data, numbers)
     # jit may return its own inputs, and a run donates what it is given.
-    return jax.tree.map(jnp.copy, _init_fast(game, key, data))
+    return jax.tree.map(jnp.copy, _init_fast(game, key, data, dict(numbers or {})))
 
 
-def template(game: Game, key: Key[Array, "*S"], data: Any) -> State:
+def template(
+    game: Game, key: Key[Array, "*S"], data: Any, numbers: Mapping[str, Array] | None = None
+) -> State:
     """The shapes of the state that `init` makes. Nothing is computed; raises as `init` does."""
     if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         got = f"{key.dtype}{list(key.shape)}" if isinstance(key, Array) else repr(key)
         raise ValueError(f"the key is a typed one, jax.random.key(seed), or several; got {got}")
-    return jax.eval_shape(partial(_init, game), key, data)
+    return jax.eval_shape(partial(_init, game), key, data, dict(numbers or {}))
 
 
-def _init(game: Game, key: Array, data: Any) -> State:
+def _init(game: Game, key: Array, data: Any, numbers: dict[str, Array]) -> State:
     """The first state of one key, or of a population."""
     if key.ndim:
-        return jax.vmap(partial(_init, game), (0, None))(key, data)
+        return jax.vmap(partial(_init, game), (0, None, 0))(key, data, numbers)
+    game = game.at(numbers)
     variables = {
         name: player.init(stream(key, "init", name)) for name, player in game.players.items()
     }
@@ -86,6 +94,7 @@ def _init(game: Game, key: Array, data: Any) -> State:
         aux=aux,
         memory=memory,
         past=game.dynamics.first({name: params[name] for name in game.movers}),
+        numbers=numbers,
         log={name: jnp.zeros((), value.dtype) for name, value in out.items() if name != "memory"},
     )
 
@@ -190,7 +199,7 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
     the last turn. Once a mover's loss is not finite nobody moves any more: the state stays at that
     step.
     """
-    key = jax.random.fold_in(state.key, state.step)
+    game, key = game.at(state.numbers), jax.random.fold_in(state.key, state.step)
     new, memory = state, state.memory
     for i, t in enumerate(game.schedule):
         if game.fresh == "turn" or i == 0:
@@ -289,12 +298,3 @@ def bound(game: Game, state: State) -> dict[str, Bound]:
         name: p.bind(state.ema.get(name, state.params[name]), state.aux.get(name), name=name)
         for name, p in game.players.items()
     }
-
-
-def standing(player: Player, params: Tree, aux: Tree | None, *batches: ArrayLike) -> Tree:
-    """Standing statistics of the player's normalisation layers, for `Player.bind`.
-
-    They are the means of the statistics of several batches; each input is [batches, B, *sees].
-    """
-    collected = jax.lax.map(lambda xs: player.collect(params, aux or {}, "stats", *xs), batches)
-    return jax.tree.map(lambda x: x.mean(0), collected)

@@ -13,10 +13,9 @@ import optax
 import pytest
 from jax import random
 
-from ganjax import play
 from ganjax.game import Player
 from ganjax.nets import MLP
-from ganjax.nets.layers import BatchNorm, Dropout, Maxout, SpectralNorm, max_pool
+from ganjax.nets.layers import BatchNorm, Dropout, Maxout, SpectralNorm, max_pool, standing
 
 SGD = optax.sgd(0.1)
 
@@ -139,7 +138,7 @@ class Normalised(nn.Module):
 def test_standing_statistics_give_each_sample_what_its_batch_gave_it(n):
     player = Player(Normalised(), SGD, X.shape[1:], n=n)
     params, _ = player.init(random.key(0))
-    stats = jax.jit(lambda params: play.standing(player, params, None, X[None]))(params)
+    stats = jax.jit(lambda params: standing(player, params, None, X[None]))(params)
     score = jax.jit(lambda x: player.bind(params, stats=stats)(x))
     np.testing.assert_allclose(score(X), player.bind(params)(X), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(score(X[:2]), score(X)[:2], rtol=1e-5, atol=1e-5)
@@ -149,7 +148,7 @@ def test_standing_statistics_are_a_mean_over_batches():
     player = Player(BatchNorm(), SGD, (3,))
     params, _ = player.init(random.key(0))
     batches = X.reshape(4, -1, 3)
-    stats = play.standing(player, params, None, batches)
+    stats = standing(player, params, None, batches)
     np.testing.assert_allclose(stats["mean"], batches.mean((0, 1)), rtol=1e-5)
     np.testing.assert_allclose(stats["var"], batches.var(1).mean(0), rtol=1e-4)
 
@@ -242,7 +241,7 @@ def test_standing_statistics_of_a_shared_layer_are_each_members_own():
     team = Player(Critic(), optax.sgd(0.1), (2,), n=2, shared=("norm", "last"))
     params, aux = team.init(random.key(0))
     x = random.normal(random.key(1), (64, 2))
-    stats = play.standing(team, params, aux, x[None])
+    stats = standing(team, params, aux, x[None])
     assert stats["norm"]["mean"].shape == (2, 3)
     np.testing.assert_allclose(
         team.bind(params, aux, stats)(x), team.bind(params, aux)(x), atol=1e-5

@@ -17,6 +17,7 @@ from runs import build
 from ganjax import play
 from ganjax.data import scaled, whitening
 from ganjax.game import Player
+from ganjax.nets.layers import standing
 from ganjax.nets.triple_gan import MeanOnly
 from ganjax.protocols import semi_supervised
 
@@ -77,7 +78,7 @@ def test_mean_only_batch_norm_keeps_the_variance_and_forgets_the_mean() -> None:
     out = player.bind({"bias": shift})(x + jnp.array([10.0, -3.0]))
     np.testing.assert_allclose(out.mean((0, 1, 2)), shift, atol=1e-5)
     np.testing.assert_allclose(out.var((0, 1, 2)), x.var((0, 1, 2)), rtol=1e-4)
-    stats = play.standing(player, params, None, x[None])
+    stats = standing(player, params, None, x[None])
     np.testing.assert_allclose(stats["mean"], x.mean((0, 1, 2)), atol=1e-6)
     np.testing.assert_allclose(
         player.bind(params, stats=stats)(x[:1]), x[:1] - x.mean((0, 1, 2)), atol=1e-5

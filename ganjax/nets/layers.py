@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from ganjax.nets import conv
+from ganjax.player import Player, Tree
 
 Padding = str | int | tuple[int, int]  # SAME, VALID, at both ends, or (low, high)
 
@@ -281,3 +282,12 @@ class Maxout(nn.Module):
         # The gradient of jnp.max divides by the count of ties, which rounding can make 0.
         largest = jnp.arange(self.pieces) == x.argmax(-1, keepdims=True)
         return jnp.where(largest, x, 0).sum(-1)
+
+
+def standing(player: Player, params: Tree, aux: Tree | None, *batches: ArrayLike) -> Tree:
+    """Standing statistics of the player's normalisation layers, for `Player.bind`.
+
+    They are the means of the statistics of several batches; each input is [batches, B, *sees].
+    """
+    collected = jax.lax.map(lambda xs: player.collect(params, aux or {}, "stats", *xs), batches)
+    return jax.tree.map(lambda x: x.mean(0), collected)

@@ -17,7 +17,6 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from ganjax import play
 from ganjax.data.dataset import Dataset
 from ganjax.data.mixtures import Mixture
 from ganjax.data.splits import Splits
@@ -25,6 +24,7 @@ from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.metrics import classifiers, equilibrium, imagenet, mixtures, neighbours, parzen
 from ganjax.metrics.inputs import in_unit_range
+from ganjax.nets.layers import standing
 
 CHUNK = 2**17  # samples generated at once where a protocol asks for a million
 THOUSAND = 1000
@@ -160,7 +160,7 @@ def few_label_errors(key: Array, data: Any, parts: Splits, D: Bound) -> dict[str
     y = [np.asarray(split["label"][:n]) for split, n in splits]
     rows = 250  # normalised together, and a divisor of every thousand
     batches = x[0][: len(x[0]) // rows * rows].reshape(-1, rows, *x[0].shape[1:])
-    stats = play.standing(D.player, D.params, None, jnp.asarray(batches))
+    stats = standing(D.player, D.params, None, jnp.asarray(batches))
     fixed = D.player.bind(D.params, stats=stats, name="D")
     pooled = jax.jit(lambda images: classifiers.max_pooled(fixed(images, method="features")))
 
