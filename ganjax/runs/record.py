@@ -9,7 +9,8 @@ import json
 import os
 import platform
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +39,37 @@ class RunRecord:
     deterministic: bool
     versions: dict[str, str]
     device: dict[str, Any]  # {"kind", "count", "cores"}; count: the devices of the mesh
+    files: dict[str, str] = field(
+        default_factory=dict
+    )  # SHA-256 of what the folder keeps, by place
+    began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
 
     @property
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
-        shaping = dataclasses.asdict(self)
-        for name in ("path", "versions", "device"):
-            del shaping[name]
+        shaping = self._stated
+        for name in ("path", "versions", "device", "files", "began"):
+            shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
+        if self.began:
+            shaping["steps"] = self.began["steps"]
+            shaping["options"]["steps"] = self.began["option"]
         return _sha(shaping)
 
     @property
     def digest(self) -> str:
         """A digest of all of it."""
-        return _sha(dataclasses.asdict(self))
+        return _sha(self._stated)
 
     @property
     def fields(self) -> dict[str, Any]:
         """What options.json holds."""
-        return {**dataclasses.asdict(self), "tie": self.tie, "digest": self.digest}
+        return {**self._stated, "tie": self.tie, "digest": self.digest}
+
+    @property
+    def _stated(self) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        return {n: v for n, v in fields.items() if v or n not in ("files", "began")}
 
 
 def _sha(value: Any) -> str:
@@ -77,8 +90,10 @@ def cpu_cores() -> int:
     return os.cpu_count() or 1
 
 
-def create_run(out: Path, record: RunRecord, overwrite: bool) -> None:
-    """Makes the run's folder with options.json in it.
+def create_run(
+    out: Path, record: RunRecord, overwrite: bool, files: Mapping[str, bytes] | None = None
+) -> None:
+    """Makes the run's folder with options.json, and files by their place, in it.
 
     Raises ValueError where it exists, where another process plays it, or where it cannot be
     written.
@@ -95,6 +110,7 @@ def create_run(out: Path, record: RunRecord, overwrite: bool) -> None:
         scratch.mkdir(parents=True)
         try:
             # A folder appears with its options.json in it, or not at all.
+            storage.write_files(scratch, files or {})
             storage.write_json(scratch / "options.json", record.fields)
             if empty:
                 place.rmdir()

@@ -7,9 +7,10 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -37,10 +38,12 @@ def train(
     experiment: Experiment,
     quiet: bool = False,
     accept_changes: bool = False,
+    change: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Trains a run to its end; what its digest.json says.
 
-    accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that
+    accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that.
+    change: what else is not as it was, and accepted, for a line of changes.jsonl.
     Raises FailedError where every seed diverged, SystemExit with status 130 or 143 after SIGINT or
     SIGTERM, when it has saved, and ValueError, one line, where another process trains the run, and
     where its files do not fit.
@@ -48,11 +51,16 @@ def train(
     if (out / "digest.json").is_file():
         return storage.read_digest(out)
     with storage.locked(out):
-        return _train(out, record, experiment, quiet, accept_changes)
+        return _train(out, record, experiment, quiet, accept_changes, change)
 
 
 def _train(
-    out: Path, record: RunRecord, experiment: Experiment, quiet: bool, accept_changes: bool
+    out: Path,
+    record: RunRecord,
+    experiment: Experiment,
+    quiet: bool,
+    accept_changes: bool,
+    change: Mapping[str, Any],
 ) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
     checkpoints = Checkpoints(out / "checkpoints", record.tie)
@@ -60,7 +68,7 @@ def _train(
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
         step, lanes = found[:2] if found else (0, population.initial(game, record, data))
-    changes = _changes(out, record, found, accept_changes)
+    changes = _changes(out, record, found, accept_changes, change)
     rows = storage.truncate_rows(out / "metrics.jsonl", step)
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     measured = _measurement(experiment, game, data)
@@ -109,26 +117,24 @@ def _train(
 
 
 def _changes(
-    out: Path, record: RunRecord, found: Saved | None, accept: bool
+    out: Path, record: RunRecord, found: Saved | None, accept: bool, other: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """What differed each time that the run went on, from changes.jsonl; a new difference is added
     there, and said in a line.
 
-    Raises ValueError where rows up to the checkpoint are not those that were written, unless this
-    is accepted.
+    other: a difference of another kind. Raises ValueError where rows up to the checkpoint are not
+    those that were written, unless this is accepted.
     """
-    path = out / "changes.jsonl"
-    known = (
-        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
-    )
-    if found is None:
+    known = storage.read_changes(out)
+    new: dict[str, Any] = dict(other.get("changed", {}))
+    if found is None and not new:
         return known
-    new: dict[str, Any] = {}
-    rows = [r for r in storage.read_rows(out / "metrics.jsonl") if r["step"] <= found.step]
-    if storage.metrics_digest(rows) != found.note.get("rows"):
+    step = found.step if found else 0
+    rows = [r for r in storage.read_rows(out / "metrics.jsonl") if r["step"] <= step]
+    if found and storage.metrics_digest(rows) != found.note.get("rows"):
         if not accept:
             raise ValueError(
-                f"{out}: rows of metrics.jsonl up to step {found.step} are missing or are not "
+                f"{out}: rows of metrics.jsonl up to step {step} are missing or are not "
                 "those that were written: put them back, or go on without, --accept-changes"
             )
         new["metrics.jsonl"] = "other rows"
@@ -139,15 +145,15 @@ def _changes(
     for name, value in device.items():
         if record.device.get(name) != value:
             new[name] = [record.device.get(name), value]
-    if not new or (known and known[-1]["changed"] == new):
+    if not new or (known and known[-1]["changed"] == new and not other):
         return known
     told = ", ".join(
         f"{n} {v}" if isinstance(v, str) else f"{n} {v[0]} is now {v[1]}" for n, v in new.items()
     )
-    print(f"{out} goes on at step {found.step} with changes, so with other bits: {told}",
+    print(f"{out} goes on at step {step} with changes, so with other bits: {told}",
           file=sys.stderr)  # fmt: skip
-    change = {"step": found.step, "changed": new}
-    with path.open("a") as file:
+    change = {"step": step, **other, "changed": new}
+    with (out / "changes.jsonl").open("a") as file:
         file.write(json.dumps(change) + "\n")
     return [*known, change]
 
