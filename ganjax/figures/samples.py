@@ -40,8 +40,8 @@ def sample_figure(
 
     data: the training data, a Mixture or a dict with "x" [N, ...]. x: samples [n, ...] or, from K
     generators, [n, K, ...]. low, high: black and white of image samples, of which the first `most`
-    are shown, or half as many of each generator. Raises ValueError for samples of another shape, and
-    for data without a figure.
+    are shown, or half as many of each generator. Raises ValueError for samples of another shape,
+    and for data without a figure.
     """
     points = np.asarray(x, np.float32)
     real = data if isinstance(data, Mixture) else np.asarray(data["x"])

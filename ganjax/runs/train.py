@@ -9,6 +9,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,7 @@ from ganjax.experiment import Experiment, with_players
 from ganjax.figures.curves import curves
 from ganjax.figures.style import save
 from ganjax.game import Game
+from ganjax.host import UnwritableError, one_line
 from ganjax.keys import stream
 from ganjax.runs import population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
@@ -69,15 +71,20 @@ def _train(
         found = checkpoints.restore(population.template(game, record, data))
         step, lanes = found[:2] if found else (0, population.initial(game, record, data))
     changes = _changes(out, record, found, accept_changes, change)
-    rows = storage.truncate_rows(out / "metrics.jsonl", step)
+    # a last state whose evaluation failed is measured again
+    again = bool(found and found.note.get("unevaluated"))
+    rows = storage.truncate_rows(out / "metrics.jsonl", step - again)
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
-    measured = _measurement(experiment, game, data)
+    failures: list[str] = []
+    measured = _measurement(experiment, game, data, failures)
     dead = population.diverged(record, lanes, step)
     advanced = population.advance(game, record, data, lanes, step)
 
     with _signals() as caught, _progress(record.steps, step, quiet) as bar:
-        while step < record.steps and len(dead) < len(record.seeds):
-            step, lanes = next(advanced)
+        while (step < record.steps or again) and len(dead) < len(record.seeds):
+            if not again:
+                step, lanes = next(advanced)
+            again = False
             bar.update(step - bar.n)
             if step % record.every == 0 or step == record.steps:
                 dead = _report_diverged(population.diverged(record, lanes, step), dead)
@@ -92,7 +99,8 @@ def _train(
                 bar.set_postfix(_losses(game, fresh))
             ended = step == record.steps or len(dead) == len(record.seeds)
             if step % record.save_every == 0 or ended or caught:
-                checkpoints.save(step, lanes, {"rows": storage.metrics_digest(rows)})
+                note = {"rows": storage.metrics_digest(rows)}
+                checkpoints.save(step, lanes, note | ({"unevaluated": True} if failures else {}))
             if caught:
                 checkpoints.close()
                 raise SystemExit(128 + caught[0])
@@ -105,7 +113,12 @@ def _train(
         )
     states = population.by_seed(record, lanes)
     alive = next(state for seed, state in states.items() if seed not in dead)
-    _draw(out, experiment, game, alive, rows)
+    failures += _draw(out, experiment, game, alive, rows)
+    if failures:
+        raise FailedError(
+            f"{out}: {'; '.join(failures)}; the last state and all else is kept, and `ganjax "
+            "resume` tries this again"
+        )
     params = {seed: state.params for seed, state in states.items()}
     digest = storage.run_digest(params, rows, record.steps)
     if dead:
@@ -159,11 +172,12 @@ def _changes(
 
 
 def _measurement(
-    experiment: Experiment, game: Game, data: Any
+    experiment: Experiment, game: Game, data: Any, failures: list[str]
 ) -> Callable[[play.State, int], dict[str, float | int | None]]:
     """(state, step) -> the numbers of one seed's row; None for what is not finite.
 
-    They are the losses, what is measured and, at the end, what is evaluated.
+    They are the losses, what is measured and, at the end, what is evaluated. Why this could not be
+    evaluated is added to failures.
     """
     measure = jax.jit(experiment.measure)
 
@@ -173,7 +187,10 @@ def _measurement(
         numbers = {**state.log, **with_players(measure, players, data, key)}
         if step == experiment.steps:
             key = stream(state.key, "judge")  # an old name: another would change the numbers
-            numbers |= with_players(experiment.evaluate, players, data, key)
+            try:
+                numbers |= with_players(experiment.evaluate, players, data, key)
+            except Exception as error:  # hours of training must not be lost to it
+                failures.append(f"it cannot be evaluated: {told(error)}")
         plain = {name: np.asarray(v).item() for name, v in jax.device_get(numbers).items()}
         return {name: v if np.isfinite(v) else None for name, v in plain.items()}
 
@@ -196,17 +213,40 @@ def _losses(game: Game, rows: list[storage.Row]) -> dict[str, str]:
 
 def _draw(
     out: Path, experiment: Experiment, game: Game, state: play.State, rows: list[storage.Row]
-) -> None:
-    """Draws a run's figures: samples of one seed, curves of all, and the experiment's own."""
-    drawn = {"curves": curves(rows)}
+) -> list[str]:
+    """Draws a run's figures: samples of one seed, curves of all, and the experiment's own. Why some
+    could not be drawn.
+    """
+    failures = []
     x = None
     if experiment.sample is not None:
         x = population.sample(experiment, game, state, experiment.shown)
-        drawn["samples"] = population.picture(experiment, x)
     players = play.bound(game, state)
-    drawn |= with_players(experiment.figures, players, experiment.data, x, rows)
+    own = partial(with_players, experiment.figures, players, experiment.data, x, rows)
+    parts: dict[str, Callable[[], Mapping[str, Any]]] = {
+        "curves": lambda: {"curves": curves(rows)},
+        "samples": lambda: {} if x is None else {"samples": population.picture(experiment, x)},
+        "own": own,
+    }
+    drawn: dict[str, Any] = {}
+    for name, draw in parts.items():
+        try:
+            drawn |= draw()
+        except Exception as error:  # the others are drawn
+            failures.append(f"figures ({name}) cannot be drawn: {told(error)}")
     for name, figure in drawn.items():
-        save(figure, out / "figures" / f"{name}.png")
+        try:
+            save(figure, out / "figures" / f"{name}.png")
+        except UnwritableError as error:
+            failures.append(str(error))
+            break
+    return failures
+
+
+def told(error: Exception) -> str:
+    """An error in a line: its type, where that says more than a wrong value would, and text."""
+    text = one_line(error)
+    return text if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {text}"
 
 
 @contextmanager
