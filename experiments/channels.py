@@ -142,7 +142,7 @@ def experiment(o: Options) -> Experiment:
     return Experiment(
         partial(game, found.shape), o, found.load(), sample, partial(measure, o=o),
         picture=lambda _, x: two_lines(x, names, steps=o.data == "voices"),
-        files={".wav": two.write_wav} if o.data == "stereo" else {},
+        files={".wav": two.write_wav} if o.data == "stereo" else {}, pictured=12,
     )  # fmt: skip
 
 

@@ -277,7 +277,7 @@ def data(argv: Sequence[str]) -> int:
     from ganjax.runs.report import aligned
 
     if args.action == "show":
-        refuse_output(args.out, ".png", ".PNG")
+        refuse_output(args.out, ".png")
         from ganjax.figures.preview import class_table, contact_sheet
         from ganjax.figures.style import save
 

@@ -105,7 +105,7 @@ def refuse_output(path: Path, *endings: str, overwrite: bool | None = None) -> N
 
     overwrite: True lets it replace a file; False says in the message that it could; None never.
     """
-    if path.suffix not in endings:
+    if path.suffix.lower() not in map(str.lower, endings):
         raise ValueError(f"--out ends in {' or '.join(endings)}; got {path}")
     if path.exists() and not (overwrite and path.is_file()):
         more = " or say --overwrite" if overwrite is False else ""

@@ -159,23 +159,21 @@ def _sampler(experiment: Experiment) -> Callable[..., Any]:
     return experiment.sample
 
 
-def picture(experiment: Experiment, x: np.ndarray, most: int = 64) -> Figure:
-    """The figure of samples x, the first `most` where they are images. Raises ValueError for
-    samples without one.
-    """
+def picture(experiment: Experiment, x: np.ndarray, most: int | None = None) -> Figure:
+    """The figure of samples x, as `sample_figure` says. Raises ValueError for samples without."""
     if experiment.picture is not None:
         return experiment.picture(experiment.data, x)
     return sample_figure(experiment.data, x, 0.0, 1.0, most)
 
 
 def pictured(experiment: Experiment, x: np.ndarray) -> int:
-    """How many samples the figure shows: an experiment's own as many as it makes figures of; of
-    images as many as make a sheet of 4096 x 4096 pixels.
+    """How many samples the figure shows: an experiment's own as many as it says; of images as
+    many as make a sheet of 4096 x 4096 pixels.
     """
     if experiment.picture is not None:
-        return min(len(x), experiment.shown)
+        return min(len(x), experiment.pictured or experiment.shown)
     if x.ndim < 4:
-        return min(len(x), POINTS)
+        return min(len(x), POINTS) if x.shape[-1] == 2 else len(x)
     channels = x.shape[-1] if x.shape[-1] in (1, 3) else 1
     return min(len(x), max(64, PIXELS * channels // x[0].size))
 

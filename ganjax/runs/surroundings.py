@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from types import TracebackType
 
 from ganjax.data.cache import places
 
@@ -15,6 +16,15 @@ def set_surroundings() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+    sys.excepthook = _tell
+
+
+def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """As Python does; but of a save that failed, which is told in a line of its own, TensorStore's
+    threads have answers for a loop that is closed by then.
+    """
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        sys.__excepthook__(kind, error, trace)
 
 
 def start(cache: bool, fast: bool) -> None:

@@ -86,6 +86,8 @@ def _train(
                 step, lanes = next(advanced)
             again = False
             bar.update(step - bar.n)
+            if step == record.steps:  # whatever happens to an evaluation
+                checkpoints.save(step, lanes, _note(rows, step, evaluated=False))
             if step % record.every == 0 or step == record.steps:
                 dead = _report_diverged(population.diverged(record, lanes, step), dead)
                 passed = round(time.perf_counter() - began, 3)
@@ -99,8 +101,7 @@ def _train(
                 bar.set_postfix(_losses(game, fresh))
             ended = step == record.steps or len(dead) == len(record.seeds)
             if step % record.save_every == 0 or ended or caught:
-                note = {"rows": storage.metrics_digest(rows)}
-                checkpoints.save(step, lanes, note | ({"unevaluated": True} if failures else {}))
+                checkpoints.save(step, lanes, _note(rows, step, evaluated=not failures))
             if caught:
                 checkpoints.close()
                 raise SystemExit(128 + caught[0])
@@ -115,9 +116,9 @@ def _train(
     alive = next(state for seed, state in states.items() if seed not in dead)
     failures += _draw(out, experiment, game, alive, rows)
     if failures:
+        why = "; ".join(dict.fromkeys(failures))
         raise FailedError(
-            f"{out}: {'; '.join(failures)}; the last state and all else is kept, and `ganjax "
-            "resume` tries this again"
+            f"{out}: {why}; the last state and all else is kept: `ganjax resume` tries this again"
         )
     params = {seed: state.params for seed, state in states.items()}
     digest = storage.run_digest(params, rows, record.steps)
@@ -127,6 +128,15 @@ def _train(
         digest["changes"] = changes
     storage.write_json(out / "digest.json", digest)
     return digest
+
+
+def _note(rows: list[storage.Row], step: int, evaluated: bool) -> dict[str, Any]:
+    """What a checkpoint says of the rows up to it; without those of a step that is to be
+    evaluated again.
+    """
+    settled = [row for row in rows if evaluated or row["step"] < step]
+    digest = {"rows": storage.metrics_digest(settled)}
+    return digest if evaluated else digest | {"unevaluated": True}
 
 
 def _changes(
@@ -143,7 +153,8 @@ def _changes(
     if found is None and not new:
         return known
     step = found.step if found else 0
-    rows = [r for r in storage.read_rows(out / "metrics.jsonl") if r["step"] <= step]
+    settled = step - bool(found and found.note.get("unevaluated"))
+    rows = [r for r in storage.read_rows(out / "metrics.jsonl") if r["step"] <= settled]
     if found and storage.metrics_digest(rows) != found.note.get("rows"):
         if not accept:
             raise ValueError(
@@ -219,8 +230,11 @@ def _draw(
     """
     failures = []
     x = None
-    if experiment.sample is not None:
-        x = population.sample(experiment, game, state, experiment.shown)
+    try:
+        if experiment.sample is not None:
+            x = population.sample(experiment, game, state, experiment.shown)
+    except Exception as error:
+        return [f"it cannot be sampled: {told(error)}"]
     players = play.bound(game, state)
     own = partial(with_players, experiment.figures, players, experiment.data, x, rows)
     parts: dict[str, Callable[[], Mapping[str, Any]]] = {

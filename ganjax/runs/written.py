@@ -46,7 +46,9 @@ def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
                 f"{' or '.join(ALWAYS)}; got {out}"
             )
         return n or SAMPLES
-    if path.suffix in ALWAYS:
+    if path.suffix.lower() == ".png" and experiment.picture is not None:
+        return n or min(SAMPLES, experiment.pictured or experiment.shown)
+    if path.suffix.lower() in ALWAYS:
         return n or SAMPLES
     refuse_output(path, *ALWAYS, *own)
     if n not in (None, 1):
@@ -78,7 +80,7 @@ def write(experiment: Experiment, x: np.ndarray, out: str) -> str | None:
                 return f"{path} shows the first {most} of {len(x)} samples; an .npz holds all"
         else:
             with whole_file(path) as scratch:
-                experiment.files[path.suffix](x[0], scratch)
+                experiment.files[path.suffix.lower()](x[0], scratch)
     except OSError as error:
         raise UnwritableError.of(path, error) from error
     return None
