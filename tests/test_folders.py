@@ -178,6 +178,12 @@ def test_a_copy_that_was_edited_is_refused(here: Path) -> None:
         path.write_text(text + "print(1)\n")
         assert f"{path} is missing, or not the one" in refusal("sample", "run", "--out", "z.npz")
         path.write_text(text)
+    for name in ("__pycache__/mine.cpython-311.pyc", "colorsys.py"):  # in place of what was checked
+        path = Path("run/experiment", name)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        assert f"{path} was not written by" in refusal("sample", "run", "--out", "z.npz")
+        path.unlink()
     path = Path("run/data.npz")
     path.write_bytes(path.read_bytes()[:-1])
     assert "data.npz is not the one" in refusal("sample", "run", "--out", "z.npz")

@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -84,11 +85,17 @@ def kept_data(out: Path, record: RunRecord) -> Record | None:
 def kept_file(out: Path, record: RunRecord) -> File | None:
     """The folder's copy of the experiment; None where it has none.
 
-    Raises ValueError, one line, where a copy is not what was kept.
+    Raises ValueError, one line, where a copy is not what was kept, and where other files lie beside
+    it, which Python might import in its place.
     """
     code = [name for name in known_files(out, record) if name != DATA]
     if not code or not (out / code[0]).is_file():
         return None
+    place = out / code[0].partition("/")[0]
+    for path in place.rglob("*"):
+        name = path.relative_to(out).as_posix()
+        if path.is_file() and not path.name.startswith(".") and name not in code:
+            raise ValueError(f"{path} was not written by `ganjax run`: remove it")
     for name in code:
         with contextlib.suppress(OSError):
             if sha((out / name).read_bytes()) == known_files(out, record)[name]:
@@ -117,6 +124,7 @@ def file_to_sample(out: Path, record: RunRecord, trust: bool) -> File:
             f"{out} would run {copy.path}, which is none of ganjax's files, and was not played "
             "here: look at it, and say --trust"
         )
+    sys.dont_write_bytecode = True  # the folder stays as it is
     return copy
 
 

@@ -26,7 +26,7 @@ from ganjax.runs.record import RunRecord
 
 SECONDS = 0.5  # a dispatch is about this long: signals are answered after each
 BLOCK = 64  # samples that are drawn together
-MOST_CLASSES = 1024  # in a block
+MOST_CLASSES = 128  # in a block; where they are more, their turns begin anew with each
 PIXELS, POINTS = 2**24, 4000  # of a figure of samples
 Lanes = list[play.State]
 
