@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganjax.experiment import FinishedRow, Table
+from ganjax.experiment import Experiment, FinishedRow, Table
 from ganjax.figures.style import save
 from ganjax.host import whole_file
 from ganjax.runs import origin, population, record, storage
