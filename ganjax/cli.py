@@ -198,10 +198,8 @@ def sample(argv: Sequence[str]) -> int:
 
     game, states = population.restored(args.run, record, experiment)
     longest = max(states.values(), key=lambda state: int(state.step))  # a seed that lives, if any
-    x = population.sample(experiment, game, longest, n)
-    if len(x) < n and args.n:
-        print(f"the experiment makes {len(x)} samples, not {n}", file=sys.stderr)
-    if told := written.write(experiment, x, args.out):
+    told = written.write(experiment, population.sample(experiment, game, longest, n), args.out, n)
+    if told and args.n:
         print(told, file=sys.stderr)
     return 0
 

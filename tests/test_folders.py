@@ -241,6 +241,18 @@ def test_other_data_are_refused_and_gone_on_with_where_this_is_accepted(here: Pa
     assert json.loads(Path("run/digest.json").read_text())["changes"][0]["step"] == 2
 
 
+def test_what_differs_between_a_run_and_what_is_asked_for_is_named(here: Path) -> None:
+    record = read_record(Path("run"))
+    assert origin.differences(Path("run"), record, record) == ""
+    other = replace(record, options=record.options | {"lr": 0.5}, seeds=[0, 1], data="x")
+    assert origin.differences(Path("run"), record, other) == "lr 0.1, seeds [0], other data"
+    commented = replace(record, sha="x")
+    Path("my/mine.py").write_text(TEXT + "# a comment")
+    assert origin.differences(Path("run"), record, commented) == ""
+    Path("my/mine.py").write_text(TEXT + "SCALE = 3")
+    assert origin.differences(Path("run"), record, commented) == "another file of the experiment"
+
+
 def test_a_folder_of_an_older_version_goes_on_and_is_sampled(here: Path) -> None:
     x, digest = samples(), Path("run/digest.json").read_text()
     storage.write_json(Path("run/options.json"), replace(read_record(Path("run")), files={}).fields)
@@ -407,6 +419,9 @@ def test_a_picture_shows_all_samples_or_says_how_many(tmp_path: Path) -> None:
     columns = [np.sum((sheet[5, :-1] != sheet[5, 1:]).any(-1)) for sheet in sizes]
     assert sizes[0].shape != sizes[1].shape or columns[0] != columns[1]
     own = replace(images, picture=lambda _, x: style.panel((1, 1))[0], pictured=8)
+    assert "makes 100 samples, not 101" in (
+        written.write(images, x, str(tmp_path / "x.npz"), 101) or ""
+    )
     said = written.write(own, x, str(tmp_path / "own.png"))
     assert said is not None
     assert "shows the first 8 of 100 samples" in said

@@ -56,8 +56,9 @@ def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
     return 1
 
 
-def write(experiment: Experiment, x: np.ndarray, out: str) -> str | None:
-    """Writes samples [n, ...] to a path that `number_of_samples` accepted; what to say of it.
+def write(experiment: Experiment, x: np.ndarray, out: str, asked: int | None = None) -> str | None:
+    """Writes samples [n, ...] to a path that `number_of_samples` accepted; what to say where it
+    does not hold as many as were asked for.
 
     A folder gets a file for each sample, 0000 and so on, of the experiment's first ending. Raises
     ValueError, one line, where a sample cannot be written, UnwritableError where a file cannot:
@@ -83,7 +84,7 @@ def write(experiment: Experiment, x: np.ndarray, out: str) -> str | None:
                 experiment.files[path.suffix.lower()](x[0], scratch)
     except OSError as error:
         raise UnwritableError.of(path, error) from error
-    return None
+    return f"the experiment makes {len(x)} samples, not {asked}" if len(x) < (asked or 0) else None
 
 
 def _write_folder(experiment: Experiment, x: np.ndarray, folder: Path) -> None:
