@@ -1,4 +1,5 @@
-# make demo        play GAN and MAD-GAN on a ring of Gaussians and on handwritten digits
+# make demo        play GAN and MAD-GAN on a ring of Gaussians and on handwritten digits;
+#                  EXTRA=cuda13, cuda12 or tpu installs JAX for an accelerator
 # make test        lint, types, default tests
 # make test-slow   the long tests
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo test test-slow lint types clean
-demo: .venv/demo
+demo: .venv/demo$(EXTRA)
 	$(BIN)/ganjax reproduce mad_gan/demo --out runs/demo --overwrite
 
 test: lint types
@@ -27,8 +28,8 @@ types: .venv/test
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganjax needs Python 3.11 or newer; say make PYTHON=python3.12, for example")'
 	$(PYTHON) -m venv .venv
 
-.venv/demo: pyproject.toml | .venv/bin/python
-	$(INSTALL) -e .
+.venv/demo$(EXTRA): pyproject.toml | .venv/bin/python
+	$(INSTALL) -e '.$(EXTRA:%=[%])'
 	touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python

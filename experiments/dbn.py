@@ -47,7 +47,10 @@ TABLES = {
     "mnist": Table(
         {
             "DBN": {**MNIST, "width": 2000},
-            "RBM": {**MNIST, "experiment": "rbm", "hidden": 500, "persistent": True},
+            "RBM": {
+                "experiment": "rbm", "data": "mnist", "steps": 40_000,
+                "hidden": 500, "persistent": True,
+            },
             "DBN, tuned": {**MNIST, "tune": 0.5},
         },
         ("parzen", "parzen_sigma", "features", "pixels", "error"), seeds=3,

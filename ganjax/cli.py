@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; its exit status.
 
-    0: done. 1: the run failed. 2: the request was wrong. 130 and 143: stopped by a signal, after
-    saving.
+    0: done. 1: the run failed. 2: the request was wrong. 130, 138 and 143: stopped by SIGINT,
+    SIGUSR1 or SIGTERM, after saving.
     """
     warnings.simplefilter("ignore")
     set_surroundings()
@@ -169,6 +169,8 @@ def resume(argv: Sequence[str]) -> int:
     record = longer.extended(args.out, read_record(args.out), args.steps)
     if args.devices is not None:
         record = dataclasses.replace(record, device=record.device | {"count": args.devices})
+    if args.on_divergence:
+        record = dataclasses.replace(record, on_divergence=args.on_divergence)
     start(cache=True, fast=not record.deterministic)
     experiment, accepted = rebuild(args.out, record, args.data_dir, args.accept_changes, args.trust)
     if args.steps is not None:
@@ -186,6 +188,7 @@ def sample(argv: Sequence[str]) -> int:
 
     written.refuse_place(args.out)
 
+    from ganjax.runs import population
     from ganjax.runs.record import read_record
     from ganjax.runs.request import rebuild_to_sample
 
@@ -193,8 +196,6 @@ def sample(argv: Sequence[str]) -> int:
     start(cache=True, fast=not record.deterministic)
     experiment = rebuild_to_sample(args.run, record, args.data_dir, args.trust)
     n = written.number_of_samples(experiment, args.out, args.n)
-
-    from ganjax.runs import population
 
     game, states = population.restored(args.run, record, experiment)
     longest = max(states.values(), key=lambda state: int(state.step))  # a seed that lives, if any

@@ -249,7 +249,8 @@ def _no_more(_: Mapping[str, FinishedRow]) -> tuple[Columns, Mapping[str, Any]]:
 class Table:
     """A paper's table: the options of each row, and which of its last measurements it shows."""
 
-    # options by row; "experiment" names another experiment than the table's own
+    # options by row; "experiment" names another experiment than the table's own, "dynamics" is
+    # what `--dynamics` takes
     rows: Mapping[str, Mapping[str, Any]]
     columns: Sequence[str]
     seeds: int = 1

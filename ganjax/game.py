@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from ganjax import dynamics
 from ganjax.player import Bound, Player, Tree
 
 __all__ = ["Bound", "Game", "Player", "Tree", "Turn"]
@@ -45,9 +47,10 @@ class Game:
     draw: (data, key) -> batch
     memory: makes the first memory; None for a game without one
     fresh: whether the batch and the noise are drawn anew once a "step" or for each "turn"
+    dynamics: what the movers of a turn make of the field, `ganjax.dynamics.consensus(10)` say
 
     Raises ValueError, one line, where the names of players, of the arguments of `losses` and in the
-    turns do not agree.
+    turns do not agree, and where the dynamics needs other turns or players.
     """
 
     players: Mapping[str, Player]
@@ -56,6 +59,7 @@ class Game:
     draw: Callable[[Any, Array], Any]
     memory: Callable[[], Tree] | None = None
     fresh: Literal["step", "turn"] = "step"
+    dynamics: dynamics.Dynamics = dynamics.simultaneous
 
     def __post_init__(self) -> None:
         there = f"the players are {', '.join(self.players)}"
@@ -91,6 +95,31 @@ class Game:
             )
         if clash := {"step", "memory"} & set(self.players):
             raise ValueError(f"a player cannot be called {clash.pop()!r}")
+        for names in movers if self.dynamics.together else ():
+            if len(names) == 1:
+                raise ValueError(
+                    f"{self.dynamics.name} adjusts players that move at the same time, such as "
+                    f"[['D', 'G']]; {names[0]} moves alone"
+                )
+        if unknown := [name for name in self.dynamics.through if name not in self.players]:
+            raise ValueError(f"{self.dynamics.name} looks through steps of {unknown[0]!r}; {there}")
+
+    def along(self, text: str) -> Game:
+        """The game whose movers all move at the same time, along the dynamics of a text, NAME or
+        NAME:NUMBER; "alternating" gives each a turn of its own, in their order.
+
+        Raises ValueError, one line, for an unknown text, where a turn has a condition, and where a
+        player moves twice in a step.
+        """
+        chosen = named_dynamics(text)
+        movers = [name for turn in self.schedule for name in turn.movers]
+        if any(turn.when for turn in self.schedule):
+            raise ValueError(f"dynamics {text}: this game's turns have conditions, so they stay")
+        if twice := [name for name in movers if movers.count(name) > 1]:
+            raise ValueError(f"dynamics {text}: {twice[0]} moves {movers.count(twice[0])} times a "
+                             "step, so the turns stay")  # fmt: skip
+        turns = [[name] for name in movers] if text == "alternating" else [movers]
+        return replace(self, turns=turns, dynamics=chosen)
 
     @functools.cached_property
     def schedule(self) -> tuple[Turn, ...]:
@@ -158,3 +187,36 @@ class Game:
         """The keyword arguments of `losses`."""
         parameters = inspect.signature(self.losses).parameters.values()
         return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+NAMED: dict[str, Callable[..., dynamics.Dynamics]] = {
+    f.__name__: f
+    for f in (
+        dynamics.extragradient, dynamics.past, dynamics.optimistic, dynamics.consensus,
+        dynamics.symplectic, dynamics.competitive, dynamics.lola, dynamics.unrolled,
+    )
+}  # fmt: skip
+TURNS = ("simultaneous", "alternating")  # who moves when; each along his own gradient
+
+
+def named_dynamics(text: str) -> dynamics.Dynamics:
+    """The dynamics of a text, NAME or NAME:NUMBER. Raises ValueError, one line, for another."""
+    name, colon, number = text.partition(":")
+    if name not in (*TURNS, *NAMED):
+        raise ValueError(f"there is no dynamics {name!r}: there are {', '.join((*TURNS, *NAMED))}")
+    if name in TURNS:
+        if colon:
+            raise ValueError(f"dynamics {name} takes no number; got {text!r}")
+        return dynamics.simultaneous
+    default = next(iter(inspect.signature(NAMED[name]).parameters.values())).default
+    if not colon and default is inspect.Parameter.empty:
+        raise ValueError(f"dynamics {name} needs a number, {name}:0.1 for example")
+    kind: Any = int if isinstance(default, int) else float
+    try:
+        value = kind(number) if colon else default
+    except ValueError:
+        value = -1
+    if not 0 <= value < math.inf:
+        what = "a whole number" if kind is int else "a number"
+        raise ValueError(f"dynamics {name} takes {what}, 0 or more; got {text!r}")
+    return NAMED[name](value)

@@ -22,3 +22,10 @@ def heavy_ball(lr: float, epoch: int, falls: float = 1.000004) -> optax.Gradient
     return optax.chain(
         optax.scale_by_learning_rate(lambda t: jnp.maximum(lr / falls**t, 1e-6)), ball
     )
+
+
+def clip_weights(limit: float) -> optax.GradientTransformation:
+    """Keeps each parameter in -limit … limit; the last link of a chain. Arjovsky et al. 2017,
+    "Wasserstein GAN", algorithm 1.
+    """
+    return optax.stateless_with_tree_map(lambda u, p: jnp.clip(p + u, -limit, limit) - p)

@@ -1,7 +1,6 @@
 """Playing a game: its state, the vector field of its movers, a turn, a step, a run.
 
-Everything is a pure function of game, data and seed. A population of S seeds is a State whose
-leaves are [S, ...].
+All is a pure function of game, data and seed. A State of S seeds has leaves [S, ...].
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Key
 
-from ganjax import sharding
+from ganjax import dynamics, sharding
 from ganjax.game import Bound, Game, Player, Tree
 from ganjax.keys import stream
 
@@ -35,12 +34,13 @@ class State(struct.PyTreeNode):
 
     step: Array  # int32; steps that were taken
     alive: Array  # bool; False once a mover's loss was not finite
-    key: Array  # the seed's; it never changes
+    key: Array  # the seed's; it never changes while a game is played
     params: dict[str, Tree]
     opt: dict[str, Tree]  # states of the optimisers
     ema: dict[str, Tree]  # averaged parameters, of the players that keep them
     aux: dict[str, Tree]  # variables of the collection "aux", of the players that have some
     memory: Tree
+    past: dict[str, Tree]  # the movers' last gradients, where the dynamics keeps them
     log: Log  # the newest value of everything logged; 0 before the first step
 
 
@@ -51,9 +51,8 @@ def init(game: Game, key: Key[Array, "*S"], data: Any) -> State:
     not fit: a net and its inputs, a loss that is not a scalar, a memory that changes its shape.
     """
     template(game, key, data)
-    state = (_init_one if key.ndim == 0 else _init_population)(game, key, data)
     # jit may return its own inputs, and a run donates what it is given.
-    return jax.tree.map(jnp.copy, state)
+    return jax.tree.map(jnp.copy, _init_fast(game, key, data))
 
 
 def template(game: Game, key: Key[Array, "*S"], data: Any) -> State:
@@ -61,25 +60,21 @@ def template(game: Game, key: Key[Array, "*S"], data: Any) -> State:
     if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         got = f"{key.dtype}{list(key.shape)}" if isinstance(key, Array) else repr(key)
         raise ValueError(f"the key is a typed one, jax.random.key(seed), or several; got {got}")
-    return jax.eval_shape(
-        partial(_init, game) if key.ndim == 0 else jax.vmap(partial(_init, game), (0, None)),
-        key,
-        data,
-    )
+    return jax.eval_shape(partial(_init, game), key, data)
 
 
 def _init(game: Game, key: Array, data: Any) -> State:
+    """The first state of one key, or of a population."""
+    if key.ndim:
+        return jax.vmap(partial(_init, game), (0, None))(key, data)
     variables = {
         name: player.init(stream(key, "init", name)) for name, player in game.players.items()
     }
     params = {name: p for name, (p, _) in variables.items()}
     aux = {name: a for name, (_, a) in variables.items() if a}
     memory = game.memory() if game.memory is not None else None
-    out = jax.eval_shape(
-        lambda: game.apply(
-            params, game.draw(data, key), key, aux=aux, step=jnp.int32(0), memory=memory
-        ),
-    )
+    rest = {"aux": aux, "step": jnp.int32(0), "memory": memory}
+    out = jax.eval_shape(lambda: game.apply(params, game.draw(data, key), key, **rest))
     game.check_losses(out, memory)
     return State(
         step=jnp.int32(0),
@@ -90,16 +85,32 @@ def _init(game: Game, key: Array, data: Any) -> State:
         ema={name: params[name] for name, player in game.players.items() if player.ema},
         aux=aux,
         memory=memory,
+        past=game.dynamics.first({name: params[name] for name in game.movers}),
         log={name: jnp.zeros((), value.dtype) for name, value in out.items() if name != "memory"},
     )
 
 
 # A first state is made once, so the time that its program takes to compile is what counts.
-_fast_compile = {"xla_backend_optimization_level": 0}
-_init_one = jax.jit(_init, static_argnums=0, compiler_options=_fast_compile)
-_init_population = jax.jit(
-    jax.vmap(_init, (None, 0, None)), static_argnums=0, compiler_options=_fast_compile
+_init_fast = jax.jit(
+    _init, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
 )
+
+
+def check(state: State) -> None:
+    """Raises ValueError, one line, where a state is of no more use.
+
+    That is where a player's parameters, their average or its aux are not finite, which names the
+    player and the leaf, and where a mover's loss was not finite, so that nobody moves any more. It
+    waits for the device: call it after a run, not after each step.
+    """
+    parts = {"params": state.params, "ema": state.ema, "aux": state.aux}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parts):
+        if not jnp.isfinite(leaf).all():
+            leaf_ = f"state.{path[0].key}{jax.tree_util.keystr(path[1:])}"
+            raise ValueError(f"{path[1].key} is not finite after step {state.step}: {leaf_}")
+    if not state.alive.all():
+        told = "a mover's loss was not finite and nobody moves any more; the log says whose"
+        raise ValueError(f"the state stays at step {state.step}: {told}")
 
 
 def field(
@@ -113,35 +124,31 @@ def field(
     step: ArrayLike = 0,
     memory: Tree = None,
 ) -> tuple[dict[str, Tree], dict[str, Any]]:
-    """The vector field ξ = (∂ℓ_i/∂θ_i)_i by mover, and what `losses` returned.
+    """The vector field ξ = (∂ℓ_i/∂θ_i)_i by mover, and what `losses` returned."""
 
-    `losses` is differentiated once for each mover; the compiler merges what they have in common.
-    """
+    def losses(params: dict[str, Tree]) -> dict[str, Any]:
+        return game.apply(params, batch, key, aux=aux or {}, step=step, memory=memory)
 
-    def loss(own: Tree, name: str) -> tuple[Array, dict[str, Any]]:
-        out = game.apply({**params, name: own}, batch, key, aux=aux or {}, step=step, memory=memory)
-        return out[name], out
-
-    grads = {}
-    outs = []
-    for name in movers:
-        grads[name], out = jax.grad(loss, has_aux=True)(params[name], name)
-        outs.append(out)
-    return grads, outs[0]
+    return dynamics.field(losses, dict(params), movers)
 
 
 def turn(
     game: Game, batch: Any, movers: Sequence[str], state: State, key: Array, when: Any = None
 ) -> tuple[State, dict[str, Any]]:
-    """The movers step along the field at the same time.
+    """The movers step at the same time along the field, or what the game's dynamics makes of it.
 
     Returns the new state, and what `losses` returned before they moved. The new memory is in the
-    latter: a step puts it into the state at its end. Where a mover's loss is not finite nobody
-    moves, and the state is no longer alive; where `when` does not hold nobody moves.
+    latter: a step puts it into the state at its end. Where a mover's loss is not finite, or a
+    gradient that dynamics made, nobody moves, and the state is no longer alive; where `when` does
+    not hold nobody moves.
     """
     rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
-    grads, out = field(game, state.params, batch, stream(key, "loss"), movers, **rest)
+    losses = partial(game.apply, batch=batch, key=stream(key, "loss"), **rest)
+    at = (tuple(movers), state.params, state.opt, state.past, game.players)
+    grads, out, kept = game.dynamics.adjust(dynamics.Moves(losses, *at))
     alive = state.alive & jnp.isfinite(jnp.stack([out[name] for name in movers])).all()
+    if game.dynamics is not dynamics.simultaneous:
+        alive &= dynamics.finite(grads)
 
     def moved() -> State:
         params, opt, ema, aux = map(dict, (state.params, state.opt, state.ema, state.aux))
@@ -154,11 +161,12 @@ def turn(
                 )
             if name in aux:
                 aux[name] = player.collect(params[name], aux[name], "aux", *player.zero_inputs())
-        return state.replace(params=params, opt=opt, ema=ema, aux=aux)
+        past = {**state.past, **(kept or {})}
+        return state.replace(params=params, opt=opt, ema=ema, aux=aux, past=past)
 
-    moves = alive if when is None else alive & when
+    going = alive if when is None else alive & when
     alive = alive if when is None else alive | ~when & state.alive
-    return _where(moves, moved, state).replace(alive=alive), out
+    return _where(going, moved, state).replace(alive=alive), out
 
 
 def _where(alive: Array, new: Callable[[], State], old: State) -> State:
@@ -199,18 +207,12 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
         else:
             new, out = jax.lax.cond(when, take, partial(_skip, game, batch), new, k)
         memory = out.pop("memory", memory)
-        logged = {
-            name: value
-            for name, value in out.items()
-            if name in t.movers or name not in game.movers
-        }
+        logged = {n: v for n, v in out.items() if n in t.movers or n not in game.movers}
         new = new.replace(log={**new.log, **logged})
-    memory, log = jax.tree.map(
-        partial(jnp.where, new.alive), (memory, new.log), (state.memory, state.log)
-    )
-    return sharding.keep_replicated(
-        new.replace(step=new.step + new.alive, memory=memory, log=log)
-    ), new.log
+    before = (state.memory, state.log)
+    memory, log = jax.tree.map(partial(jnp.where, new.alive), (memory, new.log), before)
+    state = new.replace(step=new.step + new.alive, memory=memory, log=log)
+    return sharding.keep_replicated(state), new.log
 
 
 def _step(game: Game, state: State, data: Any) -> tuple[State, Log]:
@@ -233,11 +235,11 @@ def _loop(
 
 # The number of steps is an argument, so one program plays a run however it is split, to the same
 # bits.
-_scanned = jax.jit(_loop, static_argnums=(0, 4), donate_argnums=1)
+scanned = jax.jit(_loop, static_argnums=(0, 4), donate_argnums=1)
 # Here the number of steps is known to the compiler. Otherwise an accelerator waits for the host
 # after each step, to see whether the loop goes on.
 _known = jax.jit(_loop, static_argnums=(0, 3, 4), donate_argnums=1)
-_dispatched = jax.jit(_step, static_argnums=0, donate_argnums=1)
+dispatched = jax.jit(_step, static_argnums=0, donate_argnums=1)
 
 
 def run(
@@ -254,10 +256,10 @@ def run(
     CPU, where XLA runs them slowly in a loop, and every other game is scanned.
     """
     if form not in ("auto", "scan", "dispatch") or steps < 0:
-        raise ValueError(
-            "a run plays 0 or more steps, its form is auto, scan or dispatch; "
-            f"got {steps} steps, form {form!r}"
-        )
+        wanted = "a run plays 0 or more steps, its form is auto, scan or dispatch"
+        raise ValueError(f"{wanted}; got {steps} steps, form {form!r}")
+    if state.step.is_deleted():
+        raise ValueError("this state was donated to a run: go on with the one that it returned")
     if form == "auto":
         form = "dispatch" if game.convolves and jax.default_backend() == "cpu" else "scan"
     if sharding.device_count() > 1:
@@ -265,7 +267,7 @@ def run(
     logs: list[Log] = []
     if form == "dispatch":
         for _ in range(steps):
-            state, log = _dispatched(game, state, data)
+            state, log = dispatched(game, state, data)
             logs.append(jax.tree.map(lambda x: x[None], log))
     else:
         known = 0 if jax.default_backend() == "cpu" else steps // BLOCK
@@ -274,7 +276,7 @@ def run(
             logs.append(log)
         for done in range(known * BLOCK, steps, CAPACITY):
             n = min(CAPACITY, steps - done)
-            state, log = _scanned(game, state, data, jnp.int32(n), CAPACITY)
+            state, log = scanned(game, state, data, jnp.int32(n), CAPACITY)
             logs.append(jax.tree.map(lambda x, n=n: x[:n], log))
     if not logs:
         return state, jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), state.log)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -38,7 +39,7 @@ def call(*argv: object) -> tuple[int, str, str]:
     What a command sets for its process is as before: flags of XLA, the cache of compiled programs.
     """
     out, err = io.StringIO(), io.StringIO()
-    flags = os.environ["XLA_FLAGS"]
+    flags, hook = os.environ["XLA_FLAGS"], sys.unraisablehook
     cache = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     try:
         with redirect_stdout(out), redirect_stderr(err):
@@ -46,7 +47,7 @@ def call(*argv: object) -> tuple[int, str, str]:
     except SystemExit as stop:
         status = int(stop.code or 0)
     finally:
-        os.environ["XLA_FLAGS"] = flags
+        os.environ["XLA_FLAGS"], sys.unraisablehook = flags, hook
         jax.config.update("jax_compilation_cache_dir", cache)
     return status, out.getvalue(), err.getvalue()
 

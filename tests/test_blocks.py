@@ -17,7 +17,7 @@ from runs import call, evaluate_few
 
 from ganjax import cli
 from ganjax.experiment import with_values
-from ganjax.runs import request, table
+from ganjax.runs import queue, request, table
 from ganjax.runs.arguments import Parser
 from ganjax.runs.discovery import File, experiment_file
 
@@ -115,10 +115,18 @@ def _stopped_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         for row in asked.only or rows:
             own = {**rows[row], **asked.changed}
             source = own.pop("experiment", asked.file.name)
+            own.pop("dynamics", None)
             with_values(experiment_file(source).module.Options(), own)
         raise AcceptedError
 
+    def queued(waiting: list[queue.Line], *_: Any) -> NoReturn:
+        for line in waiting:
+            if said := refusal(["ganjax", "reproduce", *line.words]):
+                raise ValueError(f"line {line.number}: {said}")
+        raise AcceptedError
+
     monkeypatch.setattr(Parser, "parse", parsed)
+    monkeypatch.setattr(queue, "_played", queued)
     monkeypatch.setattr(cli, "start", lambda *_, **__: None)
     monkeypatch.setattr(request, "prepare_run", prepared)
     monkeypatch.setattr(table, "reproduce", reproduced)
@@ -182,6 +190,7 @@ def test_every_command_is_accepted(page: Path, shown: list[Block]) -> None:
         "ganjax run mad_gan --kk 3": "unknown argument --kk",
         "ganjax run mad_gan --k 0": "k must be above 0",
         "ganjax reproduce mad_gan/k --rows nothing": "there is no row nothing",
+        "ganjax reproduce all --out o --within 1 --queue wrong.txt": "line 2: ganjax: there is no",
         "ganjax sample runs/mad": "required: --out",
         "make dmeo": "no target dmeo",
         "pip install -e '.[tset]'": "no extra tset",
@@ -189,6 +198,7 @@ def test_every_command_is_accepted(page: Path, shown: list[Block]) -> None:
     }.items(),
 )
 def test_a_wrong_command_is_seen(line: str, said: str) -> None:
+    Path("wrong.txt").write_text("mad_gan/k # 1\nmad_gan/kk # 2\n")
     assert said in refusal(shlex.split(line))
 
 

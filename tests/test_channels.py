@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from runs import EXPERIMENTS, call
 
-from ganjax.data import stereo
+from ganjax.data import midi, stereo
 from ganjax.metrics import stereo as heard
 
 
@@ -29,6 +29,21 @@ def test_the_waves_themselves_are_pure_and_a_quarter_of_a_cycle_apart() -> None:
     assert found["same_cycles"] == 1
     assert found["phase_error"] == pytest.approx(0, abs=0.01)
     assert max(found["cycles_left"], found["cycles_right"]) < 0.03
+
+
+def test_two_voices_are_written_as_the_notes_that_they_sing(tmp_path: Path) -> None:
+    pytest.importorskip("mido")
+    low, high = stereo.PITCH
+    pitches = np.array([[72, 48], [72, 50], [74, 50], [74, 50]])
+    x = 2 * (pitches + 0.3 - low) / (high - low) - 1  # rounded to the nearest semitone
+    stereo.write_mid(x, tmp_path / "two.mid")
+    notes = midi.read(tmp_path / "two.mid")[:, :3]
+    assert sorted(map(tuple, notes.tolist())) == [
+        (0, 0.5, 48),
+        (0, 1, 72),
+        (0.5, 1.5, 50),
+        (1, 1, 74),
+    ]
 
 
 def test_channels_of_different_waves_are_heard_to_know_nothing_of_each_other() -> None:

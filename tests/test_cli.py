@@ -4,7 +4,6 @@ one does what it says.
 
 import dataclasses
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from runs import TINY, call, everything
 
@@ -176,68 +173,6 @@ def test_a_file_that_is_no_experiment_is_one_line(text: str, said: str) -> None:
     status, out, err = call("run", "mine.py")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert said in err
-
-
-# No dot and no slash: a path stays inside the test's folder.
-words = st.text(st.characters(exclude_characters="/~."), max_size=12)
-COMMON = [
-    "seed",
-    "seeds",
-    "lanes",
-    "every",
-    "save-every",
-    "precision",
-    "fast",
-    "no-cache",
-    "quiet",
-    "quick",
-    "out",
-    "overwrite",
-    "help",
-]
-flags = st.sampled_from([*COMMON, "payoff", "steep", "lr", "width", "averaged", "note"]).map(
-    "--{}".format
-)
-near = [
-    "0",
-    "1",
-    "2",
-    "-1",
-    "1e3",
-    "nan",
-    "inf",
-    "ring",
-    "hinge",
-    "float32",
-    "vmap",
-    "sequential",
-    "9" * 20,
-    "--",
-]
-values = words | st.sampled_from(near)
-rests = st.lists(flags | st.builds("{}={}".format, flags, values) | values, max_size=6)
-single = ["resume", "sample", "list", "reproduce", "report"]
-commands = st.sampled_from(
-    [["run", str(TINY)], ["run", "tniy"], ["data", "show"], *([command] for command in single)]
-)
-
-
-@settings(
-    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(command=commands | st.lists(words, min_size=1, max_size=2), rest=rests)
-def test_no_request_ends_in_a_traceback(
-    command: list[str], rest: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(train, "train", lambda *_, **__: {"steps": 1, "params": "", "metrics": ""})
-    for path in list(Path().iterdir()):
-        shutil.rmtree(path)
-    before = everything()
-    status, out, err = call(*command, *rest)
-    assert status in (0, 2)
-    if status == 2:
-        assert (out, err[:8], err.count("\n")) == ("", "ganjax: ", 1)
-        assert everything() == before
 
 
 def test_list_names_every_experiment_and_says_which_cannot_be_imported() -> None:

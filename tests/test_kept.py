@@ -16,7 +16,7 @@ from ganjax.data import domains, music
 from ganjax.data.kept import Record, recording, standing_in
 from ganjax.experiment import Experiment
 from ganjax.figures import style
-from ganjax.runs import discovery, origin, population, train, written
+from ganjax.runs import discovery, drawing, origin, population, written
 
 
 def centred(key: jax.Array, n: int) -> jax.Array:
@@ -161,5 +161,5 @@ def test_the_code_of_a_file_is_all_but_comments_docstrings_and_formatting(tmp_pa
 
 
 def test_train_says_what_went_wrong_with_its_type() -> None:
-    assert train.told(ValueError("wrong")) == "wrong"
-    assert train.told(KeyError("x")) == "KeyError: 'x'"
+    assert drawing.told(ValueError("wrong")) == "wrong"
+    assert drawing.told(KeyError("x")) == "KeyError: 'x'"

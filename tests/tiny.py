@@ -12,12 +12,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array
+from jax import Array, random
 
 from ganjax import cli
 from ganjax.data import draw
 from ganjax.experiment import Experiment, Table, option
 from ganjax.game import Bound, Game, Player
+from ganjax.keys import stream
 from ganjax.losses import PAYOFFS
 from ganjax.nets import MLP
 
@@ -33,6 +34,7 @@ TABLES = {
 class Options:
     payoff: Literal["non-saturating", "hinge"] = option("non-saturating", "what D and G minimise")
     steep: float = option(0.0, "weight of the wall")
+    risk: float = option(0.0, "how often, of 1, the gradient of G is not finite, its loss is")
     width: int = option(4, "units of D", above=0)
     lr: float = option(0.1, "learning rate", above=0)
     averaged: bool = option(False, "keep an average of G")
@@ -46,6 +48,9 @@ def losses(batch: Any, key: Array, *, G: Bound, D: Bound, o: Options) -> dict[st
     payoff = PAYOFFS[o.payoff]
     real_score, fake_score = D(x), D(G(G.noise(key, len(x))))  # [B]
     wall = o.steep * slope(G) ** 4
+    if o.risk:
+        fails = random.uniform(stream(key, "risk")) < o.risk
+        wall += jnp.sqrt(jnp.where(fails, 0 * slope(G), 1.0))  # a root at 0 has no slope
     d, g = payoff.d(real_score, fake_score).mean(), payoff.g(fake_score, real_score).mean()
     return {"D": d, "G": g + wall, "wall": wall}
 

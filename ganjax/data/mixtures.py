@@ -97,6 +97,13 @@ def grid(side: int = 5, extent: float = 4 / 2.828, sd: float = 0.05 / 2.828) -> 
     return mixture(np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2), sd)
 
 
+def grid16() -> Mixture:
+    """16 Gaussians at ±.5 and ±1.5 on both axes, SD .02: the toy data of the authors' code of
+    Balduzzi et al. 2018, "The Mechanics of n-Player Differentiable Games".
+    """
+    return grid(4, 1.5, 0.02)
+
+
 def spiral(modes: int = 20, sd: float = 0.25 / 7.5) -> Mixture:
     """Gaussians along an Archimedean spiral, about equally far apart.
 
@@ -146,6 +153,7 @@ def imbalanced(balanced: Mixture, ratio: float = 10.0) -> Mixture:
 MIXTURES: dict[str, Callable[[], Mixture]] = {
     "ring": ring,
     "grid": grid,
+    "grid16": grid16,
     "spiral": spiral,
     "mixture1d": mixture1d,
     "mixture1d_20": mixture1d_20,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ganjax.data import midi
 from ganjax.data.dataset import Dataset
 
 LENGTH = 32  # entries of a sequence
@@ -81,3 +82,20 @@ def write_wav(sequence: np.ndarray, path: Path) -> None:
     with wave.open(str(path), "wb") as file:
         file.setparams((2, 2, RATE, 0, "NONE", ""))
         file.writeframes(np.rint(sound * 32767).astype("<i2").tobytes())
+
+
+def voice_notes(sequence: np.ndarray) -> np.ndarray:
+    """Two voices [T, 2] of -1..1 as notes [n, 4], onset and duration in quarter notes, pitch and
+    velocity 0. Pitches are rounded to semitones; equal ones that follow each other are one note.
+    """
+    notes = []
+    for voice in np.rint(as_pitches(sequence)).T:
+        begins = np.flatnonzero(np.diff(voice, prepend=np.nan) != 0)
+        lasts = np.diff(begins, append=len(voice))
+        notes += [(b / STEPS, n / STEPS, voice[b], 0) for b, n in zip(begins, lasts)]
+    return np.array(notes)
+
+
+def write_mid(sequence: np.ndarray, path: Path) -> None:
+    """Two voices [T, 2] of -1..1 as a MIDI file. Raises ValueError, one line, without mido."""
+    midi.write(voice_notes(sequence), path)

@@ -6,7 +6,9 @@ logits. Without a key nothing is dropped out.
 
 from ganjax.nets.mlp import (
     MLP,
+    Linear,
     MaxoutNet,
+    Point,
     Positive,
     TrunkAndHead,
     Weights,
@@ -17,7 +19,9 @@ from ganjax.nets.mlp import (
 
 __all__ = [
     "MLP",
+    "Linear",
     "MaxoutNet",
+    "Point",
     "Positive",
     "TrunkAndHead",
     "Weights",

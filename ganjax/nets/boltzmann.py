@@ -147,7 +147,7 @@ def marginal_logits(x: np.ndarray, label: np.ndarray | None = None, classes: int
     image is counted besides, so that no logit is infinite.
     """
     scale = 255 if x.dtype == np.uint8 else 1
-    mean = x.reshape(len(x), -1).mean(0, dtype=np.float64) / scale
+    mean = x.reshape(x.shape[0], -1).mean(0, dtype=np.float64) / scale
     if label is not None:
         mean = np.append(mean, np.bincount(label, minlength=classes) / len(x))
     return np.asarray(logit((len(x) * mean + 0.5) / (len(x) + 1)), np.float32)

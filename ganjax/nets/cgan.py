@@ -19,7 +19,7 @@ def joined(x: Array, y: Array) -> Array:
     [B, *space, C + K].
     """
     maps = jnp.broadcast_to(
-        y.reshape(len(y), *[1] * (x.ndim - 2), -1), (*x.shape[:-1], y.shape[-1])
+        y.reshape(y.shape[0], *[1] * (x.ndim - 2), -1), (*x.shape[:-1], y.shape[-1])
     )
     return jnp.concatenate([x, maps], -1)
 
@@ -49,7 +49,7 @@ class Generator(nn.Module):
             self.rate,
         )
         x = nn.Dense(math.prod(self.out), kernel_init=small, bias_init=self.bias, name="out")(x)
-        return self.last(x.reshape(len(x), *self.out))
+        return self.last(x.reshape(x.shape[0], *self.out))
 
 
 class Discriminator(nn.Module):
@@ -60,7 +60,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x: Array, y: Array) -> Array:
         small, (of_x, of_y, of_both) = symmetric_init(0.005), self.units
-        x = Dropout()(Maxout(of_x, 5, small)(x.reshape(len(x), -1)), 0.5)
+        x = Dropout()(Maxout(of_x, 5, small)(x.reshape(x.shape[0], -1)), 0.5)
         y = Dropout()(Maxout(of_y, 5, small)(y), 0.5)
         x = Dropout()(Maxout(of_both, 4, small)(jnp.concatenate([x, y], -1)), 0.5)
         return nn.Dense(1, kernel_init=small)(x)[..., 0]

@@ -43,7 +43,7 @@ class Convnet(nn.Module):
                 x = max_pool(x)
             else:
                 x = nn.max_pool(x, (window, window), (stride, stride), "SAME")
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         for units in self.units:
             x = Dropout()(self.act(nn.Dense(units)(x)), self.rate)
         return x, nn.Dense(self.classes, name="logits")(x)
@@ -100,7 +100,7 @@ class AlexNet(nn.Module):
         x = nn.relu(Conv(4 * w, 3, kernel_init=he)(x))
         x = nn.relu(Conv(4 * w, 3, kernel_init=he, groups=2)(x))
         x = nn.relu(Conv(8 * w // 3, 3, kernel_init=he, groups=2)(x))
-        x = max_pool(x, 3, 2).reshape(len(x), -1)
+        x = max_pool(x, 3, 2).reshape(x.shape[0], -1)
         for _ in range(2):
             x = Dropout()(nn.relu(nn.Dense(self.units, kernel_init=he)(x)), self.rate)
         return nn.Dense(self.classes, name="logits")(x)

@@ -109,7 +109,7 @@ class Discriminator(nn.Module):
             x = max_pool(x)
         _, height, width, channels = x.shape
         bound = math.sqrt(12 / (height * width * (channels + self.widths[2])))
-        flat = x.reshape(len(x), -1)
+        flat = x.reshape(x.shape[0], -1)
         x = Hidden(self.widths[2], symmetric_init(bound), name="layer2")(flat)
         score = nn.Dense(1, kernel_init=WEIGHTS, bias_init=BIAS, name="score")(x)[..., 0]
         if not self.classes:

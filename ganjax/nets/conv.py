@@ -68,7 +68,7 @@ def convolve(x: Array, w: Array, stride: int, pad: Pads, form: Form = "auto") ->
     if form == "slices":
         slices = _slices(x, w.shape[0], stride, pad)
         y = convolve(slices, _joined(w, stride), stride, pad[1:], "conv")
-        return y.reshape(len(x), -1, *y.shape[1:])
+        return y.reshape(x.shape[0], -1, *y.shape[1:])
     return _patches(x, w.shape[:-2], stride, pad) @ _blocked(w, stride).reshape(-1, w.shape[-1])
 
 
@@ -86,7 +86,7 @@ def conv_transpose(
         if (stride == 1 and fewer) or len(pad) == 3:
             form = "product"
     form = _form(form, w.shape[-2], len(pad))
-    x = jax.ShapeDtypeStruct((len(y), *space, w.shape[-2]), y.dtype)
+    x = jax.ShapeDtypeStruct((y.shape[0], *space, w.shape[-2]), y.dtype)
     if form == "conv":
         return jax.linear_transpose(lambda x: _conv(x, w, stride, pad), x)(y)[0]
     if form == "slices":
@@ -175,9 +175,9 @@ def _patches(x: Array, kernel: tuple[int, ...], stride: int, pad: Pads) -> Array
     blocks = [n + m - 1 for n, m in zip(size, taps)]
     around = [(low, stride * q - n - low, 0) for q, n, (low, _) in zip(blocks, x.shape[1:-1], pad)]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
-    x = _to_blocks(x, stride, range(1, dims + 1)).reshape(len(x), *blocks, -1)
+    x = _to_blocks(x, stride, range(1, dims + 1)).reshape(x.shape[0], *blocks, -1)
     windows = [
-        lax.slice(x, (0, *at, 0), (len(x), *(a + n for a, n in zip(at, size)), x.shape[-1]))
+        lax.slice(x, (0, *at, 0), (x.shape[0], *(a + n for a, n in zip(at, size)), x.shape[-1]))
         for at in itertools.product(*map(range, taps))
     ]
     return jnp.concatenate(windows, -1)
@@ -186,7 +186,7 @@ def _patches(x: Array, kernel: tuple[int, ...], stride: int, pad: Pads) -> Array
 def _slices(x: Array, kernel: int, stride: int, pad: Pads) -> Array:
     """The windows on the first axis alone, [B · size, *space[1:], taps · stride · I]."""
     _, n, *rest = x.shape
-    windows = _patches(x.reshape(len(x), n, -1), (kernel,), stride, pad[:1])
+    windows = _patches(x.reshape(x.shape[0], n, -1), (kernel,), stride, pad[:1])
     windows = jnp.moveaxis(windows.reshape(-1, -(-kernel // stride) * stride, *rest), 1, -2)
     return windows.reshape(*windows.shape[:-2], -1)
 

@@ -64,7 +64,7 @@ class Layer(nn.Module):
     def __call__(self, x: Array) -> Array:
         if x.ndim == 2:
             x = nn.Dense(4**self.axes * self.features, use_bias=False, kernel_init=WEIGHTS)(x)
-            x = x.reshape(len(x), *[4] * self.axes, self.features)
+            x = x.reshape(x.shape[0], *[4] * self.axes, self.features)
         else:
             x = up(self.features, self.kernel)(x)
         return nn.relu(BatchNorm(scale=gain)(x))
@@ -123,7 +123,7 @@ class Discriminator(nn.Module):
             x = lrelu(BatchNorm(scale=gain)(x) if i and self.norm else x)
             maps.append(x)
         score = nn.Dense(self.classes or 1, use_bias=False, kernel_init=WEIGHTS)(
-            x.reshape(len(x), -1)
+            x.reshape(x.shape[0], -1)
         )
         return tuple(maps), score if self.classes else score[..., 0]
 
@@ -151,7 +151,7 @@ class ConditionalGenerator(nn.Module):
                 f"the conditional DCGAN makes images whose sides are multiples of 4; got {self.out}"
             )
         x = nn.relu(bare()(dense(self.units)(joined(z, y))))
-        x = nn.relu(bare()(dense(H * W * C)(joined(x, y)))).reshape(len(x), H, W, C)
+        x = nn.relu(bare()(dense(H * W * C)(joined(x, y)))).reshape(x.shape[0], H, W, C)
         x = nn.relu(bare()(up(self.width)(joined(x, y))))
         return self.last(up(self.out[-1])(joined(x, y)))
 
@@ -166,5 +166,5 @@ class ConditionalDiscriminator(nn.Module):
     def __call__(self, x: Array, y: Array) -> Array:
         x = lrelu(down(self.width)(joined(x, y)))
         x = lrelu(bare()(down(2 * self.width)(joined(x, y))))
-        x = lrelu(bare()(dense(self.units)(joined(x.reshape(len(x), -1), y))))
+        x = lrelu(bare()(dense(self.units)(joined(x.reshape(x.shape[0], -1), y))))
         return dense(1)(joined(x, y))[..., 0]

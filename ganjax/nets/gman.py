@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
             if rate is not None:
                 x = Dropout()(x, rate)
         x = lrelu(Conv(self.width, 3, kernel_init=WEIGHTS)(x))
-        return nn.Dense(1, kernel_init=WEIGHTS)(x.reshape(len(x), -1))[..., 0]
+        return nn.Dense(1, kernel_init=WEIGHTS)(x.reshape(x.shape[0], -1))[..., 0]
 
 
 def pair(shape: tuple[int, ...], width: int) -> tuple[nn.Module, nn.Module]:

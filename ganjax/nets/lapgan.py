@@ -69,5 +69,5 @@ class Discriminator(nn.Module):
         x = _with_plane(h + l, y)
         for stride in (1, 2):
             x = nn.relu(Conv(self.width, 5, stride, "VALID", kernel_init=WEIGHTS)(x))
-        x = Dropout()(x.reshape(len(x), -1), 0.5)
+        x = Dropout()(x.reshape(x.shape[0], -1), 0.5)
         return nn.Dense(1, kernel_init=WEIGHTS)(x)[..., 0]

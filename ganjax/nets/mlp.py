@@ -39,14 +39,14 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, *xs: Array, rate: ArrayLike | None = None) -> Array:
-        x = jnp.concatenate([x.reshape(len(x), -1) for x in xs], -1)
+        x = jnp.concatenate([x.reshape(x.shape[0], -1) for x in xs], -1)
         for width in self.widths:
             x = self.act(nn.Dense(width, kernel_init=self.kernel_init)(x))
             if rate is not None:
                 x = Dropout()(x, rate)
         init = self.last_init or self.kernel_init
         x = nn.Dense(math.prod(self.out), kernel_init=init, bias_init=self.bias, name="out")(x)
-        return self.last(x.reshape(len(x), *self.out))
+        return self.last(x.reshape(x.shape[0], *self.out))
 
 
 class TrunkAndHead(nn.Module):
@@ -87,11 +87,11 @@ class MaxoutNet(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         small = symmetric_init(0.005)
-        x = Dropout()(x.reshape(len(x), -1), 0.2)
+        x = Dropout()(x.reshape(x.shape[0], -1), 0.2)
         for _ in range(2):
             x = Dropout()(Maxout(self.units, self.pieces, small)(x), 0.5)
         x = nn.Dense(math.prod(self.out), kernel_init=small)(x)
-        return x.reshape(len(x), *self.out)
+        return x.reshape(x.shape[0], *self.out)
 
 
 class Positive(nn.Module):
@@ -104,6 +104,29 @@ class Positive(nn.Module):
     @nn.compact
     def __call__(self) -> Array:
         return nn.softplus(self.param("raw", nn.initializers.constant(self.start), ()))
+
+
+class Point(nn.Module):
+    """The same point of d numbers whatever the noise, [B, Z] -> [B, d]: a generator of a Dirac
+    distribution.
+    """
+
+    d: int = 1
+    start: Callable[..., Array] = inits.normal(1.0)
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        return jnp.broadcast_to(self.param("point", self.start, (self.d,)), (len(z), self.d))
+
+
+class Linear(nn.Module):
+    """A score without a bias, [B, d] -> [B]."""
+
+    start: Callable[..., Array] = inits.normal(1.0)
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return x @ self.param("weight", self.start, (x.shape[-1],))
 
 
 class Weights(nn.Module):

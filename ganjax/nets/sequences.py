@@ -167,7 +167,7 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z: Array, x: Array | None = None) -> Array:
         told = None if x is None else jnp.concatenate([z[:, :1], x[:, :-1]], 1)
-        zeros = jnp.zeros((len(z), self.units), z.dtype)
+        zeros = jnp.zeros((z.shape[0], self.units), z.dtype)
         steps = nn.scan(
             Step,
             variable_broadcast="params",

@@ -81,7 +81,7 @@ class Generator(nn.Module):
                 )
             )
         x = nn.WeightNorm(nn.Dense(math.prod(self.out), kernel_init=glorot))(joined(x, y))
-        return nn.sigmoid(x.reshape(len(x), *self.out))
+        return nn.sigmoid(x.reshape(x.shape[0], *self.out))
 
 
 class Discriminator(nn.Module):
@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, y: Array) -> Array:
-        x = Noise()(x.reshape(len(x), -1), 0.3)
+        x = Noise()(x.reshape(x.shape[0], -1), 0.3)
         for i, width in enumerate(self.widths):
             x = nn.relu(unit(nn.Dense(width, kernel_init=inits.normal(0.1)))(joined(x, y)))
             x = Noise()(joined(x, y) if i == 0 else x, 0.5)
@@ -165,7 +165,7 @@ class ColourGenerator(nn.Module):
 
         H, W, channels = self.out[0] // 8, self.out[1] // 8, self.out[2]
         x = nn.Dense(H * W * 4 * self.width, use_bias=False, kernel_init=WEIGHTS)(joined(z, y))
-        x = norm(x).reshape(len(z), H, W, -1)
+        x = norm(x).reshape(z.shape[0], H, W, -1)
         for features in (2 * self.width, self.width):
             x = norm(
                 ConvTranspose(features, 5, 2, (2, 1), bias=False, kernel_init=WEIGHTS)(joined(x, y))

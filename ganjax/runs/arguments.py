@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ganjax.experiment import Option
+from ganjax.game import NAMED, TURNS
 
 SEEDS = 2**31  # seeds are below; jax.random.key takes 32 bits
 
@@ -48,6 +49,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices")
+COMMON += ("dynamics", "on_divergence")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -62,9 +64,21 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--save-every", type=integer(1), help="steps between checkpoints (a tenth of the run)")
     how = "shard each batch over this many devices; 0 and 1: no sharding"
     add("--devices", type=integer(0), default=1, help=how)
+    how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
+    how += ", ".join((*TURNS, *NAMED))
+    add("--dynamics", metavar="NAME", help=how)
     precisions = ("float32", "bfloat16")
     add("--precision", choices=precisions, default="float32", help="of the computation")
+    add_on_divergence(parser, "freeze")
     add_start(parser)
+
+
+def add_on_divergence(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """What happens to a seed whose numbers cease to be finite."""
+    how = "a seed that diverged is frozen and the others go on, the run stops, or it goes back to "
+    how += f"the last save with a new stream for that seed ({default or 'as the run was begun'})"
+    modes = ("freeze", "stop", "rollback")
+    parser.add_argument("--on-divergence", choices=modes, default=default, help=how)
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +163,7 @@ def resume_parser() -> Parser:
     how = "play to this step, past the end of the run; recorded in options.json"
     parser.add_argument("--steps", type=integer(1, 2**31), help=how)
     add_data_dir(parser)
+    add_on_divergence(parser, None)
     how = "shard each batch over this many devices (as many as before)"
     parser.add_argument("--devices", type=integer(0), help=how)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")

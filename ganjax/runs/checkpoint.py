@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,7 +81,7 @@ class Checkpoints:
         except Exception as error:  # Orbax and what it writes with have errors of many types
             raise OSError(
                 f"checkpoint {step} of {self.folder.parent} cannot be written, those before it "
-                f"are as they were: {one_line(error)}"
+                f"are as they were: {one_line(error).split(' [tensorstore_spec')[0]}"
             ) from error
 
     def _wait(self) -> None:
@@ -88,14 +89,16 @@ class Checkpoints:
             saving, self.saving = self.saving, None
             saving.result()
 
-    def restore(self, like: Any) -> Saved | None:
+    def restore(self, like: Any, newest: int | None = None) -> Saved | None:
         """The newest good checkpoint, its state like the given tree; None where none was saved.
+        With `newest` those of later steps are not looked at.
 
         The tree is put where a new state would be. A checkpoint that cannot be read, or whose state
         is not the one that was saved, is passed over with a line on stderr. Raises ValueError where
         one belongs to other options, and where there are checkpoints but no good one; OSError or
         MemoryError for what may pass, such as a busy disk.
         """
+        self._wait()
         # not where it was saved: the devices may be others
         place = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
@@ -104,6 +107,8 @@ class Checkpoints:
 
         shapes = jax.tree.map(abstract, jax.eval_shape(_flat, like))
         steps = sorted(self.manager.all_steps(), reverse=True)
+        if newest is not None:
+            steps = [step for step in steps if step <= newest]
         for step in steps:
             try:
                 # the tie first: a state of other options may have other shapes and look damaged
@@ -135,10 +140,26 @@ class Checkpoints:
             )
         return None
 
+    def remove_after(self, step: int) -> None:
+        """Removes the checkpoints of later steps."""
+        self._wait()
+        for later in self.manager.all_steps():
+            if later > step:
+                self.manager.delete(later)
+
     def _read(self, step: int, **item: Any) -> Any:
         """One item of a checkpoint: `_read(3, state=…)`."""
         (name,) = item
         return self.manager.restore(step, args=ocp.args.Composite(**item))[name]
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Also where something else has failed: a save that is under way while Python ends waits
+        # for threads that are no longer started.
+        with suppress(OSError) if kind else nullcontext():
+            self.close()
 
     def close(self) -> None:
         """Waits until everything is on the disk. Raises OSError where it cannot be written."""

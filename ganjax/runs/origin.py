@@ -192,7 +192,16 @@ def differences(folder: Path, recorded: RunRecord, asked: RunRecord) -> str:
         for name in sorted(options - {"data_dir"})
         if old["options"].get(name) != new["options"].get(name)
     ]
-    plain = ("seeds", "lanes", "steps", "every", "save_every", "precision", "deterministic")
+    plain = (
+        "dynamics",
+        "seeds",
+        "lanes",
+        "steps",
+        "every",
+        "save_every",
+        "precision",
+        "deterministic",
+    )
     said += [f"{name} {old[name]}" for name in plain if old[name] != new[name]]
     if old["data"] != new["data"]:
         said.append("other data")

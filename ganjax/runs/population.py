@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,12 @@ PIXELS, POINTS = 2**24, 4000  # of a figure of samples
 Lanes = list[play.State]
 
 
+@lru_cache(maxsize=4)
 def at_precision(game: Game, precision: str) -> Game:
-    """The game with players that compute in bfloat16; parameters and losses stay float32."""
+    """The game with players that compute in bfloat16; parameters and losses stay float32.
+
+    One object, as compiled programs are cached by it.
+    """
     if precision == "float32":
         return game
     players = {n: dataclasses.replace(p, dtype=jnp.bfloat16) for n, p in game.players.items()}
@@ -47,7 +51,8 @@ def lane_keys(record: RunRecord) -> list[jax.Array]:
 
 def template(game: Game, record: RunRecord, data: Any) -> Lanes:
     """The shapes of the lanes. Raises ValueError, one line, where a game's shapes do not fit."""
-    return [play.template(game, key, data) for key in lane_keys(record)]
+    first, *others = lane_keys(record)
+    return [play.template(game, first, data)] * (1 + len(others))
 
 
 def initial(game: Game, record: RunRecord, data: Any) -> Lanes:
@@ -70,31 +75,33 @@ def diverged(record: RunRecord, lanes: Sequence[play.State], step: int) -> dict[
 
 
 def advance(
-    game: Game, record: RunRecord, data: Any, lanes: Lanes, step: int
-) -> Iterator[tuple[int, Lanes]]:
-    """(step, lanes) again and again, to the end of the run.
+    game: Game, record: RunRecord, data: Any, lanes: Lanes, step: int, to: int | None = None
+) -> Iterator[tuple[int, Lanes, list[play.Log | None]]]:
+    """(step, lanes, the log of each lane since) again and again, to the end of the run or `to`.
 
     It yields at every measurement and save, where a page is turned, and after about half a
-    second of steps.
+    second of steps. A lane that stands still has no log.
     """
+    last = record.steps if to is None else to
     devices = record.device["count"]
     with sharding.use_devices(devices):
         place = partial(jax.device_put, device=sharding.replicated())
     pages = page_through(data, step, rows_per_step(game, data), place)
     end, page = next(pages)
     n = 1
-    while step < record.steps:
+    while step < last:
         if step == end:
             end, page = next(pages)
         stops = ((step // every + 1) * every for every in (record.every, record.save_every))
-        n = min(n, min(record.steps, end, *stops) - step)
+        n = min(n, min(last, end, *stops) - step)
         started = time.perf_counter()
         with sharding.use_devices(devices):  # here alone: measurements have batches of their own
-            lanes = [play.run(game, s, page, n)[0] if _moves(s, step) else s for s in lanes]
+            played = [play.run(game, s, page, n) if _moves(s, step) else (s, None) for s in lanes]
+        lanes, logs = [lane for lane, _ in played], [log for _, log in played]
         jax.block_until_ready(lanes)
         took = time.perf_counter() - started
         step += n
-        yield step, lanes
+        yield step, lanes, logs
         n = max(1, min(2 * n, int(n * SECONDS / took) + 1))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -39,41 +38,44 @@ class RunRecord:
     deterministic: bool
     versions: dict[str, str]
     device: dict[str, Any]  # {"kind", "count", "cores"}; count: the devices of the mesh
-    files: dict[str, str] = field(
-        default_factory=dict
-    )  # SHA-256 of what the folder keeps, by place
+    dynamics: str | None = None  # as asked for; None: the game's own, and no entry
+    on_divergence: str = "freeze"  # "stop", "freeze" or "rollback"
+    files: dict[str, str] = field(default_factory=dict)  # SHA-256 of what the folder keeps
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
 
     @property
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
-        shaping = self._stated
-        for name in ("path", "versions", "device", "files", "began"):
+        shaping = self._plain
+        for name in ("path", "versions", "device", "on_divergence", "files", "began"):
             shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
         if self.began:
             shaping["steps"] = self.began["steps"]
             shaping["options"]["steps"] = self.began["option"]
-        return _sha(shaping)
+        return storage.json_digest(shaping)
 
     @property
     def digest(self) -> str:
         """A digest of all of it."""
-        return _sha(self._stated)
+        return storage.json_digest(self._plain)
 
     @property
     def fields(self) -> dict[str, Any]:
         """What options.json holds."""
-        return {**self._stated, "tie": self.tie, "digest": self.digest}
+        return {**self._plain, "tie": self.tie, "digest": self.digest}
 
     @property
-    def _stated(self) -> dict[str, Any]:
+    def _plain(self) -> dict[str, Any]:
+        # as it was before there was a choice, where none was made
         fields = dataclasses.asdict(self)
-        return {n: v for n, v in fields.items() if v or n not in ("files", "began")}
-
-
-def _sha(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        chosen: dict[str, Any] = {
+            "dynamics": None,
+            "on_divergence": "freeze",
+            "files": {},
+            "began": None,
+        }
+        return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from ganjax import play, sharding
 from ganjax.data.kept import recording, standing_in
 from ganjax.experiment import Experiment, with_players
 from ganjax.host import one_line
-from ganjax.runs import origin, population, storage
+from ganjax.runs import memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 
@@ -39,6 +40,8 @@ def prepare_run(
     precision: str = "float32",
     fast: bool = False,
     devices: int = 1,
+    dynamics: str | None = None,
+    on_divergence: str = "freeze",
 ) -> Request:
     """The record of a new run, its experiment, built and checked, and what its folder keeps.
 
@@ -46,6 +49,7 @@ def prepare_run(
     """
     with recording() as kept:
         experiment = file.build(options)
+    experiment = along(experiment, dynamics)
     if lanes == "auto":
         # Under vmap a turn with a condition is computed whether it holds or not.
         game = experiment.played
@@ -76,6 +80,8 @@ def prepare_run(
             "count": max(1, devices),
             "cores": cpu_cores(),
         },
+        dynamics=dynamics,
+        on_divergence=on_divergence,
         files={name: origin.sha(data) for name, data in files.items()},
     )
     check(record, experiment)
@@ -87,12 +93,27 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
-def check(record: RunRecord, experiment: Experiment) -> None:
-    """Raises ValueError, one line, before any time is spent, where shapes do not fit a game, or
-    its samples have no figure.
+def along(experiment: Experiment, dynamics: str | None) -> Experiment:
+    """The experiment with its game played along named dynamics; None: as it is.
+
+    Raises ValueError, one line, where its game cannot be.
     """
+    if dynamics is None:
+        return experiment
+    game = experiment.game
+    changed = dataclasses.replace(experiment, game=lambda o: game(o).along(dynamics))
+    _ = changed.played
+    return changed
+
+
+def check(record: RunRecord, experiment: Experiment) -> None:
+    """Raises ValueError, one line, before any time is spent, where shapes do not fit a game or
+    the memory, or its samples have no figure.
+    """
+    game = population.at_precision(experiment.played, record.precision)
+    memory.check(game, record, experiment.data)
     with sharding.use_devices(record.device["count"]):
-        population.template(experiment.played, record, experiment.data)
+        population.template(game, record, experiment.data)
     _check_measured(experiment)
     if experiment.sample is not None:
         made = population.sample_shape(experiment, 2)
@@ -140,6 +161,7 @@ def rebuild(
             )
         change["changed"] = {**change.get("changed", {}), "data": "other bytes"}
         change["data"] = data
+    experiment = along(experiment, record.dynamics)
     return experiment, {"accept_changes": accept_changes, "change": change}
 
 
@@ -155,7 +177,7 @@ def rebuild_to_sample(
     values = record.options | ({"data_dir": data_dir} if data_dir and kept is None else {})
     with standing_in(kept):
         try:
-            return file.build(values)
+            return along(file.build(values), record.dynamics)
         except OSError as error:
             raise ValueError(
                 f"{out} cannot be sampled, as {file.path} opens files itself: {one_line(error)}"

@@ -105,9 +105,9 @@ def read_changes(out: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         changes = [dict(json.loads(line)) for line in lines]
-        if all(isinstance(change["changed"], dict) for change in changes):
+        if all(isinstance(change.get("changed", {}), dict) for change in changes):
             return changes
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         pass
     raise ValueError(f"{path} is damaged: mend it, or remove it")
 
@@ -155,17 +155,29 @@ def read_digest(out: Path) -> dict[str, Any]:
     """
     path = out / "digest.json"
     try:
-        digest = json.loads(path.read_text("utf-8", "replace"))
-        told = (digest["params"], digest["metrics"], digest["steps"])
+        digest = dict(json.loads(path.read_text("utf-8", "replace")))
+        whole = digest.pop("digest") == json_digest(digest)
     except (ValueError, TypeError, KeyError, RecursionError):
-        told = None
-    if not (told and isinstance(told[0], str) and type(told[2]) is int):
-        raise ValueError(f"{path} is damaged: remove it, and `ganjax resume` makes it again")
-    if metrics_digest(read_rows(out / "metrics.jsonl")) != told[1]:
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{path} is damaged, or was edited: remove it, and `ganjax resume` makes it again"
+        )
+    if metrics_digest(read_rows(out / "metrics.jsonl")) != digest["metrics"]:
         raise ValueError(
             f"{out}: metrics.jsonl and digest.json do not fit: one of them was changed since"
         )
     return digest
+
+
+def write_digest(out: Path, digest: Mapping[str, Any]) -> None:
+    """Writes digest.json, with a digest of itself."""
+    write_json(out / "digest.json", {**digest, "digest": json_digest(digest)})
+
+
+def json_digest(value: Any) -> str:
+    """SHA-256 of what JSON can hold, whatever the order of its fields."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def run_digest(params: Mapping[int, Any], rows: Sequence[Row], steps: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from types import TracebackType
+from typing import Any
 
 from ganjax.data.cache import places
 
@@ -16,14 +17,20 @@ def set_surroundings() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+    sys.unraisablehook = _report
     sys.excepthook = _tell
 
 
+def _report(unraisable: Any) -> None:
+    # What writes a checkpoint reports to a loop that has ended, once a part of it failed; the
+    # failure itself is raised where it belongs.
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
+
+
 def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """As Python does; but of a save that failed, which is told in a line of its own, TensorStore's
-    threads have answers for a loop that is closed by then.
-    """
-    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+    # the same, of threads that Python did not start
+    if str(error) != "Event loop is closed":
         sys.__excepthook__(kind, error, trace)
 
 

@@ -24,6 +24,8 @@ from ganjax.runs.report import TableRecord, plain_text
 from ganjax.runs.request import Request, prepare_run
 from ganjax.runs.train import train
 
+OTHER = " (Where this speaks of sizes, they are the table's own; the command has others.)"
+
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -132,7 +134,7 @@ def _write(
             for row, numbers in anchors.items()
         },
         paper={row: dict(n) for row, n in r.table.paper.items() if not r.only or row in r.only},
-        note=r.table.note,
+        note=r.table.note + (OTHER if r.changed else ""),
     )
     storage.write_json(r.out / "table.json", dataclasses.asdict(made))
     with whole_file(r.out / "table.txt") as scratch:
@@ -156,13 +158,16 @@ def _request(r: Reproduction, row: str) -> Request:
     if foreign := set(r.changed) - set(source.options()):
         name = sorted(foreign)[0]
         raise ValueError(f"row {row} is played by {source.name}, which has no option {name}")
+    dynamics = options.pop("dynamics", None)
     options |= r.changed
     if r.data_dir:
         options["data_dir"] = r.data_dir
     if r.quick:
         options["steps"] = max(1, source.build(options).steps // 100)
     seeds = r.seeds or r.table.seeds
-    return prepare_run(source, options, seeds=seeds, every=r.table.every, fast=r.fast)
+    return prepare_run(
+        source, options, seeds=seeds, every=r.table.every, fast=r.fast, dynamics=dynamics
+    )
 
 
 def _play(r: Reproduction, row: str, request: Request) -> FinishedRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import sys
@@ -9,7 +10,6 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,14 +20,16 @@ from tqdm import tqdm
 
 from ganjax import play, sharding
 from ganjax.experiment import Experiment, with_players
-from ganjax.figures.curves import curves
-from ganjax.figures.style import save
 from ganjax.game import Game
-from ganjax.host import UnwritableError, one_line
 from ganjax.keys import stream
-from ganjax.runs import population, storage
+from ganjax.runs import divergence, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
+from ganjax.runs.drawing import draw, told
 from ganjax.runs.record import RunRecord, cpu_cores, versions
+
+# SIGUSR1 is what SLURM is told to send before a job's time is over, `--signal=USR1@60`.
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+USR1 = getattr(signal, "SIGUSR1", None)  # not on Windows
 
 
 class FailedError(Exception):
@@ -46,26 +48,26 @@ def train(
 
     accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that.
     change: what else is not as it was, and accepted, for a line of changes.jsonl.
-    Raises FailedError where every seed diverged, SystemExit with status 130 or 143 after SIGINT or
-    SIGTERM, when it has saved, and ValueError, one line, where another process trains the run, and
-    where its files do not fit.
+    Raises FailedError where every seed diverged, or one where that stops the run; SystemExit with
+    status 130, 138 or 143 after SIGINT, SIGUSR1 or SIGTERM, when it has saved; and ValueError, one
+    line, where another process trains the run, and where its files do not fit.
     """
     if (out / "digest.json").is_file():
         return storage.read_digest(out)
-    with storage.locked(out):
-        return _train(out, record, experiment, quiet, accept_changes, change)
+    with storage.locked(out), Checkpoints(out / "checkpoints", record.tie) as checkpoints:
+        return _train(out, record, experiment, checkpoints, quiet, accept_changes, change)
 
 
 def _train(
     out: Path,
     record: RunRecord,
     experiment: Experiment,
+    checkpoints: Checkpoints,
     quiet: bool,
     accept_changes: bool,
     change: Mapping[str, Any],
 ) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
-    checkpoints = Checkpoints(out / "checkpoints", record.tie)
     with sharding.use_devices(record.device["count"]):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
@@ -78,18 +80,25 @@ def _train(
     failures: list[str] = []
     measured = _measurement(experiment, game, data, failures)
     dead = population.diverged(record, lanes, step)
-    advanced = population.advance(game, record, data, lanes, step)
+    tries = found.note.get("tries", []) if found else []
+    played = divergence.Played(game, record, data, checkpoints, tries)
 
     with _signals() as caught, _progress(record.steps, step, quiet) as bar:
-        while (step < record.steps or again) and len(dead) < len(record.seeds):
-            if not again:
-                step, lanes = next(advanced)
-            again = False
+        before, restored = step, lanes
+        first = [(step, lanes)] if again else []
+        for step, lanes in itertools.chain(first, played.steps(before, restored)):
             bar.update(step - bar.n)
+            if step <= before and not again:  # it went back
+                rows = storage.truncate_rows(out / "metrics.jsonl", step)
+                _record_change(out, {"step": step, "tries": played.sorted_tries})
+                dead = population.diverged(record, lanes, step)
+                before = step
+                continue
+            before, again = step, False
             if step == record.steps:  # whatever happens to an evaluation
-                checkpoints.save(step, lanes, _note(rows, step, evaluated=False))
+                checkpoints.save(step, lanes, _note(rows, step, played.tries, evaluated=False))
             if step % record.every == 0 or step == record.steps:
-                dead = _report_diverged(population.diverged(record, lanes, step), dead)
+                dead = population.diverged(record, lanes, step)
                 passed = round(time.perf_counter() - began, 3)
                 fresh = [
                     {"step": step, "seed": seed, "time": passed, **measured(state, step)}
@@ -99,13 +108,20 @@ def _train(
                 storage.append_rows(out / "metrics.jsonl", fresh)
                 rows += fresh
                 bar.set_postfix(_losses(game, fresh))
-            ended = step == record.steps or len(dead) == len(record.seeds)
+            stopped = record.on_divergence == "stop" and population.diverged(record, lanes, step)
+            ended = step == record.steps or len(dead) == len(record.seeds) or stopped
             if step % record.save_every == 0 or ended or caught:
-                checkpoints.save(step, lanes, _note(rows, step, evaluated=not failures))
+                note = _note(rows, step, played.tries, evaluated=not failures)
+                checkpoints.save(step, lanes, note)
             if caught:
                 checkpoints.close()
                 raise SystemExit(128 + caught[0])
+            if ended:
+                break
     checkpoints.close()
+    if record.on_divergence == "stop" and population.diverged(record, lanes, step):
+        advice = "`ganjax resume --on-divergence freeze` or rollback goes on"
+        raise FailedError(f"{out}: stopped at step {step}, as a seed diverged; {advice}")
     if len(dead) == len(record.seeds):
         last = max(dead.values())
         raise FailedError(
@@ -114,7 +130,7 @@ def _train(
         )
     states = population.by_seed(record, lanes)
     alive = next(state for seed, state in states.items() if seed not in dead)
-    failures += _draw(out, experiment, game, alive, rows)
+    failures += draw(out, experiment, game, alive, rows)
     if failures:
         why = "; ".join(dict.fromkeys(failures))
         raise FailedError(
@@ -122,21 +138,25 @@ def _train(
         )
     params = {seed: state.params for seed, state in states.items()}
     digest = storage.run_digest(params, rows, record.steps)
+    if played.tries:
+        digest["tries"] = played.sorted_tries
     if dead:
         digest["diverged"] = {str(seed): own for seed, own in dead.items()}
     if changes:
         digest["changes"] = changes
-    storage.write_json(out / "digest.json", digest)
+    storage.write_digest(out, digest)
     return digest
 
 
-def _note(rows: list[storage.Row], step: int, evaluated: bool) -> dict[str, Any]:
-    """What a checkpoint says of the rows up to it; without those of a step that is to be
-    evaluated again.
+def _note(
+    rows: list[storage.Row], step: int, tries: list[divergence.Try], evaluated: bool
+) -> dict[str, Any]:
+    """What a checkpoint says of the tries, and of the rows up to it; without those of a step that
+    is to be evaluated again.
     """
     settled = [row for row in rows if evaluated or row["step"] < step]
-    digest = {"rows": storage.metrics_digest(settled)}
-    return digest if evaluated else digest | {"unevaluated": True}
+    note = {"rows": storage.metrics_digest(settled), "tries": tries}
+    return note if evaluated else note | {"unevaluated": True}
 
 
 def _changes(
@@ -148,7 +168,7 @@ def _changes(
     other: a difference of another kind. Raises ValueError where rows up to the checkpoint are not
     those that were written, unless this is accepted.
     """
-    known = storage.read_changes(out)
+    known = [change for change in storage.read_changes(out) if "changed" in change]
     new: dict[str, Any] = dict(other.get("changed", {}))
     if found is None and not new:
         return known
@@ -171,15 +191,22 @@ def _changes(
             new[name] = [record.device.get(name), value]
     if not new or (known and known[-1]["changed"] == new and not other):
         return known
-    told = ", ".join(
+    said = ", ".join(
         f"{n} {v}" if isinstance(v, str) else f"{n} {v[0]} is now {v[1]}" for n, v in new.items()
     )
-    print(f"{out} goes on at step {step} with changes, so with other bits: {told}",
+    print(f"{out} goes on at step {step} with changes, so with other bits: {said}",
           file=sys.stderr)  # fmt: skip
     change = {"step": step, **other, "changed": new}
-    with (out / "changes.jsonl").open("a") as file:
-        file.write(json.dumps(change) + "\n")
+    _record_change(out, change)
     return [*known, change]
+
+
+def _record_change(out: Path, change: dict[str, Any]) -> None:
+    """Adds a line to changes.jsonl, once."""
+    line, path = json.dumps(change) + "\n", out / "changes.jsonl"
+    if not path.exists() or line not in path.read_text("utf-8").splitlines(keepends=True):
+        with path.open("a") as file:
+            file.write(line)
 
 
 def _measurement(
@@ -208,70 +235,25 @@ def _measurement(
     return measured
 
 
-def _report_diverged(now: dict[int, int], before: dict[int, int]) -> dict[int, int]:
-    """The seeds that diverged, after a line on stderr for each new one."""
-    for seed in now.keys() - before.keys():
-        told = f"seed {seed} diverged at step {now[seed]} and is frozen there"
-        tqdm.write(told, file=sys.stderr)
-    return now
-
-
 def _losses(game: Game, rows: list[storage.Row]) -> dict[str, str]:
     """The players' losses of the first seed, for the progress bar."""
     first = rows[0] if rows else {}
     return {n: f"{first[n]:.3g}" for n in game.players if first.get(n) is not None}
 
 
-def _draw(
-    out: Path, experiment: Experiment, game: Game, state: play.State, rows: list[storage.Row]
-) -> list[str]:
-    """Draws a run's figures: samples of one seed, curves of all, and the experiment's own. Why some
-    could not be drawn.
-    """
-    failures = []
-    x = None
-    try:
-        if experiment.sample is not None:
-            x = population.sample(experiment, game, state, experiment.shown)
-    except Exception as error:
-        return [f"it cannot be sampled: {told(error)}"]
-    players = play.bound(game, state)
-    own = partial(with_players, experiment.figures, players, experiment.data, x, rows)
-    parts: dict[str, Callable[[], Mapping[str, Any]]] = {
-        "curves": lambda: {"curves": curves(rows)},
-        "samples": lambda: {} if x is None else {"samples": population.picture(experiment, x)},
-        "own": own,
-    }
-    drawn: dict[str, Any] = {}
-    for name, draw in parts.items():
-        try:
-            drawn |= draw()
-        except Exception as error:  # the others are drawn
-            failures.append(f"figures ({name}) cannot be drawn: {told(error)}")
-    for name, figure in drawn.items():
-        try:
-            save(figure, out / "figures" / f"{name}.png")
-        except UnwritableError as error:
-            failures.append(str(error))
-            break
-    return failures
-
-
-def told(error: Exception) -> str:
-    """An error in a line: its type, where that says more than a wrong value would, and text."""
-    text = one_line(error)
-    return text if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {text}"
-
-
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Catches the first SIGINT or SIGTERM into a list; a second one acts as it always does."""
+    """Catches the first SIGINT, SIGTERM or SIGUSR1 into a list; a second SIGINT or SIGTERM acts as
+    it always does.
+    """
     caught: list[int] = []
-    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.getsignal(number) for number in [*SIGNALS, *([USR1] if USR1 else [])]}
 
     def catch(number: int, _: types.FrameType | None) -> None:
         caught.append(number)
         restore()
+        if USR1:  # a scheduler may send it by two ways
+            signal.signal(USR1, signal.SIG_IGN)
 
     def restore() -> None:
         for number, handler in old.items():
