@@ -140,7 +140,7 @@ def experiment(o: Options) -> Experiment:
     found = dataset(o.data, o.data_dir)
     names = ("left", "right") if o.data == "stereo" else ("soprano", "bass")
     return Experiment(
-        partial(game, found.shape), o, found.load(), sample, partial(measure, o=o),
+        partial(game, found.shape), o, found.load(), sample, partial(measure, o=o), pictured=12,
         picture=lambda _, x: two_lines(x, names, steps=o.data == "voices"),
         files={".wav": two.write_wav} if o.data == "stereo" else {".mid": two.write_mid},
     )  # fmt: skip

@@ -134,6 +134,7 @@ def experiment(o: Options) -> Experiment:
         protocol.figures,
         picture,
         shown=16,
+        pictured=64,
         files={".obj": write_obj},
     )
 

@@ -8,20 +8,21 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ganjax.experiment import Experiment
+from ganjax.host import UnwritableError, whole_file
 from ganjax.runs.arguments import (
     COMMON,
     Parser,
     add_common,
-    add_data_dir,
     add_option,
     data_parser,
-    integer,
     refuse_output,
+    report_parser,
     reproduce_parser,
     resume_parser,
+    sample_parser,
 )
 from ganjax.runs.discovery import (
     experiment_file,
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except UnwritableError as error:
+        return refuse(error, 1)
     except (ValueError, OSError) as error:
         return refuse(error)
     except KeyboardInterrupt:
@@ -120,16 +123,18 @@ def run(argv: Sequence[str]) -> int:
 
     start(args["cache"], args["fast"])
 
+    from ganjax.runs.origin import remember
     from ganjax.runs.record import create_run
     from ganjax.runs.request import prepare_run
 
-    record, experiment = prepare_run(file, options, **{name: args[name] for name in COMMON})
-    create_run(args["out"], record, args["overwrite"])
+    record, experiment, kept = prepare_run(file, options, **{name: args[name] for name in COMMON})
+    create_run(args["out"], record, args["overwrite"], kept)
+    remember(record.files)
     return finish(args["out"], record, experiment, args["quiet"])
 
 
 def finish(
-    out: Path, record: RunRecord, experiment: Experiment, quiet: bool, accept: bool = False
+    out: Path, record: RunRecord, experiment: Experiment, quiet: bool, **accepted: Any
 ) -> int:
     """Trains a run to its end and prints its last measurements; the exit status."""
     import jax
@@ -138,7 +143,7 @@ def finish(
     from ganjax.runs.train import FailedError, train
 
     try:
-        digest = train(out, record, experiment, quiet, accept)
+        digest = train(out, record, experiment, quiet, **accepted)
     except (FailedError, jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
         return refuse(error, 1)
     if quiet:
@@ -157,52 +162,46 @@ def resume(argv: Sequence[str]) -> int:
     """go on with a run from its newest checkpoint"""
     args = resume_parser().parse(argv)
 
-    from ganjax.runs import storage
+    from ganjax.runs import longer, storage
     from ganjax.runs.record import read_record
     from ganjax.runs.request import rebuild
 
-    record = read_record(args.out)
+    record = longer.extended(args.out, read_record(args.out), args.steps)
     if args.devices is not None:
         record = dataclasses.replace(record, device=record.device | {"count": args.devices})
     if args.on_divergence:
         record = dataclasses.replace(record, on_divergence=args.on_divergence)
     start(cache=True, fast=not record.deterministic)
-    experiment = rebuild(args.out, record, args.data_dir)
+    experiment, accepted = rebuild(args.out, record, args.data_dir, args.accept_changes, args.trust)
+    if args.steps is not None:
+        longer.begin(args.out, record)
     if args.restart and (moved := storage.set_aside(args.out)):
         print(f"set aside: {', '.join(path.name for path in moved)}", file=sys.stderr)
-    return finish(args.out, record, experiment, args.quiet, args.accept_changes)
+    return finish(args.out, record, experiment, args.quiet, **accepted)
 
 
 def sample(argv: Sequence[str]) -> int:
     """draw samples from a run's newest readable checkpoint"""
-    about = "Samples of a run, from its newest readable checkpoint."
-    parser = Parser(prog="ganjax sample", description=about)
-    parser.add_argument("run", type=Path, help="the run's folder")
-    how = "samples, of each generator of a team (64; 1 where a file holds one)"
-    parser.add_argument("--n", type=integer(1, 2**20), help=how)
-    how = "a .png figure, an .npz with the array x, or one sample in a file of the experiment's "
-    how += "own kind, such as .mid; a new or empty folder, NAME/, gets such a file of each sample"
-    parser.add_argument("--out", required=True, help=how)
-    add_data_dir(parser)
-    args = parser.parse(argv)
+    args = sample_parser().parse(argv)
 
     from ganjax.runs import written
 
     written.refuse_place(args.out)
 
+    from ganjax.runs import population
     from ganjax.runs.record import read_record
-    from ganjax.runs.request import rebuild
+    from ganjax.runs.request import rebuild_to_sample
 
     record = read_record(args.run)
     start(cache=True, fast=not record.deterministic)
-    experiment = rebuild(args.run, record, args.data_dir)
+    experiment = rebuild_to_sample(args.run, record, args.data_dir, args.trust)
     n = written.number_of_samples(experiment, args.out, args.n)
-
-    from ganjax.runs import population
 
     game, states = population.restored(args.run, record, experiment)
     longest = max(states.values(), key=lambda state: int(state.step))  # a seed that lives, if any
-    written.write(experiment, population.sample(experiment, game, longest, n), args.out)
+    told = written.write(experiment, population.sample(experiment, game, longest, n), args.out, n)
+    if told and args.n:
+        print(told, file=sys.stderr)
     return 0
 
 
@@ -253,18 +252,14 @@ def reproduce(argv: Sequence[str]) -> int:
 
 def report(argv: Sequence[str]) -> int:
     """make a page of the results of played tables"""
-    about = "A page of the results that `ganjax reproduce` left, in Markdown."
-    parser = Parser(prog="ganjax report", description=about)
-    how = "a table.json, or a folder that holds one"
-    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help=how)
-    parser.add_argument("--out", type=Path, required=True, help="a .md")
-    parser.add_argument("--overwrite", action="store_true", help="replace the page")
-    args = parser.parse(argv)
+    args = report_parser().parse(argv)
     refuse_output(args.out, ".md", overwrite=args.overwrite)
 
     from ganjax.runs.report import markdown_page
 
-    args.out.write_text(markdown_page(args.records), "utf-8")
+    page = markdown_page(args.records)
+    with whole_file(args.out) as scratch:
+        scratch.write_text(page, "utf-8")
     return 0
 
 
@@ -276,7 +271,7 @@ def data(argv: Sequence[str]) -> int:
     from ganjax.runs.report import aligned
 
     if args.action == "show":
-        refuse_output(args.out, ".png", ".PNG")
+        refuse_output(args.out, ".png")
         from ganjax.figures.preview import class_table, contact_sheet
         from ganjax.figures.style import save
 

@@ -190,6 +190,7 @@ class Experiment:
     # (data, samples) -> a Matplotlib figure; None: points, images, by the shape of the examples
     picture: Callable[[Any, Any], Any] | None = None
     shown: int = 2048  # samples of which the figures are made
+    pictured: int | None = None  # samples that `picture` shows at most; None: `shown`
     # how one sample is written, (sample [(K,) *shape], path), by ending, such as ".mid"; the first
     # ending is that of a folder's files. It raises ValueError, one line, where it cannot
     files: Mapping[str, Callable[[Any, Path], None]] = field(default_factory=dict)

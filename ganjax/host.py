@@ -8,6 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+class UnwritableError(ValueError):
+    """A file cannot be written, one line: exit status 1, as the request was right."""
+
+    @classmethod
+    def of(cls, path: object, error: OSError) -> UnwritableError:
+        """What to say of a path that cannot be written."""
+        return cls(f"{path} cannot be written: {error.strerror or one_line(error)}")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A scratch path beside `path`, of the same ending, which takes its place on success and is

@@ -86,7 +86,7 @@ REFUSED = {
     "resume file": "file is no run",
     "resume list": "list is no run",
     "resume half": "half is no run",
-    "resume taken --steps 9": "unknown argument --steps",
+    "resume taken --width 9": "unknown argument --width",
     "sample taken": "required: --out",
     "sample taken --out x.png": "taken is no run",
     "sample taken --out file": "file exists: choose another --out",
@@ -231,11 +231,14 @@ def test_help_lists_every_option_with_its_default() -> None:
 
 
 def asked(argv: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The options.json of a request, as it is when the run begins; nothing else is there."""
+    """The options.json of a request, as it is when the run begins; beside it is the file alone."""
     seen = {}
 
     def trained(out: Path, *_: Any) -> dict[str, Any]:
-        assert [path.name for path in out.iterdir()] == ["options.json"]
+        assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [
+            "options.json",
+            "tiny.py",
+        ]
         seen.update(json.loads((out / "options.json").read_text()))
         return {}
 

@@ -64,9 +64,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name, tmp_path: Path, m
 
 def test_a_record_without_dynamics_is_what_it_was():
     """So that runs of before go on."""
-    record, experiment = prepare_run(EXPERIMENTS["dynamics.py"], {"steps": 3})
+    record, experiment, _ = prepare_run(EXPERIMENTS["dynamics.py"], {"steps": 3})
     assert "dynamics" not in record.fields
-    other, _ = prepare_run(EXPERIMENTS["dynamics.py"], {"steps": 3}, dynamics="past")
+    other, *_ = prepare_run(EXPERIMENTS["dynamics.py"], {"steps": 3}, dynamics="past")
     assert other.fields["dynamics"] == "past"
     assert other.tie != record.tie
     assert along(experiment, None) is experiment

@@ -103,7 +103,7 @@ def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     status, _, err = reproduce("--seeds", "3")
     assert status == 2
     assert err.splitlines()[-1].endswith(
-        "was played with other options: choose another --out or say --overwrite"
+        "was played with seeds [0, 1]: choose another --out or say --overwrite"
     )
     assert everything() == before
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from runs import TINY, call, everything, outcome, saved, signalled
 
@@ -225,45 +224,6 @@ def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
         assert (status, err.count("\n")) == (2, 1)
         assert "holds checkpoints of a run with other options" in err
     assert saved(copy) == [5, 10, 12]
-
-
-def test_other_data_under_the_same_name_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "train", lambda *_: {})
-    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
-    np.savez("x.npz", x=x)
-    asked = "gan", "--data", "x.npz", "--width", "4", "--quiet", "--no-cache", "--out", "run"
-    assert call("run", *asked)[0] == 0
-    assert call("resume", "run", "--quiet")[0] == 0
-    x[3, 4, 5] ^= 1
-    np.savez("x.npz", x=x)
-    status, _, err = call("resume", "run", "--quiet")
-    assert (status, err) == (
-        2,
-        "ganjax: run was played on other data: what it names has changed since\n",
-    )
-
-
-def test_another_experiment_file_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "mine.py"
-    shutil.copy(TINY, file)
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "train", lambda *_: {})
-        assert call("run", "mine.py", "--quiet", "--no-cache", "--out", "run") == (0, "", "")
-    file.write_text(file.read_text() + "\n")
-    status, _, err = call("resume", "run")
-    assert (status, err.count("\n")) == (2, 1)
-    assert "mine.py has changed since" in err
-    file.unlink()
-    status, _, err = call("resume", "run")
-    assert (status, err.count("\n")) == (2, 1)
-    assert "there is no experiment 'mine'" in err
-    assert [path.name for path in Path("run").iterdir()] == ["options.json"]
 
 
 def test_a_sequential_lane_has_the_bits_of_its_single_run(whole: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from jax import Array, random
 from ganjax.data import transforms
 from ganjax.data.batches import draw, scaled
 from ganjax.data.dataset import Dataset
+from ganjax.data.kept import kept_of
 from ganjax.data.registry import find
 from ganjax.data.splits import read_arrays, train_and_test
 
@@ -40,6 +41,7 @@ class Domains(NamedTuple):
         return x, y
 
 
+@kept_of(make=lambda kept: Domains(**kept))
 def domains_of(
     name: str, derive: str | None = None, *, together: bool = False, **how: Any
 ) -> Domains:
@@ -71,6 +73,7 @@ def domains_of(
     return Domains({"x": x[of_x], "y": derived(x[of_y])}, {"x": test["x"], "y": derived(test["x"])})
 
 
+@kept_of(make=lambda kept: Domains(**kept))
 def domains_of_two(name_x: str | None, name_y: str | None, **how: Any) -> Domains:
     """The x of two datasets, of which no pairs are known; `how` as in `domains_of`.
 

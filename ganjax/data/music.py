@@ -16,6 +16,7 @@ from jax import Array
 from jaxtyping import Float, Float32
 
 from ganjax.data import midi, registry, tfds
+from ganjax.data.kept import kept_of, note_path
 from ganjax.data.sequences import pad
 from ganjax.keys import stream
 
@@ -48,6 +49,7 @@ class Form:
         return self.tones * self.features + 1
 
 
+@kept_of(known=lambda name: name == "walks")
 def find(source: str, data_dir: str | None = None, split: str = "train") -> list[np.ndarray]:
     """The pieces of a name, of a MIDI file or of a folder of them, each float32 [notes, 4]: onset,
     duration (quarter notes, in whole sixteenths), MIDI pitch, velocity (0: none), by onset and
@@ -68,6 +70,7 @@ def find(source: str, data_dir: str | None = None, split: str = "train") -> list
         files = [file for file in files if file.suffix.lower() in (".mid", ".midi")]
         if not files:
             raise ValueError(f"{source} holds no .mid files")
+        note_path(source)
         pieces = [midi.read(file) for file in files]
     else:
         is_there = source in registry.names() or path.exists()

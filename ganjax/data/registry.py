@@ -12,14 +12,18 @@ import numpy as np
 from ganjax.data import blocks, files, resizing, speech, splits, stacked_mnist, tfds
 from ganjax.data.catalog import CATALOG
 from ganjax.data.dataset import Arrays, Dataset, require_train
+from ganjax.data.kept import kept_of, note_path
 from ganjax.data.mixtures import MIXTURES
+
+BUILT_IN = ("digits", "blocks", "tones")  # and the mixtures
 
 
 def names() -> list[str]:
     """Every name that `find` knows: mixtures, what is built in, the catalog's, MNIST stacked."""
-    return [*MIXTURES, "digits", "blocks", "tones", *CATALOG, *stacked_mnist.LAYOUTS]
+    return [*MIXTURES, *BUILT_IN, *CATALOG, *stacked_mnist.LAYOUTS]
 
 
+@kept_of(known=lambda name: name in MIXTURES or name in BUILT_IN)
 def find(
     name: str,
     data_dir: str | None = None,
@@ -46,6 +50,7 @@ def find(
     if not name.isprintable():
         raise ValueError(f"{name!r} is neither a name nor a path")
     if is_path(name):
+        note_path(name)
         return files.at_path(Path(os.path.expanduser(name)), split, size, channels, crop)
     return resizing.resize_dataset(by_name(name, data_dir, split), size, channels, crop)
 

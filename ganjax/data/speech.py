@@ -14,6 +14,7 @@ import numpy as np
 
 from ganjax.data import audio, files, splits, tfds, tones
 from ganjax.data.dataset import Arrays, Dataset
+from ganjax.data.kept import note_path
 from ganjax.data.sequences import pad, strided
 
 NAMES = ("speech_prompts", "tones")
@@ -44,6 +45,8 @@ def find(source: str, data_dir: str | None = None, resample: bool = False) -> Sp
     ValueError, one line: an unknown name, a file of another form, sound of several channels or of
     another rate, an empty text, a letter that is not in ALPHABET.
     """
+    if source not in NAMES:
+        note_path(source)
     found = _named(source, data_dir) if source in NAMES else _read_npz(source)
     for name, text in zip(found.name, found.text):
         if not text.strip():

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
-from ganjax.host import one_line, whole_file
+from ganjax.host import UnwritableError, whole_file
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; the faint yellow is left out.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -28,7 +28,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Writes a PNG; the same figure gives the same bytes. An old file stays whole until the new one
     is.
 
-    Raises ValueError, one line, where the file cannot be written.
+    Raises ValueError for another ending, UnwritableError, one line, where it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
@@ -37,7 +37,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         with whole_file(path) as scratch:
             figure.savefig(scratch, format="png", metadata={"Software": None})
     except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror or one_line(error)}") from None
+        raise UnwritableError.of(path, error) from None
 
 
 def palette(k: int) -> list[str]:

@@ -63,7 +63,7 @@ def evaluate(
 
     On a mixture: `mixtures.measure` of 1,048,576 samples, equally many from each generator, and the
     share of them in each mode. On labelled images, with samples in 0..1: `neighbours.coverage` of
-    as many samples as there are images, at most 5000. On other data empty.
+    as many samples as there are images, at most 5000. On other data, and on one image, empty.
     """
     compiled = jax.jit(sample, static_argnums=1)
     one = jax.eval_shape(partial(sample, n=1, **players), key)
@@ -82,7 +82,7 @@ def evaluate(
             "share_min": float(shares.min()),
             **{f"share_{i}": float(share) for i, share in enumerate(shares)},
         }
-    if "label" in data:
+    if "label" in data and len(data["x"]) > 1:
         shape = data["x"].shape[1:]
         generators = max(1, numbers_of_one // int(np.prod(shape)))
         label = np.asarray(data["label"][:NEIGHBOURS])

@@ -119,30 +119,13 @@ def refuse_output(path: Path, *endings: str, overwrite: bool | None = None) -> N
 
     overwrite: True lets it replace a file; False says in the message that it could; None never.
     """
-    if path.suffix not in endings:
+    if path.suffix.lower() not in map(str.lower, endings):
         raise ValueError(f"--out ends in {' or '.join(endings)}; got {path}")
     if path.exists() and not (overwrite and path.is_file()):
         more = " or say --overwrite" if overwrite is False else ""
         raise ValueError(f"{path} exists: choose another --out{more}")
     if not path.absolute().parent.is_dir():
         raise ValueError(f"{path.parent} is no folder")
-
-
-def resume_parser() -> Parser:
-    """The parser of `resume`."""
-    about = "Goes on with a run to its end; nothing to do is success."
-    parser = Parser(prog="ganjax resume", description=about)
-    parser.add_argument("out", type=Path, help="the run's folder")
-    add_data_dir(parser)
-    add_on_divergence(parser, None)
-    how = "shard each batch over this many devices (as many as before)"
-    parser.add_argument("--devices", type=integer(0), help=how)
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    how = "go on where rows of metrics.jsonl are missing or changed; recorded in changes.jsonl"
-    parser.add_argument("--accept-changes", action="store_true", help=how)
-    how = "set checkpoints and measurements aside under other names, and play from step 0"
-    parser.add_argument("--restart", action="store_true", help=how)
-    return parser
 
 
 def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser:
@@ -163,6 +146,59 @@ def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser
     group = parser.add_argument_group("options of the experiment, in place of the rows' own")
     for entry in own.values():
         add_option(group, entry, default=False)
+    return parser
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Whether the code that a run's folder brings is run."""
+    how = "run the experiment's file that the folder brings, though it was never played here"
+    parser.add_argument("--trust", action="store_true", help=how)
+
+
+def resume_parser() -> Parser:
+    """The parser of `resume`."""
+    about = "Goes on with a run to its end; nothing to do is success."
+    parser = Parser(prog="ganjax resume", description=about)
+    parser.add_argument("out", type=Path, help="the run's folder")
+    how = "play to this step, past the end of the run; recorded in options.json"
+    parser.add_argument("--steps", type=integer(1, 2**31), help=how)
+    add_data_dir(parser)
+    add_on_divergence(parser, None)
+    how = "shard each batch over this many devices (as many as before)"
+    parser.add_argument("--devices", type=integer(0), help=how)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    how = "go on where the experiment's file, its data or rows of metrics.jsonl have changed; "
+    how += "recorded in changes.jsonl"
+    parser.add_argument("--accept-changes", action="store_true", help=how)
+    how = "set checkpoints and measurements aside under other names, and play from step 0"
+    parser.add_argument("--restart", action="store_true", help=how)
+    add_trust(parser)
+    return parser
+
+
+def sample_parser() -> Parser:
+    """The parser of `sample`."""
+    about = "Samples of a run, from its newest readable checkpoint."
+    parser = Parser(prog="ganjax sample", description=about)
+    parser.add_argument("run", type=Path, help="the run's folder")
+    how = "samples, of each generator of a team (64; 1 where a file holds one)"
+    parser.add_argument("--n", type=integer(1, 2**20), help=how)
+    how = "a .png figure, an .npz with the array x, or one sample in a file of the experiment's "
+    how += "own kind, such as .mid; a new or empty folder, NAME/, gets such a file of each sample"
+    parser.add_argument("--out", required=True, help=how)
+    add_data_dir(parser)
+    add_trust(parser)
+    return parser
+
+
+def report_parser() -> Parser:
+    """The parser of `report`."""
+    about = "A page of the results that `ganjax reproduce` left, in Markdown."
+    parser = Parser(prog="ganjax report", description=about)
+    how = "a table.json, or a folder that holds one"
+    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help=how)
+    parser.add_argument("--out", type=Path, required=True, help="a .md")
+    parser.add_argument("--overwrite", action="store_true", help="replace the page")
     return parser
 
 

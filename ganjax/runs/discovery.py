@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import difflib
 import hashlib
+import importlib
 import importlib.util
 import re
 import sys
@@ -51,6 +52,7 @@ class File:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # a dataclass looks its module up there
+        _make_importable(self.path)
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:  # a user's file may raise anything
@@ -169,6 +171,64 @@ def importable(known: Iterable[File]) -> Iterator[File]:
             print(f"ganjax: {one_line(error)}", file=sys.stderr)
         else:
             yield file
+
+
+def bundled(name: str) -> list[Path]:
+    """The file of this name that comes with ganjax, if there is one."""
+    places = (PACKAGE.parent / "experiments", PACKAGE / "_experiments")
+    paths = [place / f"{name}.py" for place in places if name.isidentifier()]
+    return [path for path in paths if path.is_file()]
+
+
+def beside(path: Path) -> list[Path]:
+    """The modules in the folder of a file that it imports, and those that these import; by their
+    text, nothing is run.
+    """
+    place, found = path.resolve().parent, {path.resolve(): None}
+    todo = list(found)
+    while todo:
+        file = todo.pop()
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            continue
+        package = file.relative_to(place).parts[:-1]
+        for name in _imported(tree, package):
+            parts = [place.joinpath(*name[:i], "__init__.py") for i in range(1, len(name) + 1)]
+            parts.append(place.joinpath(*name).with_suffix(".py"))
+            for part in parts:
+                if part.is_file() and part not in found and PACKAGE not in part.parents:
+                    found[part] = None
+                    todo.append(part)
+    return [file for file in found if file != path.resolve()]
+
+
+def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The names of the modules that a module of this package may import."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                yield from (tuple(each.name.split(".")) for each in names)
+            case ast.ImportFrom(module, names, level):
+                base = package[: len(package) - ((level or 1) - 1)] if level else ()
+                name = (*base, *(module.split(".") if module else ()))
+                yield from (name, *((*name, each.name) for each in names))
+
+
+def _make_importable(path: Path) -> None:
+    """Lets a file import the modules beside it, as Python does for a script."""
+    place, modules = str(path.resolve().parent), beside(path)
+    if not modules:
+        return
+    if place in sys.path:
+        sys.path.remove(place)
+    sys.path.insert(0, place)
+    for top in {file.relative_to(place).parts[0].removesuffix(".py") for file in modules}:
+        for name in [n for n in sys.modules if n == top or n.startswith(f"{top}.")]:
+            known = getattr(sys.modules[name], "__file__", None)
+            if not (known and Path(known).resolve().is_relative_to(place)):
+                del sys.modules[name]  # of another experiment's folder
+    importlib.invalidate_caches()
 
 
 def experiment_file(name: str) -> File:

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ganjax import play, sharding
+from ganjax.data.mixtures import Mixture
 from ganjax.data.paging import page_through
 from ganjax.experiment import Experiment, with_players
 from ganjax.figures.samples import sample_figure
@@ -24,6 +25,9 @@ from ganjax.runs.checkpoint import Checkpoints
 from ganjax.runs.record import RunRecord
 
 SECONDS = 0.5  # a dispatch is about this long: signals are answered after each
+BLOCK = 64  # samples that are drawn together
+MOST_CLASSES = 128  # in a block; where they are more, their turns begin anew with each
+PIXELS, POINTS = 2**24, 4000  # of a figure of samples
 Lanes = list[play.State]
 
 
@@ -114,10 +118,34 @@ def rows_per_step(game: Game, data: Any) -> int:
 
 
 def sample(experiment: Experiment, game: Game, state: play.State, n: int) -> np.ndarray:
-    """n samples of one seed, [n, (K,) *shape]. Raises ValueError where nothing is made."""
+    """n samples of one seed, [n, (K,) *shape], or all where a translator makes fewer.
+
+    They are drawn in blocks of one size, each with a key of its own, so sample i is the same
+    whatever n is. Raises ValueError where nothing is made.
+    """
     draw = jax.jit(_sampler(experiment), static_argnums=1)
-    players = play.bound(game, state)
-    return np.asarray(with_players(draw, players, stream(state.key, "sample"), n))
+    players, key = play.bound(game, state), stream(state.key, "sample")
+    size = block(experiment)
+    if n > size:
+        n = sample_shape(experiment, n).shape[0]
+    parts: list[np.ndarray] = []
+    for i in range(-(-n // size)):
+        own = jax.random.fold_in(key, i) if i else key
+        parts.append(np.asarray(with_players(draw, players, own, size)))
+        if len(parts[-1]) < size:
+            break
+    return np.concatenate(parts)[:n]
+
+
+def block(experiment: Experiment) -> int:
+    """Samples that are drawn together: 64, fewer where figures are made of fewer, and, as classes
+    take turns, whole turns.
+    """
+    size, data = min(BLOCK, experiment.shown), experiment.data
+    if not isinstance(data, Mixture) and "label" in data and np.size(data["label"]):
+        classes = int(np.max(data["label"])) + 1
+        size = -(-size // classes) * classes if classes <= MOST_CLASSES else size
+    return size
 
 
 def sample_shape(experiment: Experiment, n: int) -> jax.ShapeDtypeStruct:
@@ -138,11 +166,23 @@ def _sampler(experiment: Experiment) -> Callable[..., Any]:
     return experiment.sample
 
 
-def picture(experiment: Experiment, x: np.ndarray) -> Figure:
-    """The figure of samples x. Raises ValueError for samples without one."""
+def picture(experiment: Experiment, x: np.ndarray, most: int | None = None) -> Figure:
+    """The figure of samples x, as `sample_figure` says. Raises ValueError for samples without."""
     if experiment.picture is not None:
         return experiment.picture(experiment.data, x)
-    return sample_figure(experiment.data, x, 0.0, 1.0)
+    return sample_figure(experiment.data, x, 0.0, 1.0, most)
+
+
+def pictured(experiment: Experiment, x: np.ndarray) -> int:
+    """How many samples the figure shows: an experiment's own as many as it says; of images as
+    many as make a sheet of 4096 x 4096 pixels.
+    """
+    if experiment.picture is not None:
+        return min(len(x), experiment.pictured or experiment.shown)
+    if x.ndim < 4:
+        return min(len(x), POINTS) if x.shape[-1] == 2 else len(x)
+    channels = x.shape[-1] if x.shape[-1] in (1, 3) else 1
+    return min(len(x), max(64, PIXELS * channels // x[0].size))
 
 
 def restored(

@@ -8,7 +8,8 @@ import json
 import os
 import platform
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,19 @@ class RunRecord:
     device: dict[str, Any]  # {"kind", "count", "cores"}; count: the devices of the mesh
     dynamics: str | None = None  # as asked for; None: the game's own, and no entry
     on_divergence: str = "freeze"  # "stop", "freeze" or "rollback"
+    files: dict[str, str] = field(default_factory=dict)  # SHA-256 of what the folder keeps
+    began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
 
     @property
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
         shaping = self._plain
-        for name in ("path", "versions", "device", "on_divergence"):
+        for name in ("path", "versions", "device", "on_divergence", "files", "began"):
             shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
+        if self.began:
+            shaping["steps"] = self.began["steps"]
+            shaping["options"]["steps"] = self.began["option"]
         return storage.json_digest(shaping)
 
     @property
@@ -63,7 +69,12 @@ class RunRecord:
     def _plain(self) -> dict[str, Any]:
         # as it was before there was a choice, where none was made
         fields = dataclasses.asdict(self)
-        chosen = {"dynamics": None, "on_divergence": "freeze"}
+        chosen: dict[str, Any] = {
+            "dynamics": None,
+            "on_divergence": "freeze",
+            "files": {},
+            "began": None,
+        }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 
 
@@ -81,8 +92,10 @@ def cpu_cores() -> int:
     return os.cpu_count() or 1
 
 
-def create_run(out: Path, record: RunRecord, overwrite: bool) -> None:
-    """Makes the run's folder with options.json in it.
+def create_run(
+    out: Path, record: RunRecord, overwrite: bool, files: Mapping[str, bytes] | None = None
+) -> None:
+    """Makes the run's folder with options.json, and files by their place, in it.
 
     Raises ValueError where it exists, where another process plays it, or where it cannot be
     written.
@@ -99,6 +112,7 @@ def create_run(out: Path, record: RunRecord, overwrite: bool) -> None:
         scratch.mkdir(parents=True)
         try:
             # A folder appears with its options.json in it, or not at all.
+            storage.write_files(scratch, files or {})
             storage.write_json(scratch / "options.json", record.fields)
             if empty:
                 place.rmdir()

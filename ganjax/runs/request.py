@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from ganjax import sharding
-from ganjax.experiment import Experiment
-from ganjax.runs import memory, population, storage
-from ganjax.runs.discovery import File, experiment_file
+from ganjax import play, sharding
+from ganjax.data.kept import recording, standing_in
+from ganjax.experiment import Experiment, with_players
+from ganjax.host import one_line
+from ganjax.runs import memory, origin, population, storage
+from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
+
+
+class Request(NamedTuple):
+    """A new run that is built and checked."""
+
+    record: RunRecord
+    experiment: Experiment
+    files: dict[str, bytes]  # what its folder keeps, by place
 
 
 def prepare_run(
@@ -31,23 +42,30 @@ def prepare_run(
     devices: int = 1,
     dynamics: str | None = None,
     on_divergence: str = "freeze",
-) -> tuple[RunRecord, Experiment]:
-    """The record of a new run and its experiment, built and checked.
+) -> Request:
+    """The record of a new run, its experiment, built and checked, and what its folder keeps.
 
     Raises ValueError, one line, where an option is wrong.
     """
-    experiment = along(file.build(options), dynamics)
+    with recording() as kept:
+        experiment = file.build(options)
+    experiment = along(experiment, dynamics)
     if lanes == "auto":
         # Under vmap a turn with a condition is computed whether it holds or not.
         game = experiment.played
         slow = game.convolves or any(turn.when for turn in game.schedule)
         lanes = "vmap" if seeds > 1 and not slow else "sequential"
     every = every or max(1, experiment.steps // 20)
+    files = origin.copies(file)
+    if kept.calls and experiment.sample is not None:
+        files[origin.DATA] = kept.to_bytes()
+    asked = {entry.name: entry.default for entry in file.options().values()} | dict(options)
+    places = {*kept.paths, asked.get("data_dir")} - {None}
     record = RunRecord(
         experiment=file.name,
         path=str(file.path.resolve()),
         sha=file.sha,
-        options={entry.name: entry.default for entry in file.options().values()} | dict(options),
+        options={n: absolute(v) if v in places else v for n, v in asked.items()},
         data=storage.tree_digest(experiment.data),
         seeds=list(range(seed, seed + seeds)),
         lanes=lanes,
@@ -64,9 +82,15 @@ def prepare_run(
         },
         dynamics=dynamics,
         on_divergence=on_divergence,
+        files={name: origin.sha(data) for name, data in files.items()},
     )
     check(record, experiment)
-    return record, experiment
+    return Request(record, experiment, files)
+
+
+def absolute(path: str) -> str:
+    """The path from anywhere."""
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def along(experiment: Experiment, dynamics: str | None) -> Experiment:
@@ -90,20 +114,71 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     memory.check(game, record, experiment.data)
     with sharding.use_devices(record.device["count"]):
         population.template(game, record, experiment.data)
+    _check_measured(experiment)
     if experiment.sample is not None:
         made = population.sample_shape(experiment, 2)
         population.picture(experiment, np.zeros(made.shape))
 
 
-def rebuild(out: Path, record: RunRecord, data_dir: str | None = None) -> Experiment:
-    """The experiment of a run. Raises ValueError where its file or its data have changed."""
-    path = Path(str(record.path))
-    file = File(path) if path.is_file() else experiment_file(record.experiment)
-    if file.sha != record.sha:
-        raise ValueError(
-            f"{out} was made by another version of the experiment: {file.path} has changed since"
-        )
+def _check_measured(experiment: Experiment) -> None:
+    """Raises ValueError where a measurement cannot be made of players of these shapes."""
+    key = jax.random.key(0)
+
+    def measured(state: play.State, data: Any) -> Any:
+        players = play.bound(experiment.played, state)
+        return with_players(experiment.measure, players, data, key)
+
+    state = play.template(experiment.played, key, experiment.data)
+    try:
+        jax.eval_shape(measured, state, experiment.data)
+    except (TypeError, IndexError) as error:
+        raise ValueError(f"what is measured does not fit: {one_line(error)}") from error
+
+
+def rebuild(
+    out: Path,
+    record: RunRecord,
+    data_dir: str | None = None,
+    accept_changes: bool = False,
+    trust: bool = False,
+) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment of a run that is to go on, and `train`'s arguments of what was accepted.
+
+    Raises ValueError, one line, where its file or its data have changed and this is not accepted.
+    """
+    file, changed = origin.file_to_resume(out, record, accept_changes, trust)
     experiment = file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
-    if storage.tree_digest(experiment.data) != record.data:
-        raise ValueError(f"{out} was played on other data: what it names has changed since")
-    return along(experiment, record.dynamics)
+    change: dict[str, Any] = {}
+    if changed:
+        change = {"changed": {"experiment": changed}, "files": origin.accept_file(out, file)}
+    data = storage.tree_digest(experiment.data)
+    before = [entry["data"] for entry in storage.read_changes(out) if "data" in entry]
+    if data != [record.data, *before][-1]:
+        if not accept_changes:
+            raise ValueError(
+                f"{out}: data: other bytes than it was played on; put them back, or go on with "
+                "them: `ganjax resume --accept-changes`"
+            )
+        change["changed"] = {**change.get("changed", {}), "data": "other bytes"}
+        change["data"] = data
+    experiment = along(experiment, record.dynamics)
+    return experiment, {"accept_changes": accept_changes, "change": change}
+
+
+def rebuild_to_sample(
+    out: Path, record: RunRecord, data_dir: str | None = None, trust: bool = False
+) -> Experiment:
+    """The experiment of a run that is to be sampled, built on what its folder keeps of the data,
+    or, where it keeps nothing, on the data.
+
+    Raises ValueError, one line, where its file is not known here, or cannot be built.
+    """
+    file, kept = origin.file_to_sample(out, record, trust), origin.kept_data(out, record)
+    values = record.options | ({"data_dir": data_dir} if data_dir and kept is None else {})
+    with standing_in(kept):
+        try:
+            return along(file.build(values), record.dynamics)
+        except OSError as error:
+            raise ValueError(
+                f"{out} cannot be sampled, as {file.path} opens files itself: {one_line(error)}"
+            ) from error

@@ -62,6 +62,13 @@ def write_json(path: Path, value: Any) -> None:
         scratch.write_text(json.dumps(value, indent=2) + "\n")
 
 
+def write_files(out: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files by their place in a folder."""
+    for name, data in files.items():
+        with whole_file(out / name) as scratch:
+            scratch.write_bytes(data)
+
+
 def append_rows(path: Path, rows: Iterable[Row]) -> None:
     """Adds rows to a metrics file and waits until they are on the disk."""
     with path.open("a") as file:
@@ -87,6 +94,22 @@ def read_rows(path: Path) -> list[Row]:
             raise ValueError(f"{path} is damaged in line {number}: {advice}")
         rows.append(row)
     return rows
+
+
+def read_changes(out: Path) -> list[dict[str, Any]]:
+    """What differed each time that a run went on, from changes.jsonl.
+
+    Raises ValueError, one line, where the file is damaged.
+    """
+    path = out / "changes.jsonl"
+    try:
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        changes = [dict(json.loads(line)) for line in lines]
+        if all(isinstance(change.get("changed", {}), dict) for change in changes):
+            return changes
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise ValueError(f"{path} is damaged: mend it, or remove it")
 
 
 def _is_row(row: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from types import TracebackType
 from typing import Any
 
 from ganjax.data.cache import places
@@ -17,6 +18,7 @@ def set_surroundings() -> None:
             stream.reconfigure(errors="replace")
     os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
     sys.unraisablehook = _report
+    sys.excepthook = _tell
 
 
 def _report(unraisable: Any) -> None:
@@ -24,6 +26,12 @@ def _report(unraisable: Any) -> None:
     # failure itself is raised where it belongs.
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
+
+
+def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    # the same, of threads that Python did not start
+    if str(error) != "Event loop is closed":
+        sys.__excepthook__(kind, error, trace)
 
 
 def start(cache: bool, fast: bool) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 
 from ganjax.experiment import Experiment, FinishedRow, Table
 from ganjax.figures.style import save
-from ganjax.runs import population, record, storage
+from ganjax.host import whole_file
+from ganjax.runs import origin, population, record, storage
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord
 from ganjax.runs.report import TableRecord, plain_text
-from ganjax.runs.request import prepare_run
+from ganjax.runs.request import Request, prepare_run
 from ganjax.runs.train import train
 
 OTHER = " (Where this speaks of sizes, they are the table's own; the command has others.)"
@@ -72,9 +73,9 @@ def reproduce(r: Reproduction) -> str:
     if r.overwrite:
         (r.out / "anchors.json").unlink(missing_ok=True)
     finished: dict[str, FinishedRow] = {}
-    for row, (asked, experiment) in requests.items():
+    for row, request in requests.items():
         new = r.overwrite or not _is_finished(r, row)
-        finished[row] = _play(r, row, asked, experiment)
+        finished[row] = _play(r, row, request)
         if new:
             _write(r, _with_earlier(r, finished), {})
     finished = _with_earlier(r, finished)
@@ -93,9 +94,10 @@ def _with_earlier(r: Reproduction, finished: Mapping[str, FinishedRow]) -> dict[
         if row not in known and _is_finished(r, row):
             folder = r.out / _folder_name(row)
             with suppress(ValueError):  # it may not have the options that others are asked with
-                asked, experiment = _request(r, row)
-                if record.read_record(folder).tie == asked.tie:
-                    known[row] = _finished_row(folder, asked, experiment)
+                asked, experiment, _ = _request(r, row)
+                recorded = record.read_record(folder)
+                if not origin.differences(folder, recorded, asked):
+                    known[row] = _finished_row(folder, recorded, experiment)
     return {row: known[row] for row in r.table.rows if row in known}
 
 
@@ -135,7 +137,8 @@ def _write(
         note=r.table.note + (OTHER if r.changed else ""),
     )
     storage.write_json(r.out / "table.json", dataclasses.asdict(made))
-    (r.out / "table.txt").write_text(plain_text(made) + "\n", "utf-8")
+    with whole_file(r.out / "table.txt") as scratch:
+        scratch.write_text(plain_text(made) + "\n", "utf-8")
     return made
 
 
@@ -148,7 +151,7 @@ def _rows(r: Reproduction) -> list[str]:
     return [row for row in r.table.rows if row in r.only or not r.only]
 
 
-def _request(r: Reproduction, row: str) -> tuple[RunRecord, Experiment]:
+def _request(r: Reproduction, row: str) -> Request:
     """A row's record and experiment."""
     options = dict(r.table.rows[row])
     source = experiment_file(options.pop("experiment")) if "experiment" in options else r.file
@@ -167,26 +170,28 @@ def _request(r: Reproduction, row: str) -> tuple[RunRecord, Experiment]:
     )
 
 
-def _play(r: Reproduction, row: str, asked: RunRecord, experiment: Experiment) -> FinishedRow:
+def _play(r: Reproduction, row: str, request: Request) -> FinishedRow:
     """Plays a row to its end."""
+    asked, experiment, files = request
     folder = r.out / _folder_name(row)
     if r.overwrite or not folder.exists():
-        record.create_run(folder, asked, r.overwrite)
+        record.create_run(folder, asked, r.overwrite, files)
+        origin.remember(asked.files)
     recorded = record.read_record(folder)
-    if recorded.tie != asked.tie:
+    if differs := origin.differences(folder, recorded, asked):
         advice = "choose another --out or say --overwrite"
-        raise ValueError(f"{folder} was played with other options: {advice}")
+        raise ValueError(f"{folder} was played with {differs}: {advice}")
     if not r.quiet:
         print(f"{row}: {folder}", file=sys.stderr)
     train(folder, recorded, experiment, r.quiet)
-    return _finished_row(folder, asked, experiment)
+    return _finished_row(folder, recorded, experiment)
 
 
-def _finished_row(folder: Path, asked: RunRecord, experiment: Experiment) -> FinishedRow:
+def _finished_row(folder: Path, recorded: RunRecord, experiment: Experiment) -> FinishedRow:
     """What a finished row left."""
     metrics = storage.read_rows(folder / "metrics.jsonl")
-    players = partial(population.finished_players, folder, asked, experiment)
-    return FinishedRow(experiment, asked.options, asked.seeds, metrics, players)
+    players = partial(population.finished_players, folder, recorded, experiment)
+    return FinishedRow(experiment, recorded.options, recorded.seeds, metrics, players)
 
 
 def _last_measurements(table: Table, row: FinishedRow) -> dict[str, list[float | None]]:

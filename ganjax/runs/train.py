@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -18,12 +20,11 @@ from tqdm import tqdm
 
 from ganjax import play, sharding
 from ganjax.experiment import Experiment, with_players
-from ganjax.figures.curves import curves
-from ganjax.figures.style import save
 from ganjax.game import Game
 from ganjax.keys import stream
 from ganjax.runs import divergence, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
+from ganjax.runs.drawing import draw, told
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 
 # SIGUSR1 is what SLURM is told to send before a job's time is over, `--signal=USR1@60`.
@@ -41,10 +42,12 @@ def train(
     experiment: Experiment,
     quiet: bool = False,
     accept_changes: bool = False,
+    change: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Trains a run to its end; what its digest.json says.
 
-    accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that
+    accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that.
+    change: what else is not as it was, and accepted, for a line of changes.jsonl.
     Raises FailedError where every seed diverged, or one where that stops the run; SystemExit with
     status 130, 138 or 143 after SIGINT, SIGUSR1 or SIGTERM, when it has saved; and ValueError, one
     line, where another process trains the run, and where its files do not fit.
@@ -52,7 +55,7 @@ def train(
     if (out / "digest.json").is_file():
         return storage.read_digest(out)
     with storage.locked(out), Checkpoints(out / "checkpoints", record.tie) as checkpoints:
-        return _train(out, record, experiment, checkpoints, quiet, accept_changes)
+        return _train(out, record, experiment, checkpoints, quiet, accept_changes, change)
 
 
 def _train(
@@ -62,31 +65,38 @@ def _train(
     checkpoints: Checkpoints,
     quiet: bool,
     accept_changes: bool,
+    change: Mapping[str, Any],
 ) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
     with sharding.use_devices(record.device["count"]):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
         step, lanes = found[:2] if found else (0, population.initial(game, record, data))
-    changes = _changes(out, record, found, accept_changes)
-    rows = storage.truncate_rows(out / "metrics.jsonl", step)
+    changes = _changes(out, record, found, accept_changes, change)
+    # a last state whose evaluation failed is measured again
+    again = bool(found and found.note.get("unevaluated"))
+    rows = storage.truncate_rows(out / "metrics.jsonl", step - again)
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
-    measured = _measurement(experiment, game, data)
+    failures: list[str] = []
+    measured = _measurement(experiment, game, data, failures)
     dead = population.diverged(record, lanes, step)
     tries = found.note.get("tries", []) if found else []
     played = divergence.Played(game, record, data, checkpoints, tries)
 
     with _signals() as caught, _progress(record.steps, step, quiet) as bar:
         before, restored = step, lanes
-        for step, lanes in played.steps(before, restored):
+        first = [(step, lanes)] if again else []
+        for step, lanes in itertools.chain(first, played.steps(before, restored)):
             bar.update(step - bar.n)
-            if step <= before:  # it went back
+            if step <= before and not again:  # it went back
                 rows = storage.truncate_rows(out / "metrics.jsonl", step)
                 _record_change(out, {"step": step, "tries": played.sorted_tries})
                 dead = population.diverged(record, lanes, step)
                 before = step
                 continue
-            before = step
+            before, again = step, False
+            if step == record.steps:  # whatever happens to an evaluation
+                checkpoints.save(step, lanes, _note(rows, step, played.tries, evaluated=False))
             if step % record.every == 0 or step == record.steps:
                 dead = population.diverged(record, lanes, step)
                 passed = round(time.perf_counter() - began, 3)
@@ -101,7 +111,7 @@ def _train(
             stopped = record.on_divergence == "stop" and population.diverged(record, lanes, step)
             ended = step == record.steps or len(dead) == len(record.seeds) or stopped
             if step % record.save_every == 0 or ended or caught:
-                note = {"rows": storage.metrics_digest(rows), "tries": played.tries}
+                note = _note(rows, step, played.tries, evaluated=not failures)
                 checkpoints.save(step, lanes, note)
             if caught:
                 checkpoints.close()
@@ -120,7 +130,12 @@ def _train(
         )
     states = population.by_seed(record, lanes)
     alive = next(state for seed, state in states.items() if seed not in dead)
-    _draw(out, experiment, game, alive, rows)
+    failures += draw(out, experiment, game, alive, rows)
+    if failures:
+        why = "; ".join(dict.fromkeys(failures))
+        raise FailedError(
+            f"{out}: {why}; the last state and all else is kept: `ganjax resume` tries this again"
+        )
     params = {seed: state.params for seed, state in states.items()}
     digest = storage.run_digest(params, rows, record.steps)
     if played.tries:
@@ -133,26 +148,37 @@ def _train(
     return digest
 
 
+def _note(
+    rows: list[storage.Row], step: int, tries: list[divergence.Try], evaluated: bool
+) -> dict[str, Any]:
+    """What a checkpoint says of the tries, and of the rows up to it; without those of a step that
+    is to be evaluated again.
+    """
+    settled = [row for row in rows if evaluated or row["step"] < step]
+    note = {"rows": storage.metrics_digest(settled), "tries": tries}
+    return note if evaluated else note | {"unevaluated": True}
+
+
 def _changes(
-    out: Path, record: RunRecord, found: Saved | None, accept: bool
+    out: Path, record: RunRecord, found: Saved | None, accept: bool, other: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """What differed each time that the run went on, from changes.jsonl; a new difference is added
     there, and said in a line.
 
-    Raises ValueError where rows up to the checkpoint are not those that were written, unless this
-    is accepted.
+    other: a difference of another kind. Raises ValueError where rows up to the checkpoint are not
+    those that were written, unless this is accepted.
     """
-    path = out / "changes.jsonl"
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    known = [change for line in lines if "changed" in (change := json.loads(line))]
-    if found is None:
+    known = [change for change in storage.read_changes(out) if "changed" in change]
+    new: dict[str, Any] = dict(other.get("changed", {}))
+    if found is None and not new:
         return known
-    new: dict[str, Any] = {}
-    rows = [r for r in storage.read_rows(out / "metrics.jsonl") if r["step"] <= found.step]
-    if storage.metrics_digest(rows) != found.note.get("rows"):
+    step = found.step if found else 0
+    settled = step - bool(found and found.note.get("unevaluated"))
+    rows = [r for r in storage.read_rows(out / "metrics.jsonl") if r["step"] <= settled]
+    if found and storage.metrics_digest(rows) != found.note.get("rows"):
         if not accept:
             raise ValueError(
-                f"{out}: rows of metrics.jsonl up to step {found.step} are missing or are not "
+                f"{out}: rows of metrics.jsonl up to step {step} are missing or are not "
                 "those that were written: put them back, or go on without, --accept-changes"
             )
         new["metrics.jsonl"] = "other rows"
@@ -163,14 +189,14 @@ def _changes(
     for name, value in device.items():
         if record.device.get(name) != value:
             new[name] = [record.device.get(name), value]
-    if not new or (known and known[-1]["changed"] == new):
+    if not new or (known and known[-1]["changed"] == new and not other):
         return known
-    told = ", ".join(
+    said = ", ".join(
         f"{n} {v}" if isinstance(v, str) else f"{n} {v[0]} is now {v[1]}" for n, v in new.items()
     )
-    print(f"{out} goes on at step {found.step} with changes, so with other bits: {told}",
+    print(f"{out} goes on at step {step} with changes, so with other bits: {said}",
           file=sys.stderr)  # fmt: skip
-    change = {"step": found.step, "changed": new}
+    change = {"step": step, **other, "changed": new}
     _record_change(out, change)
     return [*known, change]
 
@@ -184,11 +210,12 @@ def _record_change(out: Path, change: dict[str, Any]) -> None:
 
 
 def _measurement(
-    experiment: Experiment, game: Game, data: Any
+    experiment: Experiment, game: Game, data: Any, failures: list[str]
 ) -> Callable[[play.State, int], dict[str, float | int | None]]:
     """(state, step) -> the numbers of one seed's row; None for what is not finite.
 
-    They are the losses, what is measured and, at the end, what is evaluated.
+    They are the losses, what is measured and, at the end, what is evaluated. Why this could not be
+    evaluated is added to failures.
     """
     measure = jax.jit(experiment.measure)
 
@@ -198,7 +225,10 @@ def _measurement(
         numbers = {**state.log, **with_players(measure, players, data, key)}
         if step == experiment.steps:
             key = stream(state.key, "judge")  # an old name: another would change the numbers
-            numbers |= with_players(experiment.evaluate, players, data, key)
+            try:
+                numbers |= with_players(experiment.evaluate, players, data, key)
+            except Exception as error:  # hours of training must not be lost to it
+                failures.append(f"it cannot be evaluated: {told(error)}")
         plain = {name: np.asarray(v).item() for name, v in jax.device_get(numbers).items()}
         return {name: v if np.isfinite(v) else None for name, v in plain.items()}
 
@@ -209,21 +239,6 @@ def _losses(game: Game, rows: list[storage.Row]) -> dict[str, str]:
     """The players' losses of the first seed, for the progress bar."""
     first = rows[0] if rows else {}
     return {n: f"{first[n]:.3g}" for n in game.players if first.get(n) is not None}
-
-
-def _draw(
-    out: Path, experiment: Experiment, game: Game, state: play.State, rows: list[storage.Row]
-) -> None:
-    """Draws a run's figures: samples of one seed, curves of all, and the experiment's own."""
-    drawn = {"curves": curves(rows)}
-    x = None
-    if experiment.sample is not None:
-        x = population.sample(experiment, game, state, experiment.shown)
-        drawn["samples"] = population.picture(experiment, x)
-    players = play.bound(game, state)
-    drawn |= with_players(experiment.figures, players, experiment.data, x, rows)
-    for name, figure in drawn.items():
-        save(figure, out / "figures" / f"{name}.png")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ganjax.experiment import Experiment
-from ganjax.host import whole_file
+from ganjax.host import UnwritableError, whole_file
 from ganjax.runs.arguments import refuse_output
 
 ALWAYS = (".png", ".npz")
@@ -46,7 +46,9 @@ def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
                 f"{' or '.join(ALWAYS)}; got {out}"
             )
         return n or SAMPLES
-    if path.suffix in ALWAYS:
+    if path.suffix.lower() == ".png" and experiment.picture is not None:
+        return n or min(SAMPLES, experiment.pictured or experiment.shown)
+    if path.suffix.lower() in ALWAYS:
         return n or SAMPLES
     refuse_output(path, *ALWAYS, *own)
     if n not in (None, 1):
@@ -54,27 +56,50 @@ def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
     return 1
 
 
-def write(experiment: Experiment, x: np.ndarray, out: str) -> None:
-    """Writes samples [n, ...] to a path that `number_of_samples` accepted.
+def write(experiment: Experiment, x: np.ndarray, out: str, asked: int | None = None) -> str | None:
+    """Writes samples [n, ...] to a path that `number_of_samples` accepted; what to say where it
+    does not hold as many as were asked for.
 
     A folder gets a file for each sample, 0000 and so on, of the experiment's first ending. Raises
-    ValueError, one line, where a sample cannot be written.
+    ValueError, one line, where a sample cannot be written, UnwritableError where a file cannot:
+    nothing is left of it.
     """
     path = Path(out)
-    if is_folder(out):
-        ending, write_one = next(iter(experiment.files.items()))
-        path.mkdir(exist_ok=True)
-        for i, one in enumerate(x):
-            with whole_file(path / f"{i:04d}{ending}") as scratch:
-                write_one(one, scratch)
-    elif path.suffix == ".npz":
-        with whole_file(path) as scratch:
-            np.savez_compressed(scratch, x=x)
-    elif path.suffix == ".png":
-        from ganjax.figures.style import save
-        from ganjax.runs import population
+    try:
+        if is_folder(out):
+            _write_folder(experiment, x, path)
+        elif path.suffix.lower() == ".npz":
+            with whole_file(path) as scratch, scratch.open("wb") as file:
+                np.savez_compressed(file, x=x)
+        elif path.suffix.lower() == ".png":
+            from ganjax.figures.style import save
+            from ganjax.runs import population
 
-        save(population.picture(experiment, x), path)
-    else:
-        with whole_file(path) as scratch:
-            experiment.files[path.suffix](x[0], scratch)
+            most = population.pictured(experiment, x)
+            save(population.picture(experiment, x, most), path)
+            if most < len(x):
+                return f"{path} shows the first {most} of {len(x)} samples; an .npz holds all"
+        else:
+            with whole_file(path) as scratch:
+                experiment.files[path.suffix.lower()](x[0], scratch)
+    except OSError as error:
+        raise UnwritableError.of(path, error) from error
+    return f"the experiment makes {len(x)} samples, not {asked}" if len(x) < (asked or 0) else None
+
+
+def _write_folder(experiment: Experiment, x: np.ndarray, folder: Path) -> None:
+    """A file of each sample; where one cannot be written, none is left."""
+    ending, write_one = next(iter(experiment.files.items()))
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{i:04d}{ending}" for i in range(len(x))]
+    try:
+        for path, one in zip(paths, x):
+            with whole_file(path) as scratch:
+                write_one(one, scratch)
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        if made:
+            folder.rmdir()
+        raise
