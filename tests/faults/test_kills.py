@@ -64,7 +64,8 @@ def test_a_killed_run_ends_in_the_bits_of_the_one_that_was_not(
         assert "Traceback" not in ended.err
         assert outcome(out) == expected
         assert saved(out)[-1] == 20
-        assert [path.name for path in out.parent.iterdir() if path != out and begun(path)] == []
+        # killed before the run had its name, it leaves what has another: `.run.PID`
+        assert {path.name[:5] for path in out.parent.iterdir()} <= {"run", ".run."}
     assert killed >= chains
     count("kills", tried=chains * kills, killed=killed, resumed_to_equal_bits=chains, lost=0)
 
