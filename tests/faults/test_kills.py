@@ -52,7 +52,7 @@ def test_a_killed_run_ends_in_the_bits_of_the_one_that_was_not(
         for kill in range(kills):
             command = ["resume", out, "--quiet"] if begun(out) else ["run", *SHORT, "--out", out]
             # at a moment when Python touches the folder, or at any other, which finds the rest
-            at = {"die_at": moments.randint(1, touches // (kill + 1))}
+            at: dict[str, float] = {"die_at": moments.randint(1, touches // (kill + 1))}
             if moments.random() < 0.3:
                 at = {"die_after": moments.uniform(0.3, 1.5)}
             ended = play(*command, folder=str(out.parent), **at)
