@@ -20,6 +20,7 @@ from ganjax.runs.arguments import (
     data_parser,
     integer,
     refuse_output,
+    report_parser,
     reproduce_parser,
     resume_parser,
 )
@@ -253,13 +254,7 @@ def reproduce(argv: Sequence[str]) -> int:
 
 def report(argv: Sequence[str]) -> int:
     """make a page of the results of played tables"""
-    about = "A page of the results that `ganjax reproduce` left, in Markdown."
-    parser = Parser(prog="ganjax report", description=about)
-    how = "a table.json, or a folder that holds one"
-    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help=how)
-    parser.add_argument("--out", type=Path, required=True, help="a .md")
-    parser.add_argument("--overwrite", action="store_true", help="replace the page")
-    args = parser.parse(argv)
+    args = report_parser().parse(argv)
     refuse_output(args.out, ".md", overwrite=args.overwrite)
 
     from ganjax.runs.report import markdown_page

@@ -166,6 +166,17 @@ def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser
     return parser
 
 
+def report_parser() -> Parser:
+    """The parser of `report`."""
+    about = "A page of the results that `ganjax reproduce` left, in Markdown."
+    parser = Parser(prog="ganjax report", description=about)
+    how = "a table.json, or a folder that holds one"
+    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help=how)
+    parser.add_argument("--out", type=Path, required=True, help="a .md")
+    parser.add_argument("--overwrite", action="store_true", help="replace the page")
+    return parser
+
+
 def data_parser() -> Parser:
     """The parser of `ganjax data`."""
     about = "Data sets: the built-in ones, and those that TensorFlow Datasets keeps."
