@@ -17,7 +17,7 @@ ARGS = ["run", TINY, "--quiet", "--no-cache", "--steps=4"]
 @pytest.mark.parametrize(
     ("free", "more", "said"),
     [
-        (1_500, ["--seeds=3"], r"the states of 3 seeds take .* are free: \d seeds would fit"),
+        (1_000, ["--seeds=3"], r"the states of 3 seeds take .* are free: \d seeds would fit"),
         (20, [], r"the states take .* are free: smaller nets would fit"),
         (12_000, [], r"the run takes .* are free: about \d+% of the batch would fit"),
         (60_000, ["--seeds=16"], r"about \d+ seeds would fit, or --lanes sequential"),

@@ -48,8 +48,8 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices")
-COMMON += ("dynamics", "on_divergence")
+COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices",
+          "dynamics", "on_divergence")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -67,7 +67,7 @@ class Checkpoints:
         The tree is copied first: the arrays may then be donated. Raises OSError where the save
         before could not be written.
         """
-        self._wait()
+        self.wait()
         copy = {path: np.array(leaf) for path, leaf in jax.device_get(_flat(tree)).items()}
         self.saving = self.thread.submit(self._write, step, copy, dict(note or {}))
 
@@ -84,7 +84,8 @@ class Checkpoints:
                 f"are as they were: {one_line(error).split(' [tensorstore_spec')[0]}"
             ) from error
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Waits for the save under way. Raises OSError where it could not be written."""
         if self.saving is not None:
             saving, self.saving = self.saving, None
             saving.result()
@@ -98,7 +99,7 @@ class Checkpoints:
         one belongs to other options, and where there are checkpoints but no good one; OSError or
         MemoryError for what may pass, such as a busy disk.
         """
-        self._wait()
+        self.wait()
         # not where it was saved: the devices may be others
         place = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
@@ -142,7 +143,7 @@ class Checkpoints:
 
     def remove_after(self, step: int) -> None:
         """Removes the checkpoints of later steps."""
-        self._wait()
+        self.wait()
         for later in self.manager.all_steps():
             if later > step:
                 self.manager.delete(later)
@@ -164,7 +165,7 @@ class Checkpoints:
     def close(self) -> None:
         """Waits until everything is on the disk. Raises OSError where it cannot be written."""
         try:
-            self._wait()
+            self.wait()
         finally:
             self.thread.shutdown()
             self.manager.close()

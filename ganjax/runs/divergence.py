@@ -131,7 +131,7 @@ class Played:
                 }
                 if not all(finite.values()):
                     if now - step == 1:
-                        return step, good, self._cause(log, 0, i, finite)
+                        return step, good, self._cause(log or {}, 0, i, finite)
                     break  # and from the last good step again, as first dispatches are short
                 step, good = now, _copy(lanes[0])
 

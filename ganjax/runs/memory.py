@@ -51,7 +51,7 @@ def free_bytes() -> int | None:
     stats = jax.devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"] - stats["bytes_in_use"])
-    left = []
+    left: list[float] = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         known = {line.split(":")[0]: line.split()[1] for line in lines}

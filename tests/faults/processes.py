@@ -62,14 +62,15 @@ def server() -> Iterator[Play]:
         tempfile.TemporaryFile("w+") as noise,
         subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=noise, text=True) as process,
     ):
-        assert process.stdin
-        assert process.stdout
+        requests, answers = process.stdin, process.stdout
+        assert requests
+        assert answers
 
         def play(*argv: object, **how: Any) -> Ended:
             request = {"argv": list(map(str, argv)), **how}
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
+            requests.write(json.dumps(request) + "\n")
+            requests.flush()
+            answer = answers.readline()
             if not answer:
                 noise.seek(0)
                 raise RuntimeError(f"the server ended: {noise.read()}")
@@ -78,7 +79,7 @@ def server() -> Iterator[Play]:
         try:
             yield play
         finally:
-            process.stdin.close()
+            requests.close()
 
 
 def serve() -> None:

@@ -47,7 +47,7 @@ def disk(place: Path, options: str) -> Iterator[Callable[[str], None]]:
     try:
         yield lambda changed: subprocess.run(
             ["mount", "-o", f"remount,{changed}", str(place)], check=True
-        )
+        ).check_returncode()
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
 

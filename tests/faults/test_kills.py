@@ -52,7 +52,7 @@ def test_a_killed_run_ends_in_the_bits_of_the_one_that_was_not(
         for kill in range(kills):
             command = ["resume", out, "--quiet"] if begun(out) else ["run", *SHORT, "--out", out]
             # at a moment when Python touches the folder, or at any other, which finds the rest
-            at = {"die_at": moments.randint(1, touches // (kill + 1))}
+            at: dict[str, float] = {"die_at": moments.randint(1, touches // (kill + 1))}
             if moments.random() < 0.3:
                 at = {"die_after": moments.uniform(0.3, 1.5)}
             ended = play(*command, folder=str(out.parent), **at)
@@ -64,7 +64,8 @@ def test_a_killed_run_ends_in_the_bits_of_the_one_that_was_not(
         assert "Traceback" not in ended.err
         assert outcome(out) == expected
         assert saved(out)[-1] == 20
-        assert [path.name for path in out.parent.iterdir() if path != out and begun(path)] == []
+        # killed before the run had its name, it leaves what has another: `.run.PID`
+        assert {path.name[:5] for path in out.parent.iterdir()} <= {"run", ".run."}
     assert killed >= chains
     count("kills", tried=chains * kills, killed=killed, resumed_to_equal_bits=chains, lost=0)
 

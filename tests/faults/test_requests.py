@@ -58,7 +58,7 @@ def check(examples: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dic
     return counts
 
 
-@pytest.mark.parametrize("examples", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_no_request_ends_in_a_traceback(
     examples: int,
     monkeypatch: pytest.MonkeyPatch,
