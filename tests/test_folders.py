@@ -312,7 +312,7 @@ def test_stopped_while_it_is_evaluated_it_goes_on_with_the_last_state(
 
     def saved(self: checkpoint.Checkpoints, *args: Any) -> None:
         save(self, *args)
-        self._wait()
+        self.wait()
 
     def stopped(*args: Any) -> Any:
         if any(row["step"] == 4 for row in args[-1]):

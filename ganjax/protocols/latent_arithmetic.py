@@ -17,11 +17,11 @@ import numpy as np
 from jax import Array, random
 from jaxtyping import Float, Int
 
-from ganjax import play
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.metrics.inputs import in_unit_range
 from ganjax.metrics.neighbours import nearest_rows
+from ganjax.nets.layers import standing
 
 POOL = 4000  # samples
 REAL = 5000  # real images that classify them
@@ -120,7 +120,7 @@ def sums_of(
         return None
     z = np.asarray(G.noise(stream(key, "arithmetic"), pool))
     batches = jnp.asarray(z).reshape(-1, 200, z.shape[1])
-    fixed = G.player.bind(G.params, stats=play.standing(G.player, G.params, None, batches))
+    fixed = G.player.bind(G.params, stats=standing(G.player, G.params, None, batches))
     compiled = jax.jit(lambda z: (fixed(z) - low) / (1 - low))
 
     def generate(z: np.ndarray) -> np.ndarray:

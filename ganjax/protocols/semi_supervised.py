@@ -13,10 +13,11 @@ import optax
 from jax import Array
 from jaxtyping import Float, Int
 
-from ganjax import data, play
+from ganjax import data
 from ganjax.data import transforms
 from ganjax.game import Bound, Player
 from ganjax.keys import stream
+from ganjax.nets.layers import standing
 
 
 class Rows(nn.Module):
@@ -97,7 +98,7 @@ def error_rate(
     together, or `at_once` of them.
     """
     x = transform(data.draw({"x": arrays["x"]}, key, n, low)["x"])
-    fixed = C.player.bind(C.params, stats=play.standing(C.player, C.params, None, x[None]))
+    fixed = C.player.bind(C.params, stats=standing(C.player, C.params, None, x[None]))
 
     def predict(x: Array) -> Array:
         return fixed(transform(data.scaled(x, low))).argmax(-1)
