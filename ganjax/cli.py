@@ -17,7 +17,6 @@ from ganjax.runs.arguments import (
     Parser,
     add_common,
     add_option,
-    data_parser,
     refuse_output,
     report_parser,
     reproduce_parser,
@@ -48,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_surroundings()
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     commands = {"list": list_, "run": run, "resume": resume, "sample": sample}
-    commands |= {"reproduce": reproduce, "report": report, "data": data, "bench": bench}
+    commands |= {"apply": apply, "export": export, "reproduce": reproduce, "report": report}
+    commands |= {"data": data, "devices": devices, "bench": bench}
     try:
         if command in ("-h", "--help"):
             print(f"usage: ganjax {{{','.join(commands)}}} …\n")
@@ -265,32 +265,30 @@ def report(argv: Sequence[str]) -> int:
 
 def data(argv: Sequence[str]) -> int:
     """list, prepare and show data sets"""
-    args = data_parser().parse(argv)
+    from ganjax.runs.datasets import data as look_at_data
 
-    from ganjax.data import find, listing, prepare
-    from ganjax.runs.report import aligned
+    return look_at_data(argv)
 
-    if args.action == "show":
-        refuse_output(args.out, ".png")
-        from ganjax.figures.preview import class_table, contact_sheet
-        from ganjax.figures.style import save
 
-        found = find(args.name, args.data_dir)
-        arrays = found.load()
-        save(contact_sheet(found, args.n, arrays), args.out)
-        if classes := class_table(found, arrays):
-            print(aligned(classes))
-        return 0
-    if args.action == "list":
-        rows = listing(args.data_dir)
-    else:
-        rows = [prepare(args.name, args.manual, args.data_dir)]
-    table = [["name", "examples", "shape", "licence", "prepared", "where, or how"]]
-    for row in rows:
-        shape, prepared_ = "x".join(map(str, row["shape"])), "yes" if row["prepared"] else "no"
-        table.append([row["name"], row["size"], shape, row["licence"], prepared_, row["where"]])
-    print(aligned(table))
-    return 0
+def export(argv: Sequence[str]) -> int:
+    """a player of a run as files that need no ganjax"""
+    from ganjax.runs.using import export as export_player
+
+    return export_player(argv)
+
+
+def apply(argv: Sequence[str]) -> int:
+    """a player of a run on your images"""
+    from ganjax.runs.using import apply as apply_player
+
+    return apply_player(argv)
+
+
+def devices(argv: Sequence[str]) -> int:
+    """what JAX computes on"""
+    from ganjax.runs.surroundings import devices as list_devices
+
+    return list_devices(argv)
 
 
 def bench(argv: Sequence[str]) -> int:
