@@ -123,14 +123,13 @@ def run(argv: Sequence[str]) -> int:
 
     start(args["cache"], args["fast"])
 
-    from ganjax.runs.origin import remember
-    from ganjax.runs.record import create_run
-    from ganjax.runs.request import prepare_run
+    from ganjax.runs.sweep import parsed
+    from ganjax.runs.sweeping import begin
 
-    record, experiment, kept = prepare_run(file, options, **{name: args[name] for name in COMMON})
-    create_run(args["out"], record, args["overwrite"], kept)
-    remember(record.files)
-    return finish(args["out"], record, experiment, args["quiet"])
+    asked = parsed(args["sweep"], file.options())
+    common = {name: args[name] for name in COMMON}
+    runs = begin(file, options, asked, args["out"], args["overwrite"], common)
+    return max([finish(*each, args["quiet"]) for each in runs])
 
 
 def finish(
@@ -140,6 +139,7 @@ def finish(
     import jax
 
     from ganjax.runs import storage
+    from ganjax.runs.record import last_measured
     from ganjax.runs.train import FailedError, train
 
     try:
@@ -148,11 +148,8 @@ def finish(
         return refuse(error, 1)
     if quiet:
         return 0
-    for row in storage.read_rows(out / "metrics.jsonl"):
-        if row["step"] == digest["steps"]:
-            numbers = {n: v for n, v in row.items() if n not in ("step", "seed", "time")}
-            told = [f"{n} {v:.4g}" for n, v in numbers.items() if v is not None]
-            print(f"seed {row['seed']}: " + "  ".join(told))
+    for line in last_measured(record, storage.read_rows(out / "metrics.jsonl")):
+        print(line)
     digests = f"params {digest['params'][:12]}, metrics {digest['metrics'][:12]}"
     print(f"{out}: {digest['steps']} steps, {digests}")
     return 0
