@@ -84,7 +84,8 @@ def _curves(
             own = [row for row in rows if tuple(row[option] for option in sweep) == setting]
             told = ", ".join(f"{o} {v:g}" for o, v in zip(sweep, setting))
             mean_band(axes, own, name, colour, told)
-        legend_of_lines(axes)
+        if axes.get_subplotspec().num1 == 0:  # type: ignore[union-attr]
+            legend_of_lines(axes)
     else:
         steps = sorted({row["step"] for row in rows if row.get(name) is not None})
         at = [[r[name] for r in rows if r["step"] == s and r.get(name) is not None] for s in steps]
