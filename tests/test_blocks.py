@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pytest
 from runs import call, evaluate_few
 
-from ganjax import cli
+from ganjax import cli, play
 from ganjax.experiment import with_values
 from ganjax.runs import queue, request, table
 from ganjax.runs.arguments import Parser
@@ -206,13 +206,15 @@ def test_a_wrong_command_is_seen(line: str, said: str) -> None:
 def test_every_python_block_runs(
     page: Path, shown: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one namespace a page, one after another."""
+    """In one namespace a page, one after another; runs are short."""
     evaluate_few(monkeypatch)
+    run = play.run
+    monkeypatch.setattr(play, "run", lambda g, s, d, steps, *how: run(g, s, d, min(steps, 5), *how))
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": page.stem}
     for block in shown:
         code = "\n" * (block.line - 1) + block.text  # tracebacks name the page's own line
         exec(compile(code, str(page), "exec", dont_inherit=True), names)
     for path in write_experiments(page):
-        run = ["run", path, "--quick", "--steps=3", "--every=3", "--quiet", "--no-cache"]
-        assert call(*run, "--out", path.stem) == (0, "", "")
+        words = ["run", path, "--quick", "--steps=3", "--every=3", "--quiet", "--no-cache"]
+        assert call(*words, "--out", path.stem) == (0, "", "")
