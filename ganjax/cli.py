@@ -18,6 +18,7 @@ from ganjax.runs.arguments import (
     add_common,
     add_option,
     data_parser,
+    meeting_of,
     refuse_output,
     report_parser,
     reproduce_parser,
@@ -121,14 +122,16 @@ def run(argv: Sequence[str]) -> int:
     given = {name: args[name] for name in file.options() if name in args}
     options = {**(file.quick if args["quick"] else {}), **given}
 
-    start(args["cache"], args["fast"])
+    start(args["cache"], args["fast"], meeting_of(args))
 
+    from ganjax.runs import hosts
     from ganjax.runs.origin import remember
     from ganjax.runs.record import create_run
     from ganjax.runs.request import prepare_run
 
-    record, experiment, kept = prepare_run(file, options, **{name: args[name] for name in COMMON})
-    create_run(args["out"], record, args["overwrite"], kept)
+    common = {name: args[name] for name in COMMON}
+    record, experiment, kept = hosts.together(lambda: prepare_run(file, options, **common))
+    hosts.first(lambda: create_run(args["out"], record, args["overwrite"], kept))
     remember(record.files)
     return finish(args["out"], record, experiment, args["quiet"])
 
@@ -139,14 +142,14 @@ def finish(
     """Trains a run to its end and prints its last measurements; the exit status."""
     import jax
 
-    from ganjax.runs import storage
+    from ganjax.runs import hosts, storage
     from ganjax.runs.train import FailedError, train
 
     try:
         digest = train(out, record, experiment, quiet, **accepted)
     except (FailedError, jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
-        return refuse(error, 1)
-    if quiet:
+        return hosts.leave(refuse(error, 1))
+    if quiet or not hosts.is_first():
         return 0
     for row in storage.read_rows(out / "metrics.jsonl"):
         if row["step"] == digest["steps"]:
@@ -162,21 +165,22 @@ def resume(argv: Sequence[str]) -> int:
     """go on with a run from its newest checkpoint"""
     args = resume_parser().parse(argv)
 
-    from ganjax.runs import longer, storage
+    from ganjax.runs import hosts, longer, storage
     from ganjax.runs.record import read_record
-    from ganjax.runs.request import rebuild
+    from ganjax.runs.request import check_mesh, meshed, rebuild
 
     record = longer.extended(args.out, read_record(args.out), args.steps)
-    if args.devices is not None:
-        record = dataclasses.replace(record, device=record.device | {"count": args.devices})
     if args.on_divergence:
         record = dataclasses.replace(record, on_divergence=args.on_divergence)
-    start(cache=True, fast=not record.deterministic)
-    experiment, accepted = rebuild(args.out, record, args.data_dir, args.accept_changes, args.trust)
+    start(True, not record.deterministic, meeting_of(vars(args)))
+    record = record.on(meshed(args.mesh, args.devices) or record.mesh)
+    check_mesh(record)
+    given = (args.data_dir, args.accept_changes, args.trust)
+    experiment, accepted = hosts.together(lambda: rebuild(args.out, record, *given))
     if args.steps is not None:
-        longer.begin(args.out, record)
-    if args.restart and (moved := storage.set_aside(args.out)):
-        print(f"set aside: {', '.join(path.name for path in moved)}", file=sys.stderr)
+        hosts.first(lambda: longer.begin(args.out, record))
+    if args.restart and (moved := hosts.first(lambda: storage.set_aside(args.out))):
+        print(f"set aside: {', '.join(moved)}", file=sys.stderr)
     return finish(args.out, record, experiment, args.quiet, **accepted)
 
 

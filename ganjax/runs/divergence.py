@@ -87,7 +87,8 @@ class Played:
                 if log is None:
                     continue
                 seeds = self.record.seeds if played[at].step.ndim else [self.record.seeds[at]]
-                finite, own = learnt_is_finite(played[at]), np.atleast_1d(played[at].step)
+                finite, own = learnt_is_finite(played[at]), sharding.whole(played[at].step)
+                own = np.atleast_1d(own)
                 for i, seed in enumerate(seeds):
                     if seed not in known and not all(flags[i] for flags in finite.values()):
                         good, state, why = self._last_good(at, i, before)
@@ -201,7 +202,8 @@ def report(lost: Mapping[int, Loss]) -> None:
 
 def learnt_is_finite(state: play.State) -> dict[str, np.ndarray]:
     """By player: whether all that is learnt of it is finite, [S]; waits for the device."""
-    return {name: np.atleast_1d(each) for name, each in jax.device_get(flags(state)).items()}
+    found = jax.device_get(sharding.whole(flags(state)))
+    return {name: np.atleast_1d(each) for name, each in found.items()}
 
 
 @jax.jit
@@ -231,7 +233,6 @@ def _with_key(record: RunRecord, lanes: Lanes, new: Try) -> Lanes:
     i = record.seeds.index(new["seed"])
     if lanes[0].step.ndim:
         return [lanes[0].replace(key=lanes[0].key.at[i].set(key))]
-    key = jax.device_put(key, sharding.replicated())
     return [lane.replace(key=key) if j == i else lane for j, lane in enumerate(lanes)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +40,8 @@ def prepare_run(
     save_every: int | None = None,
     precision: str = "float32",
     fast: bool = False,
-    devices: int = 1,
+    devices: int | None = None,
+    mesh: str | None = None,
     dynamics: str | None = None,
     on_divergence: str = "freeze",
 ) -> Request:
@@ -50,6 +52,9 @@ def prepare_run(
     with recording() as kept:
         experiment = file.build(options)
     experiment = along(experiment, dynamics)
+    axes = meshed(mesh, devices) or {"data": jax.device_count() if jax.process_count() > 1 else 1}
+    if lanes == "auto" and axes.get("lanes", 1) > 1:
+        lanes = "vmap"
     if lanes == "auto":
         # Under vmap a turn with a condition is computed whether it holds or not.
         game = experiment.played
@@ -75,17 +80,51 @@ def prepare_run(
         precision=precision,
         deterministic=not fast,
         versions=versions(),
-        device={
-            "kind": jax.devices()[0].device_kind,
-            "count": max(1, devices),
-            "cores": cpu_cores(),
-        },
+        device={"kind": jax.devices()[0].device_kind, "count": 1, "cores": cpu_cores()},
         dynamics=dynamics,
         on_divergence=on_divergence,
         files={name: origin.sha(data) for name, data in files.items()},
     )
+    record = record.on(axes)
     check(record, experiment)
     return Request(record, experiment, files)
+
+
+def meshed(mesh: str | None, devices: int | None) -> dict[str, int] | None:
+    """The mesh that is asked for as a text, or as a number of devices; None without either.
+
+    Raises ValueError, one line, where its product is not the number of devices.
+    """
+    if mesh is None:
+        return None if devices is None else {"data": max(1, devices)}
+    if devices is not None:
+        raise ValueError("--devices N is short for --mesh data=N: say one of them")
+    axes, there = sharding.mesh_of(mesh), jax.device_count()
+    if (asked := math.prod(axes.values())) != there:
+        kind = jax.devices()[0].device_kind
+        raise ValueError(
+            f"--mesh {mesh} is of {asked} devices, and there are {there} ({kind}): it takes all; "
+            "--devices N divides batches over the first N"
+        )
+    return axes
+
+
+def check_mesh(record: RunRecord) -> None:
+    """Raises ValueError, one line, where lanes cannot be divided over the mesh, or a process has no
+    part in it.
+    """
+    lanes, seeds = record.mesh.get("lanes", 1), len(record.seeds)
+    if lanes > 1 and record.lanes != "vmap":
+        raise ValueError(
+            "a mesh with lanes divides lanes that are played together: --lanes vmap, or data=N"
+        )
+    if seeds % lanes:
+        raise ValueError(f"{seeds} seeds cannot be cut into {lanes} equal parts: --mesh lanes")
+    if jax.process_count() > 1 and record.device["count"] != jax.device_count():
+        raise ValueError(
+            f"{jax.process_count()} processes have {jax.device_count()} devices and play on all of "
+            f"them, not on {record.device['count']}: say --mesh"
+        )
 
 
 def absolute(path: str) -> str:
@@ -110,9 +149,10 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     """Raises ValueError, one line, before any time is spent, where shapes do not fit a game or
     the memory, or its samples have no figure.
     """
+    check_mesh(record)
     game = population.at_precision(experiment.played, record.precision)
     memory.check(game, record, experiment.data)
-    with sharding.use_devices(record.device["count"]):
+    with sharding.use_mesh(record.mesh):
         population.template(game, record, experiment.data)
     _check_measured(experiment)
     if experiment.sample is not None:
