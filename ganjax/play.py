@@ -227,8 +227,7 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
 def _step(game: Game, state: State, data: Any) -> tuple[State, Log]:
     """`step` of one state or of a population."""
     one = partial(step, game)
-    lanes = partial(jax.vmap, in_axes=(0, None), spmd_axis_name=sharding.lane_axis())
-    return (lanes(one) if state.step.ndim else one)(state, data)
+    return (sharding.by_lane(jax.vmap(one, (0, None))) if state.step.ndim else one)(state, data)
 
 
 def _loop(

@@ -72,9 +72,9 @@ def device_count() -> int:
     return jax.sharding.get_abstract_mesh().shape.get("data", 1)
 
 
-def lane_axis() -> str | None:
-    """The name of the axis over which the context divides lanes, for `jax.vmap`; or None."""
-    return "lanes" if "lanes" in jax.sharding.get_abstract_mesh().shape else None
+def divides_lanes() -> bool:
+    """Whether the context divides the lanes of a population over devices."""
+    return "lanes" in jax.sharding.get_abstract_mesh().shape
 
 
 def replicated() -> Sharding | None:
@@ -98,8 +98,8 @@ def place(state: Any, data: Any, population: bool) -> tuple[Any, Any]:
     """
     if replicated() is None:
         return state, data
-    lanes = population and lane_axis() is not None
-    return _placed(_of(BY_LANE if lanes else REPLICATED), state), replicate(data)
+    spec = BY_LANE if population and divides_lanes() else REPLICATED
+    return _placed(_of(spec), state), replicate(data)
 
 
 def placer() -> Callable[[Any], Any]:
@@ -168,8 +168,20 @@ def shard_batch(tree: Any) -> Any:
 
 
 def keep_replicated(tree: Any) -> Any:
-    """Inside jit: every leaf with a copy on each device; under `jax.vmap` over `lane_axis`, on each
-    that has the lane.
+    """Inside jit: every leaf with a copy on each device; inside `by_lane`, on each that has the
+    lane.
     """
-    inside = jax.sharding.get_abstract_mesh().shape
-    return jax.lax.with_sharding_constraint(tree, REPLICATED) if inside else tree
+    return tree if device_count() == 1 else jax.lax.with_sharding_constraint(tree, REPLICATED)
+
+
+def by_lane(step: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Inside jit: the step of a population, each device with its own lanes; as it is where the
+    context divides none. Its arguments are the state and the data.
+    """
+    if not divides_lanes():
+        return step
+    # The compiler alone would gather the lanes of convolutions.
+    parts = (BY_LANE, REPLICATED)
+    return jax.shard_map(
+        step, in_specs=parts, out_specs=BY_LANE, axis_names={"lanes"}, check_vma=False
+    )

@@ -16,7 +16,7 @@ from ganjax import play, sharding
 from ganjax.data.kept import recording, standing_in
 from ganjax.experiment import Experiment, with_players
 from ganjax.host import one_line
-from ganjax.runs import memory, origin, population, storage
+from ganjax.runs import hosts, memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 
@@ -190,7 +190,10 @@ def rebuild(
     experiment = file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
     change: dict[str, Any] = {}
     if changed:
-        change = {"changed": {"experiment": changed}, "files": origin.accept_file(out, file)}
+        change = {
+            "changed": {"experiment": changed},
+            "files": origin.accept_file(out, file) if hosts.is_first() else {},
+        }
     data = storage.tree_digest(experiment.data)
     before = [entry["data"] for entry in storage.read_changes(out) if "data" in entry]
     if data != [record.data, *before][-1]:
