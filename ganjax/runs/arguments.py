@@ -89,11 +89,11 @@ def add_devices(parser: argparse.ArgumentParser, default: str) -> None:
     how = "short for --mesh data=N, over the first N devices; 0 and 1: no division"
     parser.add_argument("--devices", metavar="N", type=integer(0), help=how)
     group = parser.add_argument_group(
-        "several processes, each with the same command (found where SLURM, Open MPI or a TPU pod "
-        "started them)"
+        "several processes, each with the same command (found where SLURM, Open MPI 4 or GKE's TPU "
+        "pods started them)"
     )
-    how = "where process 0 is met"
-    group.add_argument("--coordinator", metavar="HOST:PORT", help=how)
+    how = "where process 0 is met; auto: JAX finds this and what follows"
+    group.add_argument("--coordinator", metavar="HOST:PORT|auto", help=how)
     group.add_argument("--process-id", type=integer(0), help="this process, from 0")
     group.add_argument("--num-processes", type=integer(1), help="how many they are")
     how = "seconds to wait for all of them (300); then it ends with status 2"

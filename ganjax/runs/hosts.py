@@ -37,7 +37,7 @@ RAISED = {kind.__name__: kind for kind in (ValueError, UnwritableError, OSError)
 class Meeting(NamedTuple):
     """Where the processes of a run meet, as asked for."""
 
-    coordinator: str | None = None  # HOST:PORT, of process 0
+    coordinator: str | None = None  # HOST:PORT, of process 0, or "auto": JAX finds all three
     process_id: int | None = None
     num_processes: int | None = None
     timeout: int = 300  # seconds
@@ -60,6 +60,7 @@ def meet(asked: Meeting, environment: Mapping[str, str] = os.environ) -> None:
         cluster = check(asked)
         if count == 1:
             return
+    where = None if where == "auto" else where
     with suppress(AttributeError):  # its handler of SIGTERM would take the place of ours
         jax.config.update("jax_enable_preemption_service", False)
     told = f"ganjax: {cluster} did not answer, or not all processes came, in {timeout} s"
@@ -89,6 +90,8 @@ def _end(told: str) -> None:
 def check(asked: Meeting) -> str:
     """The coordinator that was asked for. Raises ValueError, one line, where that does not fit."""
     where, process, count, _ = asked
+    if (where, process, count) == ("auto", None, None):
+        return "the coordinator that JAX finds"
     if where is None or process is None or count is None:
         raise ValueError("--coordinator, --process-id and --num-processes belong together")
     host, _, port = where.rpartition(":")
