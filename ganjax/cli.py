@@ -17,7 +17,6 @@ from ganjax.runs.arguments import (
     Parser,
     add_common,
     add_option,
-    data_parser,
     meeting_of,
     refuse_output,
     report_parser,
@@ -49,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_surroundings()
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     commands = {"list": list_, "run": run, "resume": resume, "sample": sample}
-    commands |= {"reproduce": reproduce, "report": report, "data": data, "bench": bench}
+    commands |= {"apply": apply, "export": export, "reproduce": reproduce, "report": report}
+    commands |= {"data": data, "devices": devices, "bench": bench}
     try:
         if command in ("-h", "--help"):
             print(f"usage: ganjax {{{','.join(commands)}}} …\n")
@@ -124,16 +124,13 @@ def run(argv: Sequence[str]) -> int:
 
     start(args["cache"], args["fast"], meeting_of(args))
 
-    from ganjax.runs import hosts
-    from ganjax.runs.origin import remember
-    from ganjax.runs.record import create_run
-    from ganjax.runs.request import prepare_run
+    from ganjax.runs.sweep import parsed
+    from ganjax.runs.sweeping import begin
 
+    asked = parsed(args["sweep"], file.options())
     common = {name: args[name] for name in COMMON}
-    record, experiment, kept = hosts.together(lambda: prepare_run(file, options, **common))
-    hosts.first(lambda: create_run(args["out"], record, args["overwrite"], kept))
-    remember(record.files)
-    return finish(args["out"], record, experiment, args["quiet"])
+    runs = begin(file, options, asked, args["out"], args["overwrite"], common)
+    return max([finish(*each, args["quiet"]) for each in runs])
 
 
 def finish(
@@ -143,19 +140,19 @@ def finish(
     import jax
 
     from ganjax.runs import hosts, storage
+    from ganjax.runs.record import last_measured
     from ganjax.runs.train import FailedError, train
 
     try:
         digest = train(out, record, experiment, quiet, **accepted)
-    except (FailedError, jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
+    except FailedError as error:
+        return refuse(error, 1)
+    except (jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
         return hosts.leave(refuse(error, 1))
     if quiet or not hosts.is_first():
         return 0
-    for row in storage.read_rows(out / "metrics.jsonl"):
-        if row["step"] == digest["steps"]:
-            numbers = {n: v for n, v in row.items() if n not in ("step", "seed", "time")}
-            told = [f"{n} {v:.4g}" for n, v in numbers.items() if v is not None]
-            print(f"seed {row['seed']}: " + "  ".join(told))
+    for line in last_measured(record, storage.read_rows(out / "metrics.jsonl")):
+        print(line)
     digests = f"params {digest['params'][:12]}, metrics {digest['metrics'][:12]}"
     print(f"{out}: {digest['steps']} steps, {digests}")
     return 0
@@ -269,32 +266,30 @@ def report(argv: Sequence[str]) -> int:
 
 def data(argv: Sequence[str]) -> int:
     """list, prepare and show data sets"""
-    args = data_parser().parse(argv)
+    from ganjax.runs.datasets import data as look_at_data
 
-    from ganjax.data import find, listing, prepare
-    from ganjax.runs.report import aligned
+    return look_at_data(argv)
 
-    if args.action == "show":
-        refuse_output(args.out, ".png")
-        from ganjax.figures.preview import class_table, contact_sheet
-        from ganjax.figures.style import save
 
-        found = find(args.name, args.data_dir)
-        arrays = found.load()
-        save(contact_sheet(found, args.n, arrays), args.out)
-        if classes := class_table(found, arrays):
-            print(aligned(classes))
-        return 0
-    if args.action == "list":
-        rows = listing(args.data_dir)
-    else:
-        rows = [prepare(args.name, args.manual, args.data_dir)]
-    table = [["name", "examples", "shape", "licence", "prepared", "where, or how"]]
-    for row in rows:
-        shape, prepared_ = "x".join(map(str, row["shape"])), "yes" if row["prepared"] else "no"
-        table.append([row["name"], row["size"], shape, row["licence"], prepared_, row["where"]])
-    print(aligned(table))
-    return 0
+def export(argv: Sequence[str]) -> int:
+    """a player of a run as files that need no ganjax"""
+    from ganjax.runs.using import export as export_player
+
+    return export_player(argv)
+
+
+def apply(argv: Sequence[str]) -> int:
+    """a player of a run on your images"""
+    from ganjax.runs.using import apply as apply_player
+
+    return apply_player(argv)
+
+
+def devices(argv: Sequence[str]) -> int:
+    """what JAX computes on"""
+    from ganjax.runs.surroundings import devices as list_devices
+
+    return list_devices(argv)
 
 
 def bench(argv: Sequence[str]) -> int:

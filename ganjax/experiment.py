@@ -138,7 +138,7 @@ def with_values(options: Any, values: Mapping[str, Any]) -> Any:
         if name not in known:
             raise ValueError(f"there is no option {name!r}: there are {', '.join(known)}")
         known[name].check(value)
-        options = _replaced(options, (*known[name].path, name), value)
+        options = replaced(options, (*known[name].path, name), value)
     return options
 
 
@@ -148,9 +148,10 @@ def with_defaults(options: Any, **defaults: Any) -> Any:
     return dataclasses.replace(options, **unset)
 
 
-def _replaced(options: Any, path: Sequence[str], value: Any) -> Any:
+def replaced(options: Any, path: Sequence[str], value: Any) -> Any:
+    """The options with a value at a path of blocks; it is not checked."""
     first, *rest = path
-    new = _replaced(getattr(options, first), rest, value) if rest else value
+    new = replaced(getattr(options, first), rest, value) if rest else value
     return dataclasses.replace(options, **{first: new})
 
 

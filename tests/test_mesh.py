@@ -231,7 +231,7 @@ def test_a_batch_that_cannot_be_cut_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["--mesh=lanes=4", "--seeds=6"], "6 seeds cannot be cut into 4 equal parts: --mesh lanes"),
+        (["--mesh=lanes=4", "--seeds=6"], "6 lanes cannot be cut into 4 equal parts: --mesh lanes"),
         (
             ["--mesh=lanes=4", "--seeds=4", "--lanes=sequential"],
             "a mesh with lanes divides lanes that are played together: --lanes vmap, or data=N",

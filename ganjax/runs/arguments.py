@@ -50,7 +50,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
-          "dynamics", "on_divergence")  # fmt: skip
+          "dynamics", "on_divergence", "lanes_per_batch")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +61,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--seeds", type=integer(1, 2**16), default=1, help="train this many seeds as a population")
     lanes = ("auto", "vmap", "sequential")
     add("--lanes", choices=lanes, default="auto", help="how a population is trained")
+    how = "lanes that vmap plays together (by the device's memory; on CPU by its cache)"
+    add("--lanes-per-batch", type=integer(1), metavar="N", help=how)
+    how = "values of an option, each with all seeds; given again for a product of several: numbers "
+    how += "are lanes of one program, other options a program for each value, in a folder of it"
+    add("--sweep", action="append", default=[], metavar="NAME=VALUE,VALUE", help=how)
     add("--every", type=integer(1), help="steps between measurements (a twentieth of the run)")
     add("--save-every", type=integer(1), help="steps between checkpoints (a tenth of the run)")
     how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "

@@ -63,7 +63,7 @@ class Played:
             for s, n in population.diverged(self.record, lanes, step).items()
         }
         stopped = bool(new) and self.record.on_divergence == "stop"
-        over = step == self.record.steps or len(new) == len(self.record.seeds) or stopped
+        over = step == self.record.steps or len(new) == len(self.record.each) or stopped
         while self._has_try(new) or not over:
             if self._has_try(new):
                 step, lanes = self._roll_back(new)
@@ -72,7 +72,7 @@ class Played:
             for now, played, new in self._advance(step, lanes):
                 if self._has_try(new):
                     break
-                report(new)
+                report(self.record, new)
                 yield now, played
 
     def _advance(self, step: int, lanes: Lanes) -> Iterator[tuple[int, Lanes, dict[int, Loss]]]:
@@ -86,7 +86,7 @@ class Played:
             for at, log in enumerate(logs):
                 if log is None:
                     continue
-                seeds = self.record.seeds if played[at].step.ndim else [self.record.seeds[at]]
+                seeds = self.record.chunks[at]
                 finite, own = learnt_is_finite(played[at]), sharding.whole(played[at].step)
                 own = np.atleast_1d(own)
                 for i, seed in enumerate(seeds):
@@ -186,17 +186,19 @@ class Played:
             new = {"seed": seed, "from": step, "to": to, "try": number, "why": why}
             lanes = _with_key(self.record, lanes, new)
             self.tries.append(new)
-            told = f"seed {seed} diverged at step {step}, {why}; the run goes back to step {to}, "
-            tqdm.write(f"{told}this seed on a new stream, try {number}", file=sys.stderr)
+            told = (
+                f"{self.record.title(seed)} diverged at step {step}, {why}; the run goes back to "
+            )
+            tqdm.write(f"{told}step {to}, this seed on a new stream, try {number}", file=sys.stderr)
         # so that no state of a try that was given up is gone on with
         self.checkpoints.remove_after(to)
         return to, lanes
 
 
-def report(lost: Mapping[int, Loss]) -> None:
+def report(record: RunRecord, lost: Mapping[int, Loss]) -> None:
     """A line on stderr for each seed that was lost and stays so."""
     for seed, loss in lost.items():
-        told = f"seed {seed} diverged at step {loss.step} and is frozen there: {loss.why}"
+        told = f"{record.title(seed)} diverged at step {loss.step} and is frozen there: {loss.why}"
         tqdm.write(told, file=sys.stderr)
 
 
@@ -229,11 +231,12 @@ def _frozen(lane: play.State, good: play.State, i: int) -> play.State:
 
 def _with_key(record: RunRecord, lanes: Lanes, new: Try) -> Lanes:
     """The lanes with a seed on the stream of a try."""
-    key = stream(jax.random.key(new["seed"]), "try", new["try"])
-    i = record.seeds.index(new["seed"])
-    if lanes[0].step.ndim:
-        return [lanes[0].replace(key=lanes[0].key.at[i].set(key))]
-    return [lane.replace(key=key) if j == i else lane for j, lane in enumerate(lanes)]
+    name = new["seed"]
+    key = stream(jax.random.key(record.each[name].seed), "try", new["try"])
+    at = next(j for j, names in enumerate(record.chunks) if name in names)
+    i, lane = record.chunks[at].index(name), lanes[at]
+    moved = lane.replace(key=lane.key.at[i].set(key) if lane.step.ndim else key)
+    return [*lanes[:at], moved, *lanes[at + 1 :]]
 
 
 def _copy(lane: play.State) -> play.State:

@@ -11,17 +11,26 @@ from ganjax import play
 from ganjax.experiment import Experiment, with_players
 from ganjax.figures.curves import curves
 from ganjax.figures.style import save
+from ganjax.figures.sweeps import of_sweep
 from ganjax.game import Game
 from ganjax.host import UnwritableError, one_line
 from ganjax.runs import population, storage
+from ganjax.runs.record import RunRecord
 
 
 def draw(
-    out: Path, experiment: Experiment, game: Game, state: play.State, rows: list[storage.Row]
+    out: Path,
+    record: RunRecord,
+    experiment: Experiment,
+    game: Game,
+    name: int,
+    state: play.State,
+    rows: list[storage.Row],
 ) -> list[str]:
-    """Draws a run's figures: samples of one seed, curves of all, and the experiment's own. Why some
-    could not be drawn.
+    """Draws a run's figures: samples of one lane, curves of all, and the experiment's own, of the
+    lanes of that setting. Why some could not be drawn.
     """
+    lane = record.each[name]
     failures = []
     x = None
     try:
@@ -30,21 +39,25 @@ def draw(
     except Exception as error:
         return [f"it cannot be sampled: {told(error)}"]
     players = play.bound(game, state)
-    own = partial(with_players, experiment.figures, players, experiment.data, x, rows)
+    alike = [r for r in rows if all(r[n] == v for n, v in lane.numbers.items())]
+    alike = [{n: v for n, v in row.items() if n not in ("lane", *record.sweep)} for row in alike]
+    own = partial(with_players, experiment.figures, players, experiment.data, x, alike)
     parts: dict[str, Callable[[], Mapping[str, Any]]] = {
-        "curves": lambda: {"curves": curves(rows)},
+        "curves": lambda: (
+            of_sweep(record.sweep, rows) if record.sweep else {"curves": curves(rows)}
+        ),
         "samples": lambda: {} if x is None else {"samples": population.picture(experiment, x)},
         "own": own,
     }
     drawn: dict[str, Any] = {}
-    for name, make in parts.items():
+    for part, make in parts.items():
         try:
             drawn |= make()
         except Exception as error:  # the others are drawn
-            failures.append(f"figures ({name}) cannot be drawn: {told(error)}")
-    for name, figure in drawn.items():
+            failures.append(f"figures ({part}) cannot be drawn: {told(error)}")
+    for title, figure in drawn.items():
         try:
-            save(figure, out / "figures" / f"{name}.png")
+            save(figure, out / "figures" / f"{title}.png")
         except UnwritableError as error:
             failures.append(str(error))
             break

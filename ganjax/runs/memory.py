@@ -30,7 +30,7 @@ def check(game: Game, record: RunRecord, data: Any) -> None:
         return
     on_host = jax.default_backend() == "cpu"
     one = play.template(game, jax.random.key(0), data)
-    seeds, state = len(record.seeds), _bytes(one)
+    seeds, state = len(record.each), _bytes(one)
     states = seeds * state * (2 if on_host else 1)  # on the host its copy, which is saved
     given = 0 if on_host else _bytes(data)  # the host has them already
     if states + given > free:
@@ -91,7 +91,7 @@ def _refusal(record: RunRecord, states: int, step: int | None, free: int) -> str
     if step is None:
         return f"the step does not fit the device, of which {_said(free)} are free: a smaller batch"
     told = f"the run takes {_said(states + step)}, and {_said(free)} are free: "
-    seeds = len(record.seeds)
+    seeds = len(record.each)
     if record.lanes == "vmap" and (fits := int(0.9 * free / (states + step) * seeds)):
         return f"{told}about {fits} seeds would fit, or --lanes sequential"
     share, batch = 0.9 * (free - states) / step, record.options.get("batch")

@@ -1,4 +1,4 @@
-"""The states of a run: a lane for each seed, or one lane of all seeds under vmap."""
+"""The states of a run: a State for each lane, or for those that are played together by vmap."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxprs_in_params
 from matplotlib.figure import Figure
 
 from ganjax import play, sharding
@@ -25,6 +26,7 @@ from ganjax.runs import hosts
 from ganjax.runs.checkpoint import Checkpoints
 from ganjax.runs.record import RunRecord
 
+CACHE = 2**20  # bytes that a core holds near itself
 SECONDS = 0.5  # a dispatch is about this long: signals are answered after each
 BLOCK = 64  # samples that are drawn together
 MOST_CLASSES = 128  # in a block; where they are more, their turns begin anew with each
@@ -41,41 +43,90 @@ def at_precision(game: Game, precision: str) -> Game:
     if precision == "float32":
         return game
     players = {n: dataclasses.replace(p, dtype=jnp.bfloat16) for n, p in game.players.items()}
-    return dataclasses.replace(game, players=players)
+    make = game.settings
+    settings = make and (lambda numbers: at_precision.__wrapped__(make(numbers), precision))
+    return dataclasses.replace(game, players=players, settings=settings)
 
 
-def lane_keys(record: RunRecord) -> list[jax.Array]:
-    """The key of each lane: of each seed, or of all seeds in one, [S]."""
-    keys = [jax.random.key(seed) for seed in record.seeds]
-    return [jnp.stack(keys)] if record.lanes == "vmap" else keys
+def starts(record: RunRecord) -> Iterator[tuple[jax.Array, dict[str, jax.Array]]]:
+    """The keys and the numbers of the lanes that are played together, [S] each; of a lane that is
+    played alone without that axis.
+    """
+    for names in record.chunks:
+        lanes = [record.each[name] for name in names]
+        keys = [jax.random.key(lane.seed) for lane in lanes]
+        numbers = {n: jnp.float32([lane.numbers[n] for lane in lanes]) for n in record.sweep}
+        if record.lanes == "vmap":
+            yield jnp.stack(keys), numbers
+        else:
+            yield keys[0], {n: values[0] for n, values in numbers.items()}
+
+
+def form(experiment: Experiment, count: int) -> tuple[str, int | None]:
+    """How so many lanes are played where nothing is said, and how many of them together.
+
+    Under vmap a convolution becomes a slow one, and a turn with a condition is computed whether it
+    holds or not. On CPU lanes gain by vmap as long as their arrays stay in a core's cache.
+    """
+    game = experiment.played
+    if count == 1 or game.convolves or any(turn.when for turn in game.schedule):
+        return "sequential", None
+    if jax.default_backend() != "cpu":
+        return "vmap", None
+    together = CACHE // largest_array(game, experiment.data)
+    return ("vmap", together) if together > 1 else ("sequential", None)
+
+
+def largest_array(game: Game, data: Any) -> int:
+    """Bytes of the largest array that the losses compute."""
+    state = play.template(game, jax.random.key(0), data)
+    batch = jax.eval_shape(game.draw, data, jax.random.key(0))
+    rest = {"aux": state.aux, "step": state.step, "memory": state.memory}
+
+    def losses(params: Any, batch: Any, rest: Any) -> Any:
+        return game.apply(params, batch, jax.random.key(0), **rest)
+
+    def largest(jaxpr: Any) -> int:
+        sizes = [0]
+        for equation in jaxpr.eqns:
+            sizes += [4 * out.aval.size for out in equation.outvars if hasattr(out.aval, "size")]
+            sizes += [largest(inner) for inner in jaxprs_in_params(equation.params)]
+        return max(sizes)
+
+    return max(1, largest(jax.make_jaxpr(losses)(state.params, batch, rest).jaxpr))
 
 
 def template(game: Game, record: RunRecord, data: Any) -> Lanes:
     """The shapes of the lanes. Raises ValueError, one line, where a game's shapes do not fit."""
-    first, *others = lane_keys(record)
-    return [play.template(game, first, data)] * (1 + len(others))
+    shapes: dict[Any, play.State] = {}
+    for key, numbers in starts(record):
+        if key.shape not in shapes:
+            shapes[key.shape] = play.template(game, key, data, numbers)
+    sizes = [(len(names),) if record.lanes == "vmap" else () for names in record.chunks]
+    return [shapes[size] for size in sizes]
 
 
 def initial(game: Game, record: RunRecord, data: Any) -> Lanes:
     """The lanes before the first step."""
     together = record.lanes == "vmap"
-    keys = [sharding.place(key, data, together)[0] for key in lane_keys(record)]
-    return [play.init(game, key, data) for key in keys]
+    placed = [sharding.place(start, data, together)[0] for start in starts(record)]
+    return [play.init(game, key, data, numbers) for key, numbers in placed]
 
 
-def by_seed(record: RunRecord, lanes: Sequence[play.State]) -> dict[int, play.State]:
-    """The state of each seed, whole in this process."""
-    lanes = sharding.whole(list(lanes))
-    if record.lanes == "vmap":
-        indices = range(len(record.seeds))
-        lanes = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes[0]) for i in indices]
-    return dict(zip(record.seeds, lanes))
+def by_name(record: RunRecord, lanes: Sequence[play.State]) -> dict[int, play.State]:
+    """The state of each lane, whole in this process: of a seed, where nothing is swept."""
+    found: dict[int, play.State] = {}
+    for names, several in zip(record.chunks, sharding.whole(list(lanes))):
+        for i, name in enumerate(names):
+            one = several.step.ndim == 0
+            found[name] = several if one else jax.tree.map(lambda leaf, i=i: leaf[i], several)
+    return found
 
 
 def diverged(record: RunRecord, lanes: Sequence[play.State], step: int) -> dict[int, int]:
-    """The seeds that stopped before the step, and where: their next loss was not finite."""
+    """The lanes that stopped before the step, and where: their next loss was not finite."""
     steps = np.concatenate([np.atleast_1d(sharding.whole(lane.step)) for lane in lanes])
-    return {seed: int(own) for seed, own in zip(record.seeds, steps) if own < step}
+    return {name: int(own) for name, own in zip(record.each, steps) if own < step}
 
 
 def advance(
@@ -201,7 +252,7 @@ def restored(
     checkpoints.close()
     if found is None:
         raise ValueError(f"{out} has no checkpoint yet")
-    return game, by_seed(record, found[1])
+    return game, by_name(record, found[1])
 
 
 def finished_players(

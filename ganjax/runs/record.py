@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import itertools
 import json
 import math
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 import ganjax
 from ganjax.host import one_line
 from ganjax.runs import storage
+
+
+class Lane(NamedTuple):
+    """A seed, and one setting of the swept numbers."""
+
+    seed: int
+    numbers: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,36 @@ class RunRecord:
     dynamics: str | None = None  # as asked for; None: the game's own, and no entry
     on_divergence: str = "freeze"  # "stop", "freeze" or "rollback"
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 of what the folder keeps
+    sweep: dict[str, list[float]] = field(default_factory=dict)  # numbers of the lanes, by option
+    together: int | None = None  # lanes under one vmap; None: all
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
+
+    @cached_property
+    def each(self) -> dict[int, Lane]:
+        """The lanes by name: of a sweep its settings, each with all seeds; otherwise the seeds."""
+        if not self.sweep:
+            return {seed: Lane(seed, {}) for seed in self.seeds}
+        products = itertools.product(*self.sweep.values())
+        found = [dict(zip(self.sweep, values)) for values in products]
+        return dict(enumerate(Lane(seed, setting) for setting in found for seed in self.seeds))
+
+    @property
+    def chunks(self) -> list[list[int]]:
+        """The lanes that are played together: those of one vmap, or each alone."""
+        names = list(self.each)
+        n = (self.together or len(names)) if self.lanes == "vmap" else 1
+        return [names[i : i + n] for i in range(0, len(names), n)]
+
+    def title(self, name: int) -> str:
+        """What a lane is called: "seed 3", or "lane 5, lr 0.01, seed 1"."""
+        lane = self.each[name]
+        told = [f"{option} {value:g}" for option, value in lane.numbers.items()]
+        return ", ".join([*([f"lane {name}", *told] if told else []), f"seed {lane.seed}"])
+
+    def row(self, name: int) -> dict[str, Any]:
+        """What a row of metrics says of its lane."""
+        lane = self.each[name]
+        return {"seed": lane.seed, **({"lane": name, **lane.numbers} if self.sweep else {})}
 
     @property
     def mesh(self) -> dict[str, int]:
@@ -93,9 +131,23 @@ class RunRecord:
             "dynamics": None,
             "on_divergence": "freeze",
             "files": {},
+            "sweep": {},
+            "together": None,
             "began": None,
         }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
+
+
+def last_measured(record: RunRecord, rows: Sequence[storage.Row]) -> list[str]:
+    """What was measured of each lane at the last step, a line each."""
+    lines = []
+    for row in rows:
+        if row["step"] == record.steps:
+            own = ("step", "seed", "lane", "time", *record.sweep)
+            told = [f"{n} {v:.4g}" for n, v in row.items() if n not in own and v is not None]
+            lane = row["lane"] if record.sweep else row["seed"]
+            lines.append(f"{record.title(int(lane or 0))}: " + "  ".join(told))
+    return lines
 
 
 def versions() -> dict[str, str]:

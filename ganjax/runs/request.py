@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from ganjax.host import one_line
 from ganjax.runs import hosts, memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
+from ganjax.runs.sweep import MOST, swept
 
 
 class Request(NamedTuple):
@@ -44,22 +46,26 @@ def prepare_run(
     mesh: str | None = None,
     dynamics: str | None = None,
     on_divergence: str = "freeze",
+    sweep: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    lanes_per_batch: int | None = None,
 ) -> Request:
     """The record of a new run, its experiment, built and checked, and what its folder keeps.
 
+    sweep: numbers of the lanes, as `sweep.programs` finds them.
     Raises ValueError, one line, where an option is wrong.
     """
     with recording() as kept:
         experiment = file.build(options)
-    experiment = along(experiment, dynamics)
+    experiment = swept(along(experiment, dynamics), list(sweep))
+    count = seeds * math.prod(map(len, sweep.values()))
+    if count > MOST:
+        raise ValueError(f"{count} lanes are more than {MOST}")
     axes = meshed(mesh, devices) or {"data": jax.device_count() if jax.process_count() > 1 else 1}
     if lanes == "auto" and axes.get("lanes", 1) > 1:
         lanes = "vmap"
     if lanes == "auto":
-        # Under vmap a turn with a condition is computed whether it holds or not.
-        game = experiment.played
-        slow = game.convolves or any(turn.when for turn in game.schedule)
-        lanes = "vmap" if seeds > 1 and not slow else "sequential"
+        lanes, together = population.form(experiment, count)
+        lanes_per_batch = lanes_per_batch or together
     every = every or max(1, experiment.steps // 20)
     files = origin.copies(file)
     if kept.calls and experiment.sample is not None:
@@ -83,6 +89,8 @@ def prepare_run(
         device={"kind": jax.devices()[0].device_kind, "count": 1, "cores": cpu_cores()},
         dynamics=dynamics,
         on_divergence=on_divergence,
+        sweep={name: list(map(float, values)) for name, values in sorted(sweep.items())},
+        together=lanes_per_batch if lanes == "vmap" and lanes_per_batch else None,
         files={name: origin.sha(data) for name, data in files.items()},
     )
     record = record.on(axes)
@@ -113,13 +121,13 @@ def check_mesh(record: RunRecord) -> None:
     """Raises ValueError, one line, where lanes cannot be divided over the mesh, or a process has no
     part in it.
     """
-    lanes, seeds = record.mesh.get("lanes", 1), len(record.seeds)
+    lanes, together = record.mesh.get("lanes", 1), {len(names) for names in record.chunks}
     if lanes > 1 and record.lanes != "vmap":
         raise ValueError(
             "a mesh with lanes divides lanes that are played together: --lanes vmap, or data=N"
         )
-    if seeds % lanes:
-        raise ValueError(f"{seeds} seeds cannot be cut into {lanes} equal parts: --mesh lanes")
+    if odd := [n for n in sorted(together) if n % lanes]:
+        raise ValueError(f"{odd[0]} lanes cannot be cut into {lanes} equal parts: --mesh lanes")
     if jax.process_count() > 1 and record.device["count"] != jax.device_count():
         raise ValueError(
             f"{jax.process_count()} processes have {jax.device_count()} devices and play on all of "
@@ -204,7 +212,7 @@ def rebuild(
             )
         change["changed"] = {**change.get("changed", {}), "data": "other bytes"}
         change["data"] = data
-    experiment = along(experiment, record.dynamics)
+    experiment = swept(along(experiment, record.dynamics), list(record.sweep))
     return experiment, {"accept_changes": accept_changes, "change": change}
 
 
@@ -220,7 +228,8 @@ def rebuild_to_sample(
     values = record.options | ({"data_dir": data_dir} if data_dir and kept is None else {})
     with standing_in(kept):
         try:
-            return along(file.build(values), record.dynamics)
+            built = along(file.build(values), record.dynamics)
+            return swept(built, list(record.sweep))
         except OSError as error:
             raise ValueError(
                 f"{out} cannot be sampled, as {file.path} opens files itself: {one_line(error)}"

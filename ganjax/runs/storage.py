@@ -180,11 +180,13 @@ def json_digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def run_digest(params: Mapping[int, Any], rows: Sequence[Row], steps: int) -> dict[str, Any]:
-    """What digest.json says of a finished run; params by seed."""
+def run_digest(
+    params: Mapping[int, Any], rows: Sequence[Row], steps: int, each: str = "seeds"
+) -> dict[str, Any]:
+    """What digest.json says of a finished run; params by lane, which are seeds or "lanes"."""
     seeds = {str(seed): tree_digest(tree) for seed, tree in params.items()}
     digest = {"params": next(iter(seeds.values())), "metrics": metrics_digest(rows), "steps": steps}
     if len(seeds) > 1:
         digest["params"] = hashlib.sha256("".join(seeds.values()).encode()).hexdigest()
-        digest["seeds"] = seeds
+        digest[each] = seeds
     return digest

@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ganjax.data.cache import places
+from ganjax.runs.arguments import Parser
+
+NVIDIA = ("/dev/nvidia0", "/dev/nvidiactl", "/proc/driver/nvidia/version")
 
 if TYPE_CHECKING:
     from ganjax.runs.hosts import Meeting
@@ -57,3 +62,21 @@ def start(cache: bool, fast: bool, meeting: Meeting | None = None) -> None:
     if jax.default_backend() == "gpu":
         state = "off (--fast)" if fast else "on; --fast gives them up"
         print(f"deterministic operations: {state}", file=sys.stderr)
+
+
+def devices(argv: Sequence[str]) -> int:
+    """`ganjax devices`: what JAX found, and what to install where a GPU is there but not used."""
+    about = "What JAX computes on."
+    Parser(prog="ganjax devices", description=about).parse(argv)
+    import jax
+
+    for device in jax.devices():
+        stats = device.memory_stats() or {}
+        limit = f", {stats['bytes_limit'] / 2**30:.1f} GiB" if "bytes_limit" in stats else ""
+        print(f"{device.id}: {device.platform}, {device.device_kind}{limit}")
+    if jax.default_backend() == "cpu" and any(Path(place).exists() for place in NVIDIA):
+        print(
+            "an NVIDIA GPU is there but JAX does not use it: pip install 'ganjax[cuda13]' (or "
+            "cuda12, by its driver)"
+        )
+    return 0

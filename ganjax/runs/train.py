@@ -10,7 +10,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from ganjax.runs import divergence, hosts, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.drawing import draw, told
 from ganjax.runs.record import RunRecord, cpu_cores, versions
+from ganjax.runs.sweep import of_setting
 
 # SIGUSR1 is what SLURM is told to send before a job's time is over, `--signal=USR1@60`.
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -53,7 +54,6 @@ def train(
     status 130, 138 or 143 after SIGINT, SIGUSR1 or SIGTERM, when it has saved; and ValueError, one
     line, where another process trains the run, and where its files do not fit.
     """
-    hosts.alike(record.tie, "options, data or experiment's file")
     if hosts.first((out / "digest.json").is_file):
         return storage.read_digest(out)
     with (
@@ -83,7 +83,7 @@ def _train(
     rows = hosts.first(lambda: storage.truncate_rows(out / "metrics.jsonl", step - again))
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     failures: list[str] = []
-    measured = _measurement(experiment, game, sharding.whole(data), failures)
+    measured = _measurement(record, experiment, game, sharding.whole(data), failures)
     dead = population.diverged(record, lanes, step)
     tries = found.note.get("tries", []) if found else []
     played = divergence.Played(game, record, data, checkpoints, tries)
@@ -105,15 +105,20 @@ def _train(
                 dead = population.diverged(record, lanes, step)
                 passed = round(time.perf_counter() - began, 3)
                 fresh = [
-                    {"step": step, "seed": seed, "time": passed, **measured(state, step)}
-                    for seed, state in population.by_seed(record, lanes).items()
-                    if seed not in dead
+                    {
+                        "step": step,
+                        **record.row(name),
+                        "time": passed,
+                        **measured(name, state, step),
+                    }
+                    for name, state in population.by_name(record, lanes).items()
+                    if name not in dead
                 ]
                 hosts.first(partial(storage.append_rows, out / "metrics.jsonl", fresh))
                 rows += fresh
                 bar.set_postfix(_losses(game, fresh))
             stopped = record.on_divergence == "stop" and population.diverged(record, lanes, step)
-            ended = step == record.steps or len(dead) == len(record.seeds) or stopped
+            ended = step == record.steps or len(dead) == len(record.each) or stopped
             signal_ = hosts.largest(caught[0] if caught else 0)  # any process's
             if step % record.save_every == 0 or ended or signal_:
                 note = _note(rows, step, played.tries, evaluated=not failures)
@@ -127,22 +132,24 @@ def _train(
     if record.on_divergence == "stop" and population.diverged(record, lanes, step):
         advice = "`ganjax resume --on-divergence freeze` or rollback goes on"
         raise FailedError(f"{out}: stopped at step {step}, as a seed diverged; {advice}")
-    if len(dead) == len(record.seeds):
+    if len(dead) == len(record.each):
         last = max(dead.values())
         raise FailedError(
             f"{out}: every seed diverged, the last at step {last}; "
             "its checkpoint has the states before"
         )
-    states = population.by_seed(record, lanes)
-    alive = next(state for seed, state in states.items() if seed not in dead)
-    failures += hosts.first(partial(draw, out, experiment, game, alive, rows))
+    states = population.by_name(record, lanes)
+    alive = next(name for name in states if name not in dead)
+    own = of_setting(experiment, record.each[alive].numbers)
+    figures = partial(draw, out, record, own, game, alive, states[alive], rows)
+    failures += hosts.first(figures)
     if failures:
         why = "; ".join(dict.fromkeys(failures))
         raise FailedError(
             f"{out}: {why}; the last state and all else is kept: `ganjax resume` tries this again"
         )
-    params = {seed: state.params for seed, state in states.items()}
-    digest = storage.run_digest(params, rows, record.steps)
+    params = {name: state.params for name, state in states.items()}
+    digest = storage.run_digest(params, rows, record.steps, "lanes" if record.sweep else "seeds")
     if played.tries:
         digest["tries"] = played.sorted_tries
     if dead:
@@ -221,27 +228,34 @@ def _record_change(out: Path, change: dict[str, Any]) -> None:
 
 
 def _measurement(
-    experiment: Experiment, game: Game, data: Any, failures: list[str]
-) -> Callable[[play.State, int], dict[str, float | int | None]]:
-    """(state, step) -> the numbers of one seed's row; None for what is not finite.
+    record: RunRecord, experiment: Experiment, game: Game, data: Any, failures: list[str]
+) -> Callable[[int, play.State, int], dict[str, float | int | None]]:
+    """(lane, state, step) -> the numbers of its row; None for what is not finite.
 
     They are the losses, what is measured and, at the end, what is evaluated. Why this could not be
     evaluated is added to failures.
     """
-    measure = jax.jit(experiment.measure)
+    jitted = jax.jit(experiment.measure)
 
-    def measured(state: play.State, step: int) -> dict[str, float | int | None]:
+    @cache
+    def of(setting: tuple[tuple[str, float], ...]) -> tuple[Any, Any]:
+        own = of_setting(experiment, dict(setting))
+        same = own.measure is experiment.measure
+        return jitted if same else jax.jit(own.measure), own.evaluate
+
+    def measured(name: int, state: play.State, step: int) -> dict[str, float | int | None]:
+        measure, evaluate = of(tuple(record.each[name].numbers.items()))
         players = play.bound(game, state)
         key = stream(state.key, "measure", step)
         numbers = {**state.log, **with_players(measure, players, data, key)}
         if step == experiment.steps:
             key = stream(state.key, "judge")  # an old name: another would change the numbers
             try:
-                numbers |= with_players(experiment.evaluate, players, data, key)
+                numbers |= with_players(evaluate, players, data, key)
             except Exception as error:  # hours of training must not be lost to it
                 failures.append(f"it cannot be evaluated: {told(error)}")
-        plain = {name: np.asarray(v).item() for name, v in jax.device_get(numbers).items()}
-        return {name: v if np.isfinite(v) else None for name, v in plain.items()}
+        plain = {n: np.asarray(v).item() for n, v in jax.device_get(numbers).items()}
+        return {n: v if np.isfinite(v) else None for n, v in plain.items()}
 
     return measured
 

@@ -1,0 +1,250 @@
+"""Commands that use a trained run: a player on a user's images, a player as files."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from PIL import Image
+
+from ganjax import play
+from ganjax.data.files import at_path
+from ganjax.data.image_folder import read_header
+from ganjax.data.image_listing import counted, described, list_images
+from ganjax.data.resizing import resize_image
+from ganjax.game import Bound
+from ganjax.host import one_line, whole_file
+from ganjax.runs import population, storage
+from ganjax.runs.arguments import Parser, add_data_dir, add_trust, integer, refuse_output
+from ganjax.runs.export import export as write_export
+from ganjax.runs.record import RunRecord, read_record
+from ganjax.runs.request import rebuild_to_sample
+from ganjax.runs.surroundings import start
+
+MULTIPLES = (1, 2, 4, 8, 16, 32)  # of which sides may have to be, in the order of trial
+BATCH = 16  # images of one size at once
+
+
+class Trained(NamedTuple):
+    """What is left of a run to use."""
+
+    record: RunRecord
+    players: dict[str, Bound]  # of one seed, with averaged parameters where there are some
+    seed: int
+    step: int
+    low: float  # the value of a black pixel, -1 or 0; a white one is 1
+
+
+def trained(out: Path, seed: int | None, data_dir: str | None, trust: bool) -> Trained:
+    """A run's players, from its newest readable checkpoint; of the seed that came farthest, where
+    none is named. Raises ValueError, one line, for a seed that the run has not.
+    """
+    record = read_record(out)
+    start(cache=True, fast=not record.deterministic)
+    experiment = rebuild_to_sample(out, record, data_dir, trust)
+    game, states = population.restored(out, record, experiment)
+    if seed is None:
+        seed = max(states, key=lambda name: int(states[name].step))
+    if seed not in states:
+        raise ValueError(f"{out} has no seed {seed}: there are {', '.join(map(str, states))}")
+    batch = game.draw(experiment.data, jax.random.key(0))
+    images = [x for x in jax.tree.leaves(batch) if x.ndim == 4]
+    low = -1.0 if any(float(x.min()) < 0 for x in images) else 0.0
+    state = states[seed]
+    return Trained(record, play.bound(game, state), seed, int(state.step), low)
+
+
+def player_of(run: Trained, name: str | None, fits: Callable[[Bound], bool], what: str) -> Bound:
+    """The player of this name, or the only one that fits. Raises ValueError, one line."""
+    known = ", ".join(run.players)
+    if name is not None:
+        if name not in run.players:
+            raise ValueError(f"there is no player {name}: there are {known}")
+        if not fits(run.players[name]):
+            raise ValueError(
+                f"{name} does not take {what}: it sees {run.players[name].player.sees}"
+            )
+        return run.players[name]
+    fitting = [n for n, player in run.players.items() if fits(player)]
+    if len(fitting) != 1:
+        found = ", ".join(fitting) or "none"
+        raise ValueError(f"say --player: of {known}, {found} take {what}")
+    return run.players[fitting[0]]
+
+
+def export(argv: Sequence[str]) -> int:
+    """`ganjax export`: the exit status. Raises ValueError, one line, for a wrong request."""
+    about = "A player of a run as files that need no ganjax: StableHLO, safetensors, a card."
+    parser = Parser(prog="ganjax export", description=about)
+    _add_run(parser)
+    parser.add_argument("--player", required=True, help="its name, G say")
+    parser.add_argument("--out", type=Path, required=True, help="a new or empty folder")
+    args = parser.parse(argv)
+    run = trained(args.run, args.seed, args.data_dir, args.trust)
+    player = player_of(run, args.player, lambda _: True, "anything")
+    told: dict[str, Any] = {
+        "step": run.step,
+        "seed": run.seed,
+        "data": f"SHA-256 {run.record.data}",
+    }
+    rows = storage.read_rows(args.run / "metrics.jsonl")
+    if last := [r for r in rows if (r["step"], r["seed"]) == (run.step, run.seed)]:
+        told["metrics"] = {n: v for n, v in last[-1].items() if n not in ("step", "seed", "time")}
+    if (args.run / "digest.json").is_file():
+        told["digest of the parameters"] = storage.read_digest(args.run)["params"]
+    write_export(player, args.out, run.record, told)
+    print(f"{args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
+    return 0
+
+
+def apply(argv: Sequence[str]) -> int:
+    """`ganjax apply`: the exit status. Raises ValueError, one line, for a wrong request."""
+    about = "A player of a run on your images: translations, or labels as a table."
+    parser = Parser(prog="ganjax apply", description=about)
+    _add_run(parser)
+    parser.add_argument("--player", help="its name, where several take images")
+    parser.add_argument("--input", type=Path, required=True, help="a folder of images, or an .npz")
+    how = "a new or empty folder of .png, an .npz with the array x, or of a classifier a .csv"
+    parser.add_argument("--out", type=Path, required=True, help=how)
+    how = "side in pixels; without it images keep their size, where the player takes it"
+    parser.add_argument("--size", type=integer(1, 2**14), help=how)
+    parser.add_argument("--crop", action="store_true", help="cut the middle square out first")
+    args = parser.parse(argv)
+    if args.out.suffix:
+        refuse_output(args.out, ".npz", ".csv")
+    elif args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise ValueError(f"{args.out} is not empty: choose another --out")
+
+    run = trained(args.run, args.seed, args.data_dir, args.trust)
+    player = player_of(run, args.player, takes_images, "one image")
+    channels = player.player.inputs[0][-1]
+    given = dict(images(args.input, channels, args.size, args.crop))
+    calls = {shape: fitted(player, shape) for shape in {x.shape for x in given.values()}}
+    made: dict[str, np.ndarray] = {}
+    for shape, call in calls.items():
+        names = [name for name, x in given.items() if x.shape == shape]
+        for i in range(0, len(names), BATCH):
+            some = names[i : i + BATCH]
+            x = run.low + np.stack([given[name] for name in some]) / 255 * (1 - run.low)
+            made |= zip(some, np.asarray(call(x.astype(np.float32))))
+    ordered = {name: made[name] for name in given}
+    told = write(ordered, args.out, run.low)
+    print(f"{args.out}: {told} by {player.name} at step {run.step}")
+    return 0
+
+
+def takes_images(player: Bound) -> bool:
+    """Whether its one input is an image, and its output images or the scores of classes."""
+    inputs = player.player.inputs
+    return len(inputs) == 1 and len(inputs[0]) == 3 and inputs[0][-1] in (1, 3)
+
+
+def images(
+    path: Path, channels: int, size: int | None, crop: bool
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, uint8 [H, W, C]) of each image of a folder or an .npz file. Raises ValueError."""
+    if path.suffix.lower() == ".npz":
+        found = at_path(path, size=size, channels=channels, crop=crop).load()
+        assert isinstance(found, dict)
+        if found["x"].dtype != np.uint8 or found["x"].ndim != 4:
+            raise ValueError(f"{path} holds no images of 8 bits, [n, H, W, C]")
+        yield from ((f"{i:04d}", x) for i, x in enumerate(np.asarray(found["x"])))
+        return
+    if not path.is_dir():
+        raise ValueError(f"{path} is neither a folder of images nor an .npz file")
+    listing = list_images(path)
+    refused = described(listing.left_out)
+    for file in listing.files:
+        header = read_header(file)
+        try:
+            if header is None:
+                raise ValueError("no image that can be read")
+            side = (size or min(header[:2]),) * 2 if size or crop else header[:2]
+            with Image.open(file) as image:
+                x = resize_image(image, (*side, channels), crop)
+        except Exception as error:  # Pillow's readers raise errors of many kinds
+            refused.append(f"{file.name}: {one_line(error)}")
+        else:
+            yield str(file.relative_to(path).with_suffix("")), x
+    if refused:
+        print(f"left out of {path}: {'; '.join(refused)}", file=sys.stderr)
+    if len(refused) == len(listing.files):
+        raise ValueError(f"{path} holds no image that can be taken")
+
+
+def fitted(player: Bound, shape: tuple[int, ...]) -> Callable[[np.ndarray], Any]:
+    """The player for images of one shape, [n, H, W, C] -> images of that shape, or scores [n, K].
+
+    Where the player needs sides of a multiple, images are continued by their edge, and its output
+    is cut. Raises ValueError, one line, where it takes no such images.
+    """
+    sees = player.player.inputs[0]
+    for m in MULTIPLES:
+        grown = (*(-(-side // m) * m for side in shape[:2]), shape[2])
+        own = player.replace(player=dataclasses.replace(player.player, sees=grown))
+        x = jax.ShapeDtypeStruct((1, *grown), np.float32)
+        try:
+            out = jax.eval_shape(lambda own, x: own(x), own, x)
+        except Exception:  # of Flax or of the net: any
+            continue
+        scores = hasattr(out, "ndim") and out.ndim == 2 and grown == shape
+        if not (hasattr(out, "shape") and out.shape == (1, *grown)) and not scores:
+            continue
+        return partial(_call, jax.jit(lambda own, x: own(x)), own, shape, grown)
+    raise ValueError(
+        f"{player.name} makes neither an image nor labels of {shape[1]} x {shape[0]} pixels: it "
+        f"learnt from {sees[1]} x {sees[0]}; --size {sees[0]} brings images to that"
+    )
+
+
+def _call(
+    net: Callable[..., Any], player: Bound, shape: tuple[int, ...], grown: tuple[int, ...], x: Any
+) -> Any:
+    pad = [(0, 0), *((0, g - s) for g, s in zip(grown, shape))]
+    y = net(player, np.pad(x, pad, mode="edge"))
+    return y if y.ndim == 2 else y[:, : shape[0], : shape[1]]
+
+
+def write(made: dict[str, np.ndarray], out: Path, low: float) -> str:
+    """Writes what was made by name; what to say of it. Raises ValueError for the wrong kind."""
+    labels = all(y.ndim == 1 for y in made.values())
+    if labels != (out.suffix == ".csv"):
+        wanted = "labels: --out ends in .csv" if labels else "images: --out is a folder or an .npz"
+        raise ValueError(f"this player makes {wanted}; got {out}")
+    if labels:
+        with whole_file(out) as scratch, scratch.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(("image", "label", "confidence"))
+            for name, scores in made.items():
+                p = np.exp(scores - scores.max())
+                rows.writerow((name, int(scores.argmax()), f"{p.max() / p.sum():.6f}"))
+        return counted(len(made), "label")
+    as_bytes = {
+        name: np.rint(np.clip((y - low) / (1 - low), 0, 1) * 255).astype(np.uint8)
+        for name, y in made.items()
+    }
+    if out.suffix == ".npz":
+        if len({x.shape for x in as_bytes.values()}) > 1:
+            raise ValueError("an .npz holds images of one size: give a folder, or --size")
+        with whole_file(out) as scratch, scratch.open("wb") as file:
+            np.savez_compressed(file, x=np.stack(list(as_bytes.values())))
+        return counted(len(made), "image")
+    for name, x in as_bytes.items():
+        place = out / f"{name}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x.squeeze(-1) if x.shape[-1] == 1 else x).save(place)
+    return counted(len(made), "image")
+
+
+def _add_run(parser: Parser) -> None:
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--seed", type=integer(0), help="of a population (the one that came far)")
+    add_data_dir(parser)
+    add_trust(parser)
