@@ -17,6 +17,7 @@ from ganjax.runs.arguments import (
     Parser,
     add_common,
     add_option,
+    meeting_of,
     refuse_output,
     report_parser,
     reproduce_parser,
@@ -121,7 +122,7 @@ def run(argv: Sequence[str]) -> int:
     given = {name: args[name] for name in file.options() if name in args}
     options = {**(file.quick if args["quick"] else {}), **given}
 
-    start(args["cache"], args["fast"])
+    start(args["cache"], args["fast"], meeting_of(args))
 
     from ganjax.runs.sweep import parsed
     from ganjax.runs.sweeping import begin
@@ -138,15 +139,17 @@ def finish(
     """Trains a run to its end and prints its last measurements; the exit status."""
     import jax
 
-    from ganjax.runs import storage
+    from ganjax.runs import hosts, storage
     from ganjax.runs.record import last_measured
     from ganjax.runs.train import FailedError, train
 
     try:
         digest = train(out, record, experiment, quiet, **accepted)
-    except (FailedError, jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
+    except FailedError as error:
         return refuse(error, 1)
-    if quiet:
+    except (jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
+        return hosts.leave(refuse(error, 1))
+    if quiet or not hosts.is_first():
         return 0
     for line in last_measured(record, storage.read_rows(out / "metrics.jsonl")):
         print(line)
@@ -159,21 +162,22 @@ def resume(argv: Sequence[str]) -> int:
     """go on with a run from its newest checkpoint"""
     args = resume_parser().parse(argv)
 
-    from ganjax.runs import longer, storage
+    from ganjax.runs import hosts, longer, storage
     from ganjax.runs.record import read_record
-    from ganjax.runs.request import rebuild
+    from ganjax.runs.request import check_mesh, meshed, rebuild
 
     record = longer.extended(args.out, read_record(args.out), args.steps)
-    if args.devices is not None:
-        record = dataclasses.replace(record, device=record.device | {"count": args.devices})
     if args.on_divergence:
         record = dataclasses.replace(record, on_divergence=args.on_divergence)
-    start(cache=True, fast=not record.deterministic)
-    experiment, accepted = rebuild(args.out, record, args.data_dir, args.accept_changes, args.trust)
+    start(True, not record.deterministic, meeting_of(vars(args)))
+    record = record.on(meshed(args.mesh, args.devices) or record.mesh)
+    check_mesh(record)
+    given = (args.data_dir, args.accept_changes, args.trust)
+    experiment, accepted = hosts.together(lambda: rebuild(args.out, record, *given))
     if args.steps is not None:
-        longer.begin(args.out, record)
-    if args.restart and (moved := storage.set_aside(args.out)):
-        print(f"set aside: {', '.join(path.name for path in moved)}", file=sys.stderr)
+        hosts.first(lambda: longer.begin(args.out, record))
+    if args.restart and (moved := hosts.first(lambda: storage.set_aside(args.out))):
+        print(f"set aside: {', '.join(moved)}", file=sys.stderr)
     return finish(args.out, record, experiment, args.quiet, **accepted)
 
 

@@ -227,7 +227,7 @@ def step(game: Game, state: State, data: Any) -> tuple[State, Log]:
 def _step(game: Game, state: State, data: Any) -> tuple[State, Log]:
     """`step` of one state or of a population."""
     one = partial(step, game)
-    return (one if state.step.ndim == 0 else jax.vmap(one, (0, None)))(state, data)
+    return (sharding.by_lane(jax.vmap(one, (0, None))) if state.step.ndim else one)(state, data)
 
 
 def _loop(
@@ -271,8 +271,7 @@ def run(
         raise ValueError("this state was donated to a run: go on with the one that it returned")
     if form == "auto":
         form = "dispatch" if game.convolves and jax.default_backend() == "cpu" else "scan"
-    if sharding.device_count() > 1:
-        state, data = sharding.replicate((state, data))
+    state, data = sharding.place(state, data, population=state.step.ndim > 0)
     logs: list[Log] = []
     if form == "dispatch":
         for _ in range(steps):

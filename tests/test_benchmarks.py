@@ -167,6 +167,16 @@ def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeyp
     assert record["options"]["blocks"] == 2
 
 
+def test_what_devices_exchange_is_read_from_the_program():
+    text = """
+  %a = f32[4,2]{1,0} all-reduce(f32[4,2]{1,0} %x), channel_id=1
+  %b = (f32[8]{0}, /*index=1*/bf16[3]{0}, f32[]) all-reduce(%x, %y, %z), to_apply=%add
+  %c = u8[10]{0} all-gather(%w), dimensions={0}
+  %d = f32[5]{0} add(%all-reduce.1, %q)"""
+    found = module("mesh").exchanged(text)
+    assert found == {"all-reduce": 4 * 8 + 4 * 8 + 2 * 3 + 4, "all-gather": 10}
+
+
 GAMES = [
     (cases.ring, (8, 16)),
     (cases.images, (16, 3, 4, 8)),

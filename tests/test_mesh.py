@@ -24,6 +24,7 @@ from runs import TINY, call, outcome, signalled
 from ganjax import data, play, sharding
 from ganjax.game import Game
 from ganjax.runs import storage
+from ganjax.runs.record import read_record
 
 N, BATCH = 4, 64
 GAMES = {**games.DENSE, **games.CONVOLUTIONAL}
@@ -134,6 +135,58 @@ def test_a_population_lies_on_several_devices_too_and_the_mesh_ends_with_its_con
 
 
 @on_four
+@pytest.mark.parametrize(
+    ("name", "mesh"),
+    [("bn_team", {"lanes": 4}), ("mad_gan", {"data": 2, "lanes": 2})],
+)
+def test_lanes_are_divided_over_devices_and_talk_only_about_their_batches(
+    name: str,
+    mesh: dict[str, int],
+) -> None:
+    (game, data), keys = setting(name), jax.vmap(jax.random.key)(jnp.arange(4))
+    alone, _ = play.run(game, play.init(game, keys, data), data, 2)
+    with sharding.use_mesh(mesh):
+        start = sharding.place(play.init(game, keys, data), data, population=True)
+        compiled = play.dispatched.lower(game, *start).compile()
+        together, _ = play.run(game, *start, 2)
+    for leaf in jax.tree.leaves(together):
+        assert len(leaf.sharding.device_set) == N
+        assert leaf.addressable_data(0).shape == (4 // mesh["lanes"], *leaf.shape[1:])
+    close(together, alone)
+    text = str(compiled.as_text())
+    assert ("all-reduce" in text) == ("data" in mesh)
+    if "data" not in mesh:
+        assert not any(
+            moved in text for moved in ("all-gather", "all-to-all", "collective-permute")
+        )
+
+
+@on_four
+def test_a_run_is_recorded_with_its_mesh_and_goes_on_on_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ["run", TINY, "--quiet", "--no-cache", "--steps=10", "--every=2", "--save-every=5"]
+    run += ["--seeds=4", "--lanes=vmap"]
+    for name, mesh in (("four", ["--mesh=data=2,lanes=2"]), ("one", [])):
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "append_rows", signalled(3, signal.SIGTERM))
+            assert call(*run, *mesh, "--out", tmp_path / name) == (143, "", "")
+    device = read_record(tmp_path / "four").device
+    assert (device["count"], device["mesh"]) == (4, {"data": 2, "lanes": 2})
+    shutil.copytree(tmp_path / "four", tmp_path / "to one")
+    slopes = []
+    for name, *mesh in (("four",), ("to one", "--devices=1"), ("one", "--mesh=lanes=4")):
+        assert call("resume", tmp_path / name, "--quiet", *mesh) == (0, "", "")
+        rows = storage.read_rows(tmp_path / name / "metrics.jsonl")
+        assert [(r["step"], r["seed"]) for r in rows] == [
+            (step, seed) for step in range(2, 11, 2) for seed in range(4)
+        ]
+        slopes.append(np.array([row["slope"] for row in rows]))
+    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-3)
+    np.testing.assert_allclose(slopes[2], slopes[0], rtol=1e-3)
+
+
+@on_four
 def test_a_run_on_four_devices_goes_on_to_its_bits_and_another_number_of_devices_may_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,11 +227,20 @@ def test_a_batch_that_cannot_be_cut_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_more_devices_than_there_are_is_one_line(tmp_path: Path) -> None:
-    status, out, err = call(
-        "run", TINY, "--quiet", "--no-cache", "--devices", 1000, "--out", tmp_path / "run"
-    )
-    assert (status, out) == (2, "")
-    there = f"{jax.device_count()} ({jax.devices()[0].device_kind})"
-    assert err == f"ganjax: 1000 devices are asked for, and there are {there}\n"
+@on_four
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--mesh=lanes=4", "--seeds=6"], "6 lanes cannot be cut into 4 equal parts: --mesh lanes"),
+        (
+            ["--mesh=lanes=4", "--seeds=4", "--lanes=sequential"],
+            "a mesh with lanes divides lanes that are played together: --lanes vmap, or data=N",
+        ),
+    ],
+)
+def test_lanes_that_cannot_be_divided_are_one_line(
+    argv: list[str], told: str, tmp_path: Path
+) -> None:
+    run = ["run", TINY, "--quiet", "--no-cache", "--out", tmp_path / "run"]
+    assert call(*run, *argv) == (2, "", f"ganjax: {told}\n")
     assert not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from ganjax.experiment import Option
 from ganjax.game import NAMED, TURNS
+from ganjax.runs.hosts import Meeting
 
 SEEDS = 2**31  # seeds are below; jax.random.key takes 32 bits
 
@@ -48,7 +49,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices",
+COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
           "dynamics", "on_divergence", "lanes_per_batch")  # fmt: skip
 
 
@@ -67,14 +68,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--sweep", action="append", default=[], metavar="NAME=VALUE,VALUE", help=how)
     add("--every", type=integer(1), help="steps between measurements (a twentieth of the run)")
     add("--save-every", type=integer(1), help="steps between checkpoints (a tenth of the run)")
-    how = "shard each batch over this many devices; 0 and 1: no sharding"
-    add("--devices", type=integer(0), default=1, help=how)
     how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
     how += ", ".join((*TURNS, *NAMED))
     add("--dynamics", metavar="NAME", help=how)
     precisions = ("float32", "bfloat16")
     add("--precision", choices=precisions, default="float32", help="of the computation")
     add_on_divergence(parser, "freeze")
+    add_devices(parser, "one device; of several processes all")
     add_start(parser)
 
 
@@ -84,6 +84,31 @@ def add_on_divergence(parser: argparse.ArgumentParser, default: str | None) -> N
     how += f"the last save with a new stream for that seed ({default or 'as the run was begun'})"
     modes = ("freeze", "stop", "rollback")
     parser.add_argument("--on-divergence", choices=modes, default=default, help=how)
+
+
+def add_devices(parser: argparse.ArgumentParser, default: str) -> None:
+    """Over which devices a run is divided, and where its processes meet."""
+    how = "data=N divides each batch over N devices, lanes=N the seeds of a population, "
+    how += f"data=N,lanes=M both, all devices; batch statistics are of the whole batch ({default})"
+    parser.add_argument("--mesh", metavar="AXES", help=how)
+    how = "short for --mesh data=N, over the first N devices; 0 and 1: no division"
+    parser.add_argument("--devices", metavar="N", type=integer(0), help=how)
+    group = parser.add_argument_group(
+        "several processes, each with the same command (found where SLURM, Open MPI 4 or GKE's TPU "
+        "pods started them)"
+    )
+    how = "where process 0 is met; auto: JAX finds this and what follows"
+    group.add_argument("--coordinator", metavar="HOST:PORT|auto", help=how)
+    group.add_argument("--process-id", type=integer(0), help="this process, from 0")
+    group.add_argument("--num-processes", type=integer(1), help="how many they are")
+    how = "seconds to wait for all of them (300); then it ends with status 2"
+    group.add_argument("--coordinator-timeout", type=integer(1), default=300, help=how)
+
+
+def meeting_of(args: Mapping[str, Any]) -> Meeting:
+    """Where the processes of a run meet."""
+    names = ("coordinator", "process_id", "num_processes", "coordinator_timeout")
+    return Meeting(*(args[name] for name in names))
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:
@@ -169,8 +194,7 @@ def resume_parser() -> Parser:
     parser.add_argument("--steps", type=integer(1, 2**31), help=how)
     add_data_dir(parser)
     add_on_divergence(parser, None)
-    how = "shard each batch over this many devices (as many as before)"
-    parser.add_argument("--devices", type=integer(0), help=how)
+    add_devices(parser, "the one that it had")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     how = "go on where the experiment's file, its data or rows of metrics.jsonl have changed; "
     how += "recorded in changes.jsonl"

@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 
 from ganjax import sharding
 from ganjax.host import one_line
+from ganjax.runs import hosts
 from ganjax.runs.storage import tree_digest
 
 KEPT = 3
@@ -68,8 +69,12 @@ class Checkpoints:
         before could not be written.
         """
         self.wait()
-        copy = {path: np.array(leaf) for path, leaf in jax.device_get(_flat(tree)).items()}
-        self.saving = self.thread.submit(self._write, step, copy, dict(note or {}))
+        own = jax.device_get(sharding.whole(_flat(tree)))
+        copy = {path: np.array(leaf) for path, leaf in own.items()}
+        if jax.process_count() > 1:  # Orbax waits for the other processes by a program of its own
+            self._write(step, copy, dict(note or {}))
+        else:
+            self.saving = self.thread.submit(self._write, step, copy, dict(note or {}))
 
     def _write(self, step: int, flat: dict[str, np.ndarray], note: dict[str, Any]) -> None:
         about = {"tie": self.tie, "state": tree_digest(flat), "note": note}
@@ -101,16 +106,17 @@ class Checkpoints:
         """
         self.wait()
         # not where it was saved: the devices may be others
-        place = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        place = sharding.replicated() or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
         def abstract(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
 
         shapes = jax.tree.map(abstract, jax.eval_shape(_flat, like))
-        steps = sorted(self.manager.all_steps(), reverse=True)
+        steps = hosts.first(lambda: sorted(self.manager.all_steps(), reverse=True))
         if newest is not None:
             steps = [step for step in steps if step <= newest]
         for step in steps:
+            failed: Exception | None = None
             try:
                 # the tie first: a state of other options may have other shapes and look damaged
                 about = self._read(step, tie=ocp.args.JsonRestore())
@@ -121,14 +127,17 @@ class Checkpoints:
             except Exception as error:  # a damaged file may raise anything
                 if _passes(error):
                     raise
+                failed = error
+            if hosts.largest(failed is not None):
                 told = f"checkpoint {step} is passed over, it cannot be read"
-                print(f"{told}: {type(error).__name__}", file=sys.stderr)
+                where = type(failed).__name__ if failed else "by another process"
+                print(f"{told}: {where}", file=sys.stderr)
                 continue
             if tie != self.tie:
                 raise ValueError(
                     f"{self.folder.parent} holds checkpoints of a run with other options"
                 )
-            if tree_digest(flat) != digest:
+            if tree_digest(sharding.whole(flat)) != digest:
                 told = f"checkpoint {step} is passed over, its state is not the one that was saved"
                 print(told, file=sys.stderr)
                 continue

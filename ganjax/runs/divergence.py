@@ -87,7 +87,8 @@ class Played:
                 if log is None:
                     continue
                 seeds = self.record.chunks[at]
-                finite, own = learnt_is_finite(played[at]), np.atleast_1d(played[at].step)
+                finite, own = learnt_is_finite(played[at]), sharding.whole(played[at].step)
+                own = np.atleast_1d(own)
                 for i, seed in enumerate(seeds):
                     if seed not in known and not all(flags[i] for flags in finite.values()):
                         good, state, why = self._last_good(at, i, before)
@@ -203,7 +204,8 @@ def report(record: RunRecord, lost: Mapping[int, Loss]) -> None:
 
 def learnt_is_finite(state: play.State) -> dict[str, np.ndarray]:
     """By player: whether all that is learnt of it is finite, [S]; waits for the device."""
-    return {name: np.atleast_1d(each) for name, each in jax.device_get(flags(state)).items()}
+    found = jax.device_get(sharding.whole(flags(state)))
+    return {name: np.atleast_1d(each) for name, each in found.items()}
 
 
 @jax.jit
@@ -231,7 +233,6 @@ def _with_key(record: RunRecord, lanes: Lanes, new: Try) -> Lanes:
     """The lanes with a seed on the stream of a try."""
     name = new["seed"]
     key = stream(jax.random.key(record.each[name].seed), "try", new["try"])
-    key = jax.device_put(key, sharding.replicated())
     at = next(j for j, names in enumerate(record.chunks) if name in names)
     i, lane = record.chunks[at].index(name), lanes[at]
     moved = lane.replace(key=lane.key.at[i].set(key) if lane.step.ndim else key)

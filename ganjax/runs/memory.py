@@ -48,7 +48,7 @@ def check(game: Game, record: RunRecord, data: Any) -> None:
 
 def free_bytes() -> int | None:
     """The bytes that the device has left for this process; None where that is not known."""
-    stats = jax.devices()[0].memory_stats()
+    stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"] - stats["bytes_in_use"])
     left: list[float] = []
@@ -68,7 +68,7 @@ def free_bytes() -> int | None:
 
 def _step_bytes(game: Game, record: RunRecord, data: Any) -> int | None:
     """What the compiled step takes beside its arguments; None where it cannot even be compiled."""
-    with sharding.use_devices(record.device["count"]):
+    with sharding.use_mesh(record.mesh):
         state = population.template(game, record, data)[0]
         try:
             if game.convolves and jax.default_backend() == "cpu":

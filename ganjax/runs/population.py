@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ganjax.experiment import Experiment, with_players
 from ganjax.figures.samples import sample_figure
 from ganjax.game import Bound, Game
 from ganjax.keys import stream
+from ganjax.runs import hosts
 from ganjax.runs.checkpoint import Checkpoints
 from ganjax.runs.record import RunRecord
 
@@ -107,13 +108,15 @@ def template(game: Game, record: RunRecord, data: Any) -> Lanes:
 
 def initial(game: Game, record: RunRecord, data: Any) -> Lanes:
     """The lanes before the first step."""
-    return [play.init(game, key, data, numbers) for key, numbers in starts(record)]
+    together = record.lanes == "vmap"
+    placed = [sharding.place(start, data, together)[0] for start in starts(record)]
+    return [play.init(game, key, data, numbers) for key, numbers in placed]
 
 
 def by_name(record: RunRecord, lanes: Sequence[play.State]) -> dict[int, play.State]:
-    """The state of each lane: of a seed, where nothing is swept."""
+    """The state of each lane, whole in this process: of a seed, where nothing is swept."""
     found: dict[int, play.State] = {}
-    for names, several in zip(record.chunks, lanes):
+    for names, several in zip(record.chunks, sharding.whole(list(lanes))):
         for i, name in enumerate(names):
             one = several.step.ndim == 0
             found[name] = several if one else jax.tree.map(lambda leaf, i=i: leaf[i], several)
@@ -122,7 +125,7 @@ def by_name(record: RunRecord, lanes: Sequence[play.State]) -> dict[int, play.St
 
 def diverged(record: RunRecord, lanes: Sequence[play.State], step: int) -> dict[int, int]:
     """The lanes that stopped before the step, and where: their next loss was not finite."""
-    steps = np.concatenate([np.atleast_1d(lane.step) for lane in lanes])
+    steps = np.concatenate([np.atleast_1d(sharding.whole(lane.step)) for lane in lanes])
     return {name: int(own) for name, own in zip(record.each, steps) if own < step}
 
 
@@ -135,9 +138,8 @@ def advance(
     second of steps. A lane that stands still has no log.
     """
     last = record.steps if to is None else to
-    devices = record.device["count"]
-    with sharding.use_devices(devices):
-        place = partial(jax.device_put, device=sharding.replicated())
+    with sharding.use_mesh(record.mesh):
+        place = sharding.placer()
     pages = page_through(data, step, rows_per_step(game, data), place)
     end, page = next(pages)
     n = 1
@@ -147,19 +149,19 @@ def advance(
         stops = ((step // every + 1) * every for every in (record.every, record.save_every))
         n = min(n, min(last, end, *stops) - step)
         started = time.perf_counter()
-        with sharding.use_devices(devices):  # here alone: measurements have batches of their own
+        with sharding.use_mesh(record.mesh):  # here alone: measurements have batches of their own
             played = [play.run(game, s, page, n) if _moves(s, step) else (s, None) for s in lanes]
-        lanes, logs = [lane for lane, _ in played], [log for _, log in played]
+        lanes, logs = [lane for lane, _ in played], sharding.whole([log for _, log in played])
         jax.block_until_ready(lanes)
         took = time.perf_counter() - started
         step += n
         yield step, lanes, logs
-        n = max(1, min(2 * n, int(n * SECONDS / took) + 1))
+        n = hosts.largest(max(1, min(2 * n, int(n * SECONDS / took) + 1)))
 
 
 def _moves(lane: play.State, step: int) -> bool:
     """Whether any seed of a lane has come as far as the step."""
-    return bool((lane.step == step).any())
+    return bool((np.asarray(sharding.whole(lane.step)) == step).any())
 
 
 def rows_per_step(game: Game, data: Any) -> int:

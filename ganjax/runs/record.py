@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import itertools
 import json
+import math
 import os
 import platform
 import shutil
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import jax
 
 import ganjax
 from ganjax.host import one_line
@@ -46,7 +49,9 @@ class RunRecord:
     precision: str
     deterministic: bool
     versions: dict[str, str]
-    device: dict[str, Any]  # {"kind", "count", "cores"}; count: the devices of the mesh
+    # {"kind", "count", "cores"}; count: the devices of the mesh; "mesh" where it is not one of data
+    # alone, "processes" where there are several
+    device: dict[str, Any]
     dynamics: str | None = None  # as asked for; None: the game's own, and no entry
     on_divergence: str = "freeze"  # "stop", "freeze" or "rollback"
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 of what the folder keeps
@@ -80,6 +85,21 @@ class RunRecord:
         """What a row of metrics says of its lane."""
         lane = self.each[name]
         return {"seed": lane.seed, **({"lane": name, **lane.numbers} if self.sweep else {})}
+
+    @property
+    def mesh(self) -> dict[str, int]:
+        """The devices along each axis. Batch statistics are of the whole batch on any mesh."""
+        return dict(self.device.get("mesh", {"data": self.device["count"]}))
+
+    def on(self, mesh: Mapping[str, int]) -> RunRecord:
+        """The record of the same run on another mesh."""
+        device = {n: v for n, v in self.device.items() if n not in ("mesh", "processes")}
+        device["count"] = math.prod(mesh.values())
+        if mesh.get("lanes", 1) > 1:
+            device["mesh"] = dict(mesh)
+        if jax.process_count() > 1:
+            device["processes"] = jax.process_count()
+        return dataclasses.replace(self, device=device)
 
     @property
     def tie(self) -> str:

@@ -17,7 +17,7 @@ from ganjax import play, sharding
 from ganjax.data.kept import recording, standing_in
 from ganjax.experiment import Experiment, with_players
 from ganjax.host import one_line
-from ganjax.runs import memory, origin, population, storage
+from ganjax.runs import hosts, memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 from ganjax.runs.sweep import MOST, swept
@@ -42,7 +42,8 @@ def prepare_run(
     save_every: int | None = None,
     precision: str = "float32",
     fast: bool = False,
-    devices: int = 1,
+    devices: int | None = None,
+    mesh: str | None = None,
     dynamics: str | None = None,
     on_divergence: str = "freeze",
     sweep: Mapping[str, Sequence[float]] = MappingProxyType({}),
@@ -59,6 +60,9 @@ def prepare_run(
     count = seeds * math.prod(map(len, sweep.values()))
     if count > MOST:
         raise ValueError(f"{count} lanes are more than {MOST}")
+    axes = meshed(mesh, devices) or {"data": jax.device_count() if jax.process_count() > 1 else 1}
+    if lanes == "auto" and axes.get("lanes", 1) > 1:
+        lanes = "vmap"
     if lanes == "auto":
         lanes, together = population.form(experiment, count)
         lanes_per_batch = lanes_per_batch or together
@@ -82,19 +86,53 @@ def prepare_run(
         precision=precision,
         deterministic=not fast,
         versions=versions(),
-        device={
-            "kind": jax.devices()[0].device_kind,
-            "count": max(1, devices),
-            "cores": cpu_cores(),
-        },
+        device={"kind": jax.devices()[0].device_kind, "count": 1, "cores": cpu_cores()},
         dynamics=dynamics,
         on_divergence=on_divergence,
         sweep={name: list(map(float, values)) for name, values in sorted(sweep.items())},
         together=lanes_per_batch if lanes == "vmap" and lanes_per_batch else None,
         files={name: origin.sha(data) for name, data in files.items()},
     )
+    record = record.on(axes)
     check(record, experiment)
     return Request(record, experiment, files)
+
+
+def meshed(mesh: str | None, devices: int | None) -> dict[str, int] | None:
+    """The mesh that is asked for as a text, or as a number of devices; None without either.
+
+    Raises ValueError, one line, where its product is not the number of devices.
+    """
+    if mesh is None:
+        return None if devices is None else {"data": max(1, devices)}
+    if devices is not None:
+        raise ValueError("--devices N is short for --mesh data=N: say one of them")
+    axes, there = sharding.mesh_of(mesh), jax.device_count()
+    if (asked := math.prod(axes.values())) != there:
+        kind = jax.devices()[0].device_kind
+        raise ValueError(
+            f"--mesh {mesh} is of {asked} devices, and there are {there} ({kind}): it takes all; "
+            "--devices N divides batches over the first N"
+        )
+    return axes
+
+
+def check_mesh(record: RunRecord) -> None:
+    """Raises ValueError, one line, where lanes cannot be divided over the mesh, or a process has no
+    part in it.
+    """
+    lanes, together = record.mesh.get("lanes", 1), {len(names) for names in record.chunks}
+    if lanes > 1 and record.lanes != "vmap":
+        raise ValueError(
+            "a mesh with lanes divides lanes that are played together: --lanes vmap, or data=N"
+        )
+    if odd := [n for n in sorted(together) if n % lanes]:
+        raise ValueError(f"{odd[0]} lanes cannot be cut into {lanes} equal parts: --mesh lanes")
+    if jax.process_count() > 1 and record.device["count"] != jax.device_count():
+        raise ValueError(
+            f"{jax.process_count()} processes have {jax.device_count()} devices and play on all of "
+            f"them, not on {record.device['count']}: say --mesh"
+        )
 
 
 def absolute(path: str) -> str:
@@ -119,9 +157,10 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     """Raises ValueError, one line, before any time is spent, where shapes do not fit a game or
     the memory, or its samples have no figure.
     """
+    check_mesh(record)
     game = population.at_precision(experiment.played, record.precision)
     memory.check(game, record, experiment.data)
-    with sharding.use_devices(record.device["count"]):
+    with sharding.use_mesh(record.mesh):
         population.template(game, record, experiment.data)
     _check_measured(experiment)
     if experiment.sample is not None:
@@ -159,7 +198,10 @@ def rebuild(
     experiment = file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
     change: dict[str, Any] = {}
     if changed:
-        change = {"changed": {"experiment": changed}, "files": origin.accept_file(out, file)}
+        change = {
+            "changed": {"experiment": changed},
+            "files": origin.accept_file(out, file) if hosts.is_first() else {},
+        }
     data = storage.tree_digest(experiment.data)
     before = [entry["data"] for entry in storage.read_changes(out) if "data" in entry]
     if data != [record.data, *before][-1]:

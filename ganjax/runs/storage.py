@@ -44,7 +44,7 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
-def set_aside(out: Path) -> list[Path]:
+def set_aside(out: Path) -> list[str]:
     """Renames a run's checkpoints and measurements, so that it begins again; their new names."""
     moved = []
     with locked(out):
@@ -52,7 +52,7 @@ def set_aside(out: Path) -> list[Path]:
             old = out / name
             if old.exists():
                 free = (out / f"{name}.{i}" for i in itertools.count(1))
-                moved.append(old.rename(next(path for path in free if not path.exists())))
+                moved.append(old.rename(next(path for path in free if not path.exists())).name)
     return moved
 
 

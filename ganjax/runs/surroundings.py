@@ -8,12 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganjax.data.cache import places
 from ganjax.runs.arguments import Parser
 
 NVIDIA = ("/dev/nvidia0", "/dev/nvidiactl", "/proc/driver/nvidia/version")
+
+if TYPE_CHECKING:
+    from ganjax.runs.hosts import Meeting
 
 
 def set_surroundings() -> None:
@@ -39,8 +42,11 @@ def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType 
         sys.__excepthook__(kind, error, trace)
 
 
-def start(cache: bool, fast: bool) -> None:
-    """Sets what JAX reads when it starts: determinism on GPU, the compilation cache."""
+def start(cache: bool, fast: bool, meeting: Meeting | None = None) -> None:
+    """Sets what JAX reads when it starts: determinism on GPU, the compilation cache.
+
+    meeting: where the processes of the run meet; None where there is one. Raises as `hosts.meet`.
+    """
     flags, deterministic = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true"
     if not fast and deterministic not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {deterministic}".strip()
@@ -49,6 +55,10 @@ def start(cache: bool, fast: bool) -> None:
     for place in places("xla") if cache else []:
         jax.config.update("jax_compilation_cache_dir", str(place))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if meeting is not None:
+        from ganjax.runs import hosts
+
+        hosts.meet(meeting)
     if jax.default_backend() == "gpu":
         state = "off (--fast)" if fast else "on; --fast gives them up"
         print(f"deterministic operations: {state}", file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganjax.experiment import Experiment
-from ganjax.runs import request
+from ganjax.runs import hosts, request
 from ganjax.runs.discovery import File
 from ganjax.runs.origin import remember
 from ganjax.runs.record import RunRecord, create_run
@@ -34,6 +34,33 @@ def begin(
     made. Raises ValueError, one line, for what does not fit.
     """
     lanes = common["seeds"] * math.prod(map(len, sweep.values()))
+    runs = hosts.together(lambda: prepared(file, options, sweep, out, common, lanes))
+    ties = [asked.record.tie for _, asked in runs]
+    hosts.alike("".join(ties), "options, data or experiment's file")
+
+    def make() -> None:
+        if len(runs) > 1 and out.exists() and not overwrite and any(out.iterdir()):
+            raise ValueError(f"{out} exists: choose another --out, or say --overwrite")
+        if sweep:
+            several = f"{len(runs)} programs: {', '.join(place.name for place, _ in runs)}"
+            print(f"{lanes} lanes in {several if runs[1:] else 'one program'}", file=sys.stderr)
+        for place, asked in runs:
+            create_run(place, asked.record, overwrite, asked.files)
+            remember(asked.record.files)
+
+    hosts.first(make)
+    return [(place, asked.record, asked.experiment) for place, asked in runs]
+
+
+def prepared(
+    file: File,
+    options: Mapping[str, Any],
+    sweep: Sweep,
+    out: Path,
+    common: Mapping[str, Any],
+    lanes: int,
+) -> list[tuple[Path, request.Request]]:
+    """The runs of a sweep of so many lanes, checked, and their folders. Raises as `begin` does."""
     if lanes > MOST:
         raise ValueError(f"{lanes} lanes are more than {MOST}")
     built, numbers = programs(
@@ -51,12 +78,4 @@ def begin(
         except ValueError as error:
             raise ValueError(f"{told}: {error}" if setting else str(error)) from error
         runs.append((place, asked))
-    if len(runs) > 1 and out.exists() and not overwrite and any(out.iterdir()):
-        raise ValueError(f"{out} exists: choose another --out, or say --overwrite")
-    if sweep:
-        several = f"{len(runs)} programs: {', '.join(place.name for place, _ in runs)}"
-        print(f"{lanes} lanes in {several if len(runs) > 1 else 'one program'}", file=sys.stderr)
-    for place, asked in runs:
-        create_run(place, asked.record, overwrite, asked.files)
-        remember(asked.record.files)
-    return [(place, asked.record, asked.experiment) for place, asked in runs]
+    return runs

@@ -10,7 +10,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +23,7 @@ from ganjax import play, sharding
 from ganjax.experiment import Experiment, with_players
 from ganjax.game import Game
 from ganjax.keys import stream
-from ganjax.runs import divergence, population, storage
+from ganjax.runs import divergence, hosts, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.drawing import draw, told
 from ganjax.runs.record import RunRecord, cpu_cores, versions
@@ -54,9 +54,12 @@ def train(
     status 130, 138 or 143 after SIGINT, SIGUSR1 or SIGTERM, when it has saved; and ValueError, one
     line, where another process trains the run, and where its files do not fit.
     """
-    if (out / "digest.json").is_file():
+    if hosts.first((out / "digest.json").is_file):
         return storage.read_digest(out)
-    with storage.locked(out), Checkpoints(out / "checkpoints", record.tie) as checkpoints:
+    with (
+        hosts.Folder(storage.locked(out)),
+        Checkpoints(out / "checkpoints", record.tie) as checkpoints,
+    ):
         return _train(out, record, experiment, checkpoints, quiet, accept_changes, change)
 
 
@@ -70,17 +73,17 @@ def _train(
     change: Mapping[str, Any],
 ) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
-    with sharding.use_devices(record.device["count"]):
+    with sharding.use_mesh(record.mesh):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
         step, lanes = found[:2] if found else (0, population.initial(game, record, data))
-    changes = _changes(out, record, found, accept_changes, change)
+    changes = hosts.first(lambda: _changes(out, record, found, accept_changes, change))
     # a last state whose evaluation failed is measured again
     again = bool(found and found.note.get("unevaluated"))
-    rows = storage.truncate_rows(out / "metrics.jsonl", step - again)
+    rows = hosts.first(lambda: storage.truncate_rows(out / "metrics.jsonl", step - again))
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     failures: list[str] = []
-    measured = _measurement(record, experiment, game, data, failures)
+    measured = _measurement(record, experiment, game, sharding.whole(data), failures)
     dead = population.diverged(record, lanes, step)
     tries = found.note.get("tries", []) if found else []
     played = divergence.Played(game, record, data, checkpoints, tries)
@@ -91,8 +94,7 @@ def _train(
         for step, lanes in itertools.chain(first, played.steps(before, restored)):
             bar.update(step - bar.n)
             if step <= before and not again:  # it went back
-                rows = storage.truncate_rows(out / "metrics.jsonl", step)
-                _record_change(out, {"step": step, "tries": played.sorted_tries})
+                rows = hosts.first(partial(_gone_back, out, step, played.sorted_tries))
                 dead = population.diverged(record, lanes, step)
                 before = step
                 continue
@@ -112,17 +114,18 @@ def _train(
                     for name, state in population.by_name(record, lanes).items()
                     if name not in dead
                 ]
-                storage.append_rows(out / "metrics.jsonl", fresh)
+                hosts.first(partial(storage.append_rows, out / "metrics.jsonl", fresh))
                 rows += fresh
                 bar.set_postfix(_losses(game, fresh))
             stopped = record.on_divergence == "stop" and population.diverged(record, lanes, step)
             ended = step == record.steps or len(dead) == len(record.each) or stopped
-            if step % record.save_every == 0 or ended or caught:
+            signal_ = hosts.largest(caught[0] if caught else 0)  # any process's
+            if step % record.save_every == 0 or ended or signal_:
                 note = _note(rows, step, played.tries, evaluated=not failures)
                 checkpoints.save(step, lanes, note)
-            if caught:
+            if signal_:
                 checkpoints.close()
-                raise SystemExit(128 + caught[0])
+                raise SystemExit(128 + signal_)
             if ended:
                 break
     checkpoints.close()
@@ -137,8 +140,9 @@ def _train(
         )
     states = population.by_name(record, lanes)
     alive = next(name for name in states if name not in dead)
-    failures += draw(out, record, of_setting(experiment, record.each[alive].numbers), game, alive,
-                     states[alive], rows)  # fmt: skip
+    own = of_setting(experiment, record.each[alive].numbers)
+    figures = partial(draw, out, record, own, game, alive, states[alive], rows)
+    failures += hosts.first(figures)
     if failures:
         why = "; ".join(dict.fromkeys(failures))
         raise FailedError(
@@ -152,8 +156,14 @@ def _train(
         digest["diverged"] = {str(seed): own for seed, own in dead.items()}
     if changes:
         digest["changes"] = changes
-    storage.write_digest(out, digest)
+    hosts.first(partial(storage.write_digest, out, digest))
     return digest
+
+
+def _gone_back(out: Path, step: int, tries: list[divergence.Try]) -> list[storage.Row]:
+    """The rows up to a step that the run went back to; the rest is removed, and that recorded."""
+    _record_change(out, {"step": step, "tries": tries})
+    return storage.truncate_rows(out / "metrics.jsonl", step)
 
 
 def _note(
@@ -284,5 +294,5 @@ def _signals() -> Iterator[list[int]]:
 
 def _progress(steps: int, step: int, quiet: bool) -> tqdm:
     """A bar of steps, steps/s and losses; silent where nobody watches."""
-    hidden = quiet or not sys.stderr.isatty()
+    hidden = quiet or not sys.stderr.isatty() or not hosts.is_first()
     return tqdm(total=steps, initial=step, unit="step", dynamic_ncols=True, disable=hidden)

@@ -45,28 +45,39 @@ class Ended(NamedTuple):
     hung: bool
 
 
-Play = Callable[..., Ended]
+Play = Callable[..., Any]  # as `server` says
 
 
 @contextmanager
-def server() -> Iterator[Play]:
+def server(**environment: str) -> Iterator[Play]:
     """play(*argv, die_at=None, die_after=None, then=None) -> how the command ended.
 
     die_at: SIGKILL before the run's folder is touched for the n-th time, from 1
     die_after: SIGKILL after so many seconds
     at, do: a Python statement `do`, executed before the folder is touched for the n-th time
+    before: Python statements, executed before the command
+    beside: commands at the same time, {"argv", "before"} each; then a list of how all ended
+
+    environment: variables that the commands find beside this process's own.
     """
     command = [sys.executable, str(Path(__file__).resolve())]
     pipe: Any = subprocess.PIPE
     with (
         tempfile.TemporaryFile("w+") as noise,
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=noise, text=True) as process,
+        subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=noise,
+            text=True,
+            env={**os.environ, **environment},
+        ) as process,
     ):
         requests, answers = process.stdin, process.stdout
         assert requests
         assert answers
 
-        def play(*argv: object, **how: Any) -> Ended:
+        def play(*argv: object, **how: Any) -> Any:
             request = {"argv": list(map(str, argv)), **how}
             requests.write(json.dumps(request) + "\n")
             requests.flush()
@@ -74,7 +85,8 @@ def server() -> Iterator[Play]:
             if not answer:
                 noise.seek(0)
                 raise RuntimeError(f"the server ended: {noise.read()}")
-            return Ended(*json.loads(answer))
+            ended = [Ended(*each) for each in json.loads(answer)]
+            return ended if "beside" in how else ended[0]
 
         try:
             yield play
@@ -89,17 +101,28 @@ def serve() -> None:
     import_everything()
     for line in sys.stdin:
         request = json.loads(line)
-        # no TemporaryDirectory: a fork that ends would remove it
-        place = Path(tempfile.mkdtemp())
-        files = [place / name for name in ("out", "err", "touches")]
-        child = os.fork()
-        if child == 0:
-            be_command(request, files)
-        status, hung = wait(child, request.get("die_after"))
-        out, err, touches = (f.read_text("utf-8", "replace") if f.exists() else "" for f in files)
-        shutil.rmtree(place)
-        answers.write(json.dumps([status, out, err, int(touches or 0), hung]) + "\n")
+        started = [begin(each) for each in (request, *request.get("beside", []))]
+        answers.write(json.dumps([end(*each, request.get("die_after")) for each in started]) + "\n")
         answers.flush()
+
+
+def begin(request: dict[str, Any]) -> tuple[int, list[Path]]:
+    """The process of a command, and its files."""
+    # no TemporaryDirectory: a fork that ends would remove it
+    place = Path(tempfile.mkdtemp())
+    files = [place / name for name in ("out", "err", "touches")]
+    child = os.fork()
+    if child == 0:
+        be_command(request, files)
+    return child, files
+
+
+def end(child: int, files: list[Path], die_after: float | None) -> list[Any]:
+    """How a command ended, as `Ended` has it."""
+    status, hung = wait(child, die_after)
+    out, err, touches = (f.read_text("utf-8", "replace") if f.exists() else "" for f in files)
+    shutil.rmtree(files[0].parent)
+    return [status, out, err, int(touches or 0), hung]
 
 
 def import_everything() -> None:
@@ -146,6 +169,7 @@ def be_command(request: dict[str, Any], files: list[Path]) -> None:
     from ganjax.cli import main
 
     try:
+        exec(request.get("before", ""), {})
         sys.exit(main(request["argv"]))
     except SystemExit as stop:
         status = stop.code

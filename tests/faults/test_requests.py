@@ -15,10 +15,21 @@ from ganjax.runs import train
 words = st.text(st.characters(exclude_characters="/~."), max_size=12)
 COMMON = ["seed", "seeds", "lanes", "every", "save-every", "precision", "fast", "no-cache", "quiet"]
 COMMON += ["quick", "out", "overwrite", "help", "devices", "data-dir", "accept-changes", "restart"]
-COMMON += ["n", "rows", "on-divergence"]
+COMMON += ["n", "rows", "on-divergence", "mesh", "coordinator", "process-id"]
 OWN = ["payoff", "steep", "lr", "width", "averaged", "note", "batch", "data", "size", "crop"]
 NEAR = ["0", "1", "2", "-1", "1e3", "nan", "inf", "ring", "hinge", "float32", "vmap", "sequential"]
-NEAR += ["9" * 20, "--", "rollback", "x.png", "x.npz", "digits", "a.csv"]
+NEAR += [
+    "data=2",
+    "lanes=0",
+    "a:1",
+    "9" * 20,
+    "--",
+    "rollback",
+    "x.png",
+    "x.npz",
+    "digits",
+    "a.csv",
+]
 SINGLE = ["resume", "sample", "list", "reproduce", "report", "data", "bench", "run"]
 
 flags = st.sampled_from([*COMMON, *OWN]).map("--{}".format)
