@@ -248,13 +248,13 @@ def reproduce(argv: Sequence[str]) -> int:
 
 
 def report(argv: Sequence[str]) -> int:
-    """make a page of the results of played tables"""
+    """make a page of runs, or of the results of played tables"""
     args = report_parser().parse(argv)
-    refuse_output(args.out, ".md", overwrite=args.overwrite)
+    refuse_output(args.out, ".md", ".html", overwrite=args.overwrite)
 
-    from ganjax.runs.report import markdown_page
+    from ganjax.runs.page import made
 
-    page = markdown_page(args.records)
+    page = made(args)
     with whole_file(args.out) as scratch:
         scratch.write_text(page, "utf-8")
     return 0

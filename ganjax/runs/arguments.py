@@ -198,12 +198,16 @@ def sample_parser() -> Parser:
 
 def report_parser() -> Parser:
     """The parser of `report`."""
-    about = "A page of the results that `ganjax reproduce` left, in Markdown."
+    about = "A page of runs, in HTML, or of the results that `ganjax reproduce` left, in Markdown."
     parser = Parser(prog="ganjax report", description=about)
-    how = "a table.json, or a folder that holds one"
-    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help=how)
-    parser.add_argument("--out", type=Path, required=True, help="a .md")
+    how = "folders of runs; for a .md a table.json, or a folder that holds one"
+    parser.add_argument("records", type=Path, nargs="+", metavar="RUN|RECORD", help=how)
+    parser.add_argument("--out", type=Path, required=True, help="an .html, or a .md")
     parser.add_argument("--overwrite", action="store_true", help="replace the page")
+    how = "of runs: draw no samples from checkpoints, show only what lies in the folders"
+    parser.add_argument("--no-samples", dest="samples", action="store_false", help=how)
+    add_data_dir(parser)
+    add_trust(parser)
     return parser
 
 
