@@ -123,13 +123,15 @@ def run(argv: Sequence[str]) -> int:
 
     start(args["cache"], args["fast"])
 
+    from ganjax.runs import trackers
     from ganjax.runs.sweep import parsed
     from ganjax.runs.sweeping import begin
 
     asked = parsed(args["sweep"], file.options())
     common = {name: args[name] for name in COMMON}
+    tell = trackers.of_runs(args["log_to"], args["tensorboard"])
     runs = begin(file, options, asked, args["out"], args["overwrite"], common)
-    return max([finish(*each, args["quiet"]) for each in runs])
+    return max([finish(*each, args["quiet"], tell=tell(each[0])) for each in runs])
 
 
 def finish(
@@ -159,7 +161,7 @@ def resume(argv: Sequence[str]) -> int:
     """go on with a run from its newest checkpoint"""
     args = resume_parser().parse(argv)
 
-    from ganjax.runs import longer, storage
+    from ganjax.runs import longer, storage, trackers
     from ganjax.runs.record import read_record
     from ganjax.runs.request import rebuild
 
@@ -170,6 +172,7 @@ def resume(argv: Sequence[str]) -> int:
         record = dataclasses.replace(record, on_divergence=args.on_divergence)
     start(cache=True, fast=not record.deterministic)
     experiment, accepted = rebuild(args.out, record, args.data_dir, args.accept_changes, args.trust)
+    accepted["tell"] = trackers.of_runs(args.log_to, args.tensorboard)(args.out)
     if args.steps is not None:
         longer.begin(args.out, record)
     if args.restart and (moved := storage.set_aside(args.out)):

@@ -137,7 +137,7 @@ def test_a_page_of_a_run(tiny: Path, tmp_path: Path) -> None:
     assert len({images[step] for step in steps}) == 3
     pixels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(images[n].split(",")[1]))))
               for n in ("step 20", "samples")]  # fmt: skip
-    assert np.array_equal(*pixels)
+    assert np.array_equal(pixels[0], pixels[1])
     own = (tiny / "figures" / "curves.png").read_bytes()
     assert images["curves"] == f"data:image/png;base64,{base64.b64encode(own).decode()}"
     (bar,) = (each for each in page.attributes("input") if each["type"] == "range")

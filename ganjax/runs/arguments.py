@@ -76,6 +76,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=precisions, default="float32", help="of the computation")
     add_on_divergence(parser, "freeze")
     add_start(parser)
+    add_trackers(parser)
 
 
 def add_on_divergence(parser: argparse.ArgumentParser, default: str | None) -> None:
@@ -154,6 +155,14 @@ def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser
     return parser
 
 
+def add_trackers(parser: argparse.ArgumentParser) -> None:
+    """Who is told of each row of metrics.jsonl."""
+    how = "a file whose function on_metrics(row) is called with each row of metrics.jsonl"
+    parser.add_argument("--log-to", type=Path, metavar="FILE.py", help=how)
+    how = "write event files for TensorBoard too, into RUN/tensorboard"
+    parser.add_argument("--tensorboard", action="store_true", help=how)
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Whether the code that a run's folder brings is run."""
     how = "run the experiment's file that the folder brings, though it was never played here"
@@ -177,6 +186,7 @@ def resume_parser() -> Parser:
     parser.add_argument("--accept-changes", action="store_true", help=how)
     how = "set checkpoints and measurements aside under other names, and play from step 0"
     parser.add_argument("--restart", action="store_true", help=how)
+    add_trackers(parser)
     add_trust(parser)
     return parser
 

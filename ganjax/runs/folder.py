@@ -15,8 +15,8 @@ from ganjax.runs import storage
 from ganjax.runs.report import mean_sd
 
 OWN = {"step", "seed", "time", "lane"}  # entries of a row that are no measurements
-ASKED = ("experiment", "dynamics", "seeds", "lanes", "steps", "every", "precision")
-ASKED += ("deterministic", "on_divergence", "data", "sha")
+ASKED = ["experiment", "dynamics", "seeds", "lanes", "steps", "every", "precision"]
+ASKED += ["deterministic", "on_divergence", "data", "sha"]
 FEW = 4  # curves of which quartiles say something
 
 Curve = tuple[int, int]  # (seed, lane)
@@ -181,6 +181,12 @@ class Cell:
     mean: float | None  # over the seeds that live; None without one
     diverged: int
     seeds: int
+
+    @property
+    def text(self) -> str:
+        """The mean, and how many seeds diverged, if any."""
+        mean = "" if self.mean is None else f"{self.mean:.4g}"
+        return f"{mean}\n✕ {self.diverged} of {self.seeds}".strip() if self.diverged else mean
 
 
 def heat_map(run: RunFolder, name: str) -> list[Cell]:

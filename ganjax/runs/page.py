@@ -242,7 +242,8 @@ def _run(part: Part, opened: bool) -> str:
         digests = _table(["", "digest.json"], [[n, v] for n, v in plain.items()])
         text.append(f"<details><summary>Digests</summary>{digests}</details>")
     summary = f"<summary><h2>{escape(run.name)}</h2></summary>"
-    return f"<details{' open' if opened else ''}>{summary}{''.join(text)}</details>"
+    place = f'id="run-{escape(run.name)}"'
+    return f"<details {place}{' open' if opened else ''}>{summary}{''.join(text)}</details>"
 
 
 def _slider(pictures: Sequence[Picture]) -> str:
@@ -271,4 +272,5 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _section(title: str, text: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{text}</section>"
+    place = escape(title.lower().replace(" ", "-"))
+    return f'<section id="{place}"><h2>{escape(title)}</h2>{text}</section>'

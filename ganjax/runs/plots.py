@@ -10,7 +10,15 @@ import numpy as np
 
 try:
     from bokeh.embed import components
-    from bokeh.models import ColumnDataSource, HoverTool, Range1d
+    from bokeh.models import (
+        BasicTicker,
+        ColumnDataSource,
+        DataRange1d,
+        FactorRange,
+        HoverTool,
+        NumeralTickFormatter,
+        Range1d,
+    )
     from bokeh.plotting import figure
     from bokeh.resources import Resources
 except ImportError as error:
@@ -63,7 +71,7 @@ def plots(runs: Sequence[RunFolder]) -> Plots:
     several = any(len(run.curves) >= FEW for run in runs)
     made.shown = {"median", "quartiles"} if several else {"lanes"}
     last = max((int(run.steps[-1]) for run in runs if len(run.steps)), default=1)
-    shared = Range1d(0, last, bounds=(-last, 2 * last))
+    shared = Range1d(start=0, end=last, bounds=(-last, 2 * last))
     sources = [_lanes_source(run, moving[run.name], made.stride) for run in runs]
     for name in names:
         made.panels[name] = _panel(name, shared)
@@ -108,13 +116,15 @@ def _lanes_source(run: RunFolder, names: Sequence[str], stride: int) -> Any:
 def _panel(name: str, shared: Any) -> Any:
     made = figure(
         title=name, height=230, sizing_mode="stretch_width", tools=TOOLS, x_range=shared,
+        y_range=DataRange1d(only_visible=True),
         active_drag="box_zoom", active_scroll=None, output_backend="canvas",
         min_border=4, background_fill_alpha=0, border_fill_alpha=0, outline_line_color=None,
     )  # fmt: skip
     made.toolbar.logo, made.toolbar.autohide = None, True
     _plain(made)
-    made.xaxis.formatter.use_scientific = False
-    made.xaxis.ticker.desired_num_ticks, made.yaxis.ticker.desired_num_ticks = 5, 5
+    made.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    made.xaxis.ticker = BasicTicker(desired_num_ticks=5)
+    made.yaxis.ticker = BasicTicker(desired_num_ticks=5)
     return made
 
 
@@ -197,19 +207,16 @@ def _map_figure(run: RunFolder) -> Any:
         low, high = min(means, default=0.0), max(means, default=0.0)
         shades = [
             "#DDDDDD" if c.mean is None else to_hex(
-                colormaps["viridis"](0.25 + 0.75 * (c.mean - low) / ((high - low) or 1.0)))
+                colormaps["viridis"](0.35 + 0.65 * (c.mean - low) / ((high - low) or 1.0)))
             for c in cells
         ]  # fmt: skip
         columns[f"colour {name}"] = shades
-        columns[f"text {name}"] = [
-            ("" if c.mean is None else f"{c.mean:.4g}")
-            + (f"\n✕ {c.diverged} of {c.seeds}" if c.diverged else "")
-            for c in cells
-        ]
+        columns[f"text {name}"] = [cell.text for cell in cells]
     first = run.metrics[0]
     columns |= {"colour": columns[f"colour {first}"], "text": columns[f"text {first}"]}
     made = figure(
-        x_range=[f"{x:g}" for x in xs], y_range=[f"{y:g}" for y in ys], tools="",
+        x_range=FactorRange(factors=[f"{x:g}" for x in xs]),
+        y_range=FactorRange(factors=[f"{y:g}" for y in ys]), tools="",
         height=90 + 44 * len(ys), sizing_mode="stretch_width", max_width=120 + 96 * len(xs),
         x_axis_label=x_name, y_axis_label=y_name, outline_line_color=None,
         background_fill_alpha=0, border_fill_alpha=0,
