@@ -131,12 +131,12 @@ def test_a_page_of_a_run(tiny: Path, tmp_path: Path) -> None:
     last = storage.read_rows(tiny / "metrics.jsonl")[-1]
     for name in ("D", "G", "slope", "mean"):
         assert page.row(name)[0] == f"{last[name]:.4g}"
-    steps = ["step 10", "step 15", "step 20"]
+    steps = ["step 10, seed 0", "step 15, seed 0", "step 20, seed 0"]
     images = {str(image["alt"]): str(image["src"]) for image in page.attributes("img")}
     assert list(images) == [*steps, "curves", "samples"]
     assert len({images[step] for step in steps}) == 3
     pixels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(images[n].split(",")[1]))))
-              for n in ("step 20", "samples")]  # fmt: skip
+              for n in (steps[-1], "samples")]  # fmt: skip
     assert np.array_equal(pixels[0], pixels[1])
     own = (tiny / "figures" / "curves.png").read_bytes()
     assert images["curves"] == f"data:image/png;base64,{base64.b64encode(own).decode()}"
@@ -209,15 +209,16 @@ def sweep_rows() -> list[dict[str, Any]]:
                         swept = {"lr": lr, "k": k, "lane": lane}
                         row = {"step": step, "seed": seed, "time": 1.0, "D": 10.0 * i + j + seed}
                         rows.append(row | swept)
-            lane += 1
+                lane += 1
     return rows
 
 
 def test_a_sweep_is_a_heat_map(tmp_path: Path) -> None:
     """Would catch: options exchanged, a mean over what diverged, a diverged cell without a mark."""
     run = write_run(
-        tmp_path / "run", sweep_rows(), sweep={"lr": [0.1, 0.2], "k": [1, 2, 3]}, digest={}
-    )
+        tmp_path / "run", sweep_rows(), sweep={"lr": [0.1, 0.2], "k": [1, 2, 3]},
+        digest={"diverged": {"3": 70}},
+    )  # fmt: skip
     (read,) = folder.read_folders([run])
     assert read.metrics == ["D"]
     assert len(read.curves) == 12
@@ -227,7 +228,10 @@ def test_a_sweep_is_a_heat_map(tmp_path: Path) -> None:
         (0.2, 1): (10.5, 0), (0.2, 2): (11.5, 0), (0.2, 3): (None, 2),
     }  # fmt: skip
     text = made(tmp_path, run)
-    Page(text)
+    told = " ".join(Page(text).text)
+    assert "lane 3, lr 0.1, k 2, seed 1 diverged at step 70 and is frozen" in told
+    assert "lane 10, lr 0.2, k 3, seed 0 has no measurement after step 50" in told
+    assert "lane 3, lr 0.1, k 2, seed 1 has no" not in told
     assert "\\u2715 1 of 2" in text or "✕ 1 of 2" in text
     assert "\\u2715 2 of 2" in text or "✕ 2 of 2" in text
     one = write_run(tmp_path / "one", sweep_rows(), sweep={"lr": [0.1, 0.2]})
@@ -385,7 +389,7 @@ def test_a_browser_shows_the_page(tiny: Path, tmp_path: Path) -> None:
     assert found is not None
     (step, visible, moved, fewer, drawn), errors = json.loads(found[1])
     assert errors == []
-    assert (step, moved) == ("step 20", "step 10")
+    assert (step, moved) == ("step 20, seed 0", "step 10, seed 0")
     assert drawn > 0
     assert visible > 0
     assert fewer != visible

@@ -85,6 +85,15 @@ class RunFolder:
         """The mean ± SD of `last`, and how many are left; nothing where it was not measured."""
         return mean_sd(self.last(name)) if name in self.metrics else ""
 
+    def title(self, name: int | str) -> str:
+        """What a curve is called: "seed 3", or, of a sweep, "lane 5, lr 0.01, seed 1"."""
+        if not self.sweep:
+            return f"seed {name}"
+        rows = (row for row in self.rows if str(row.get("lane")) == str(name))
+        row = next(rows, {})  # a lane may end before its first measurement
+        own = {n: row[n] for n in (*self.sweep, "seed") if n in row}
+        return ", ".join([f"lane {name}", *(f"{n} {v:g}" for n, v in own.items())])
+
     @property
     def asked(self) -> dict[str, str]:
         """All that was asked for, by name, as text: what shapes the numbers of a run."""
@@ -101,16 +110,18 @@ class RunFolder:
         tries = {json.dumps(t): t for c in self.changes for t in c.get("tries", [])}
         tries |= {json.dumps(t): t for t in self.digest.get("tries", [])}
         lines = [
-            f"seed {t['seed']} diverged at step {t['from']}, {t['why']}; the run went back to "
-            f"step {t['to']}, this seed on a new stream, try {t['try']}"
+            f"{self.title(t['seed'])} diverged at step {t['from']}, {t['why']}; the run went back "
+            f"to step {t['to']}, this one on a new stream, try {t['try']}"
             for t in tries.values()
         ]
         frozen = self.digest.get("diverged", {})
-        lines += [f"seed {seed} diverged at step {at} and is frozen" for seed, at in frozen.items()]
+        lines += [
+            f"{self.title(name)} diverged at step {at} and is frozen" for name, at in frozen.items()
+        ]
         for (seed, lane), last in self.lengths.items():
-            if last < self.steps[-1] and str(seed) not in frozen:
-                which = f"seed {seed}, lane {lane}" if self.sweep else f"seed {seed}"
-                lines.append(f"{which} has no measurement after step {last}")
+            name = lane if self.sweep else seed
+            if last < self.steps[-1] and str(name) not in frozen:
+                lines.append(f"{self.title(name)} has no measurement after step {last}")
         for change in self.changes:
             if changed := change.get("changed"):
                 said = (f"{n} {v if isinstance(v, str) else ' is now '.join(map(str, v))}"

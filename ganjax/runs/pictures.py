@@ -62,7 +62,7 @@ def figures(out: Path) -> list[Picture]:
 
 
 def samples(out: Path, data_dir: str | None, trust: bool) -> Drawn:
-    """A picture of samples for each readable checkpoint, of the seed that lives longest, and who
+    """A picture of samples for each readable checkpoint, of the lane that lives longest, and who
     moves when; or why there are none.
     """
     if not (out / "checkpoints").is_dir():
@@ -75,9 +75,9 @@ def samples(out: Path, data_dir: str | None, trust: bool) -> Drawn:
         if experiment.sample is None:
             return Drawn(turns=turns, why="no player makes anything that could be sampled")
         n = _number(experiment)
-        for step, game, state in _states(out, record, experiment):
+        for step, name, game, state in _states(out, record, experiment):
             x = population.sample(experiment, game, state, n)
-            found.append(Picture(f"step {step}", _png(experiment, x)))
+            found.append(Picture(f"step {step}, {record.title(name)}", _png(experiment, x)))
     except Exception as error:  # code of the experiment: the page is made without its samples
         return Drawn(samples=found[::-1], turns=turns, why=told(error))
     return Drawn(samples=found[::-1], turns=turns, why="" if found else "it has no checkpoint yet")
@@ -85,18 +85,20 @@ def samples(out: Path, data_dir: str | None, trust: bool) -> Drawn:
 
 def _states(
     out: Path, record: RunRecord, experiment: Experiment
-) -> Iterator[tuple[int, Game, play.State]]:
-    """The state of the seed that lives longest in each readable checkpoint, the newest first."""
+) -> Iterator[tuple[int, int, Game, play.State]]:
+    """(step, lane, game, state) of each readable checkpoint, the newest first: of the lane, of a
+    seed where nothing is swept, that lives longest.
+    """
     game = population.at_precision(experiment.played, record.precision)
     like = population.template(game, record, experiment.data)
     checkpoints = Checkpoints(out / "checkpoints", record.tie, read_only=True)
     try:
         newest, chosen = None, None
         while found := checkpoints.restore(like, newest=newest):
-            states = population.by_seed(record, found.state)
+            states = population.by_name(record, found.state)
             if chosen is None:
-                chosen = max(states, key=lambda seed: int(states[seed].step))
-            yield found.step, game, states[chosen]
+                chosen = max(states, key=lambda name: int(states[name].step))
+            yield found.step, chosen, game, states[chosen]
             newest = found.step - 1
     finally:
         checkpoints.close()
