@@ -238,6 +238,24 @@ def test_a_sweep_is_a_heat_map(tmp_path: Path) -> None:
     assert "Sweep of" not in "".join(Page(made(tmp_path, one)).text)
 
 
+def test_a_page_of_a_run_that_sweeps(tmp_path: Path) -> None:
+    """Would catch: another form of what `ganjax run --sweep` leaves than the page reads."""
+    out = tmp_path / "run"
+    sweep = ("--sweep", "lr=0.1,0.2", "--sweep", "steep=0,0.5")
+    status, _, err = call("run", TINY, "--quick", "--quiet", "--seeds", 2, *sweep, "--out", out)
+    assert status == 0, err
+    (read,) = folder.read_folders([out])
+    cells = folder.heat_map(read, "slope")
+    assert [(c.x, c.y) for c in cells] == [(0.1, 0), (0.1, 0.5), (0.2, 0), (0.2, 0.5)]
+    last = [row for row in read.rows if row["step"] == 4]
+    for cell in cells:
+        own = [r["slope"] for r in last if (r["lr"], r["steep"]) == (cell.x, cell.y)]
+        assert len(own) == 2
+        assert cell.mean == pytest.approx(np.mean(own))
+    images = [i["alt"] for i in Page(made(tmp_path, out, more=())).attributes("img")]
+    assert "step 4, lane 0, lr 0.1, steep 0, seed 0" in images
+
+
 def test_quartiles_of_what_is_finite() -> None:
     values = np.array([[1.0, np.nan, np.nan], [2, 5, np.nan], [3, 7, np.nan], [np.nan, 9, np.nan]])
     found = folder.quartiles(values)
