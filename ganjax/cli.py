@@ -104,8 +104,7 @@ def run(argv: Sequence[str]) -> int:
     known = ", ".join(file.name for file in files())
     if not argv or argv[0].startswith("-"):
         if set(argv) & {"-h", "--help"}:
-            print("usage: ganjax run EXPERIMENT …\n")
-            print(f"EXPERIMENT is a path or one of: {known}.")
+            print(f"usage: ganjax run EXPERIMENT …\n\nEXPERIMENT is a path or one of: {known}.")
             print("`ganjax run EXPERIMENT --help` lists its options.")
             return 0
         raise ValueError(f"run needs an experiment first: a path or one of {known}")
@@ -124,13 +123,15 @@ def run(argv: Sequence[str]) -> int:
 
     start(args["cache"], args["fast"], meeting_of(args))
 
+    from ganjax.runs import trackers
     from ganjax.runs.sweep import parsed
     from ganjax.runs.sweeping import begin
 
     asked = parsed(args["sweep"], file.options())
     common = {name: args[name] for name in COMMON}
+    tell = trackers.of_runs(args["log_to"], args["tensorboard"])
     runs = begin(file, options, asked, args["out"], args["overwrite"], common)
-    return max([finish(*each, args["quiet"]) for each in runs])
+    return max([finish(*each, args["quiet"], tell=tell(each[0])) for each in runs])
 
 
 def finish(
@@ -151,8 +152,7 @@ def finish(
         return hosts.leave(refuse(error, 1))
     if quiet or not hosts.is_first():
         return 0
-    for line in last_measured(record, storage.read_rows(out / "metrics.jsonl")):
-        print(line)
+    print(*last_measured(record, storage.read_rows(out / "metrics.jsonl")), sep="\n")
     digests = f"params {digest['params'][:12]}, metrics {digest['metrics'][:12]}"
     print(f"{out}: {digest['steps']} steps, {digests}")
     return 0
@@ -162,7 +162,7 @@ def resume(argv: Sequence[str]) -> int:
     """go on with a run from its newest checkpoint"""
     args = resume_parser().parse(argv)
 
-    from ganjax.runs import hosts, longer, storage
+    from ganjax.runs import hosts, longer, storage, trackers
     from ganjax.runs.record import read_record
     from ganjax.runs.request import check_mesh, meshed, rebuild
 
@@ -174,6 +174,7 @@ def resume(argv: Sequence[str]) -> int:
     check_mesh(record)
     given = (args.data_dir, args.accept_changes, args.trust)
     experiment, accepted = hosts.together(lambda: rebuild(args.out, record, *given))
+    accepted["tell"] = trackers.of_runs(args.log_to, args.tensorboard)(args.out)
     if args.steps is not None:
         hosts.first(lambda: longer.begin(args.out, record))
     if args.restart and (moved := hosts.first(lambda: storage.set_aside(args.out))):
@@ -252,13 +253,13 @@ def reproduce(argv: Sequence[str]) -> int:
 
 
 def report(argv: Sequence[str]) -> int:
-    """make a page of the results of played tables"""
+    """make a page of runs, or of the results of played tables"""
     args = report_parser().parse(argv)
-    refuse_output(args.out, ".md", overwrite=args.overwrite)
+    refuse_output(args.out, ".md", ".html", overwrite=args.overwrite)
 
-    from ganjax.runs.report import markdown_page
+    from ganjax.runs.page import made
 
-    page = markdown_page(args.records)
+    page = made(args)
     with whole_file(args.out) as scratch:
         scratch.write_text(page, "utf-8")
     return 0

@@ -101,8 +101,9 @@ REFUSED = {
     "reproduce mad_gan/demo --rows WGAN": "mad_gan/demo has no row 'WGAN'",
     "reproduce mad_gan/demo --binary": "row GAN, ring is played by gan, which has no option binary",
     "report file": "required: --out",
-    "report --out x.md": "required: RECORD",
-    "report file --out x.html": "--out ends in .md; got x.html",
+    "report --out x.md": "required: RUN|RECORD",
+    "report file --out x.pdf": "--out ends in .md or .html; got x.pdf",
+    "report file --out x.html": "file is no run: it needs an options.json made by",
     "report file --out nowhere/x.md": "nowhere is no folder",
     "report file --out x.md": "file is no record of a table",
     "report taken --out x.md": "taken is no record of a table",
@@ -234,7 +235,7 @@ def asked(argv: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The options.json of a request, as it is when the run begins; beside it is the file alone."""
     seen = {}
 
-    def trained(out: Path, *_: Any) -> dict[str, Any]:
+    def trained(out: Path, *_: Any, **__: Any) -> dict[str, Any]:
         assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [
             "options.json",
             "tiny.py",

@@ -76,6 +76,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add_on_divergence(parser, "freeze")
     add_devices(parser, "one device; of several processes all")
     add_start(parser)
+    add_trackers(parser)
 
 
 def add_on_divergence(parser: argparse.ArgumentParser, default: str | None) -> None:
@@ -179,6 +180,14 @@ def reproduce_parser(own: Mapping[str, Option], add_help: bool = True) -> Parser
     return parser
 
 
+def add_trackers(parser: argparse.ArgumentParser) -> None:
+    """Who is told of each row of metrics.jsonl."""
+    how = "a file whose function on_metrics(row) is called with each row of metrics.jsonl"
+    parser.add_argument("--log-to", type=Path, metavar="FILE.py", help=how)
+    how = "write event files for TensorBoard too, into RUN/tensorboard"
+    parser.add_argument("--tensorboard", action="store_true", help=how)
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Whether the code that a run's folder brings is run."""
     how = "run the experiment's file that the folder brings, though it was never played here"
@@ -201,6 +210,7 @@ def resume_parser() -> Parser:
     parser.add_argument("--accept-changes", action="store_true", help=how)
     how = "set checkpoints and measurements aside under other names, and play from step 0"
     parser.add_argument("--restart", action="store_true", help=how)
+    add_trackers(parser)
     add_trust(parser)
     return parser
 
@@ -222,12 +232,16 @@ def sample_parser() -> Parser:
 
 def report_parser() -> Parser:
     """The parser of `report`."""
-    about = "A page of the results that `ganjax reproduce` left, in Markdown."
+    about = "A page of runs, in HTML, or of the results that `ganjax reproduce` left, in Markdown."
     parser = Parser(prog="ganjax report", description=about)
-    how = "a table.json, or a folder that holds one"
-    parser.add_argument("records", type=Path, nargs="+", metavar="RECORD", help=how)
-    parser.add_argument("--out", type=Path, required=True, help="a .md")
+    how = "folders of runs; for a .md a table.json, or a folder that holds one"
+    parser.add_argument("records", type=Path, nargs="+", metavar="RUN|RECORD", help=how)
+    parser.add_argument("--out", type=Path, required=True, help="an .html, or a .md")
     parser.add_argument("--overwrite", action="store_true", help="replace the page")
+    how = "of runs: draw no samples from checkpoints, show only what lies in the folders"
+    parser.add_argument("--no-samples", dest="samples", action="store_false", help=how)
+    add_data_dir(parser)
+    add_trust(parser)
     return parser
 
 

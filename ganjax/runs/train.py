@@ -28,6 +28,7 @@ from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.drawing import draw, told
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 from ganjax.runs.sweep import of_setting
+from ganjax.runs.trackers import Tell
 
 # SIGUSR1 is what SLURM is told to send before a job's time is over, `--signal=USR1@60`.
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -45,11 +46,13 @@ def train(
     quiet: bool = False,
     accept_changes: bool = False,
     change: Mapping[str, Any] = MappingProxyType({}),
+    tell: Tell = lambda rows: None,
 ) -> dict[str, Any]:
     """Trains a run to its end; what its digest.json says.
 
     accept_changes: goes on where rows of metrics.jsonl are missing or other ones, and records that.
     change: what else is not as it was, and accepted, for a line of changes.jsonl.
+    tell: is called with new rows of metrics.jsonl, once they are written.
     Raises FailedError where every seed diverged, or one where that stops the run; SystemExit with
     status 130, 138 or 143 after SIGINT, SIGUSR1 or SIGTERM, when it has saved; and ValueError, one
     line, where another process trains the run, and where its files do not fit.
@@ -60,7 +63,7 @@ def train(
         hosts.Folder(storage.locked(out)),
         Checkpoints(out / "checkpoints", record.tie) as checkpoints,
     ):
-        return _train(out, record, experiment, checkpoints, quiet, accept_changes, change)
+        return _train(out, record, experiment, checkpoints, quiet, accept_changes, change, tell)
 
 
 def _train(
@@ -71,6 +74,7 @@ def _train(
     quiet: bool,
     accept_changes: bool,
     change: Mapping[str, Any],
+    tell: Tell,
 ) -> dict[str, Any]:
     game = population.at_precision(experiment.played, record.precision)
     with sharding.use_mesh(record.mesh):
@@ -115,6 +119,7 @@ def _train(
                     if name not in dead
                 ]
                 hosts.first(partial(storage.append_rows, out / "metrics.jsonl", fresh))
+                hosts.first(partial(tell, fresh))
                 rows += fresh
                 bar.set_postfix(_losses(game, fresh))
             stopped = record.on_divergence == "stop" and population.diverged(record, lanes, step)
