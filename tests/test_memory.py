@@ -40,7 +40,7 @@ def test_a_batch_that_is_said_to_fit_fits(tmp_path: Path, monkeypatch: pytest.Mo
     status, _, err = call(*args, "--batch=100000")
     assert status == 2
     (fits,) = re.findall(r"about --batch (\d+) would fit", err)
-    monkeypatch.setattr("ganjax.runs.train.train", lambda *_: {})
+    monkeypatch.setattr("ganjax.runs.train.train", lambda *_, **__: {})
     assert call(*args, f"--batch={fits}")[0] == 0
     assert call(*args, f"--batch={2 * int(fits)}", "--out=more")[0] == 2
 

@@ -44,11 +44,13 @@ commands = st.sampled_from(
     ]
 )
 
+ENDED = {"steps": 1, "params": "", "metrics": ""}
+
 
 def check(examples: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, int]:
     """Calls so many random command lines; how many were refused."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "train", lambda *_: {"steps": 1, "params": "", "metrics": ""})
+    monkeypatch.setattr(train, "train", lambda *_, **__: ENDED)
     counts = {"tried": 0, "refused in one line": 0, "tracebacks": 0}
 
     @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
