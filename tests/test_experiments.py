@@ -26,8 +26,14 @@ OPTIMISED: dict[str, Any] = {
 }
 every_experiment = pytest.mark.parametrize("name", EXPERIMENTS)
 
+# Long ones with a near relative: alexnet, triple_gan, cogan, cyclegan.
+RELATIVES = ("adversarial.py", "triple_gan_cifar.py", "cogan_adapt.py", "pix2pix.py")
 
-@every_experiment
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in RELATIVES else n for n in EXPERIMENTS],
+)
 def test_a_run_is_measured_evaluated_and_drawn(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +114,9 @@ def test_losses_and_gradients_are_compiled_right(name: str) -> None:
     compare_losses(name, tuple(sorted(tiny(name).played.movers)))
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in RELATIVES else n for n in LONG]
+)
 def test_losses_are_compiled_right(name: str) -> None:
     compare_losses(name)
 
