@@ -33,7 +33,7 @@ from ganjax.protocols import boltzmann, deep_belief, standard
 
 GROUP = "games of one player"
 QUICK = {"width": 16, "tune": 0.25, "batch": 20, "gibbs": 20, "steps": 300}
-MNIST: dict[str, Any] = {"data": "mnist", "width": 500, "steps": 40_000}
+MNIST: dict[str, Any] = {"data": "mnist", "steps": 40_000}
 TABLES = {
     "digits": Table(
         {
@@ -47,11 +47,8 @@ TABLES = {
     "mnist": Table(
         {
             "DBN": {**MNIST, "width": 2000},
-            "RBM": {
-                "experiment": "rbm", "data": "mnist", "steps": 40_000,
-                "hidden": 500, "persistent": True,
-            },
-            "DBN, tuned": {**MNIST, "tune": 0.5},
+            "RBM": {**MNIST, "experiment": "rbm", "hidden": 500, "persistent": True},
+            "DBN, tuned": {**MNIST, "width": 500, "tune": 0.5},
         },
         ("parzen", "parzen_sigma", "features", "pixels", "error"), seeds=3,
         paper={"DBN": {"parzen": 138.0}, "DBN, tuned": {"error": 0.0125}},

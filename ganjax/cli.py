@@ -55,9 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"usage: ganjax {{{','.join(commands)}}} …\n")
             for name, function in commands.items():
                 print(f"  {name:<10} {function.__doc__}")
-            print(
-                "\n`ganjax COMMAND --help` tells more, `ganjax run NAME --help` of an experiment."
-            )
+            print("\n`ganjax COMMAND --help` tells more, `ganjax run NAME --help` of options.")
             return 0
         if command == "--version":
             import ganjax
@@ -152,7 +150,8 @@ def finish(
         return hosts.leave(refuse(error, 1))
     if quiet or not hosts.is_first():
         return 0
-    print(*last_measured(record, storage.read_rows(out / "metrics.jsonl")), sep="\n")
+    told = last_measured(record, storage.read_rows(out / "metrics.jsonl"))
+    sys.stdout.writelines(f"{line}\n" for line in told)
     digests = f"params {digest['params'][:12]}, metrics {digest['metrics'][:12]}"
     print(f"{out}: {digest['steps']} steps, {digests}")
     return 0

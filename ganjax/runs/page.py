@@ -61,7 +61,7 @@ def html_page(
     curves = plots.plots(runs)
     script, panels, maps = curves.html()
     parts = [Part(run, pictures) for run, pictures in zip(runs, drawn)]
-    library = f"<script>{plots.library()}</script>"
+    library = f"<script>{plots.bokeh_js()}</script>"
 
     def page(pictures: Sequence[Drawn]) -> str:
         shown = [Part(run, own) for run, own in zip(runs, pictures)]

@@ -56,7 +56,7 @@ class Plots:
         return script, panels, {run: places[f"map {run}"] for run in self.maps}
 
 
-def library() -> str:
+def bokeh_js() -> str:
     """Bokeh itself as one script."""
     return "\n".join(Resources(mode="inline", components=["bokeh"], minified=True).js_raw)
 

@@ -96,6 +96,14 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
+def record_change(out: Path, change: dict[str, Any]) -> None:
+    """Adds a line to changes.jsonl, once."""
+    line, path = json.dumps(change) + "\n", out / "changes.jsonl"
+    if not path.exists() or line not in path.read_text("utf-8").splitlines(keepends=True):
+        with path.open("a") as file:
+            file.write(line)
+
+
 def read_changes(out: Path) -> list[dict[str, Any]]:
     """What differed each time that a run went on, from changes.jsonl.
 

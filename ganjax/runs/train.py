@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import signal
 import sys
 import time
@@ -167,7 +166,7 @@ def _train(
 
 def _gone_back(out: Path, step: int, tries: list[divergence.Try]) -> list[storage.Row]:
     """The rows up to a step that the run went back to; the rest is removed, and that recorded."""
-    _record_change(out, {"step": step, "tries": tries})
+    storage.record_change(out, {"step": step, "tries": tries})
     return storage.truncate_rows(out / "metrics.jsonl", step)
 
 
@@ -220,16 +219,8 @@ def _changes(
     print(f"{out} goes on at step {step} with changes, so with other bits: {said}",
           file=sys.stderr)  # fmt: skip
     change = {"step": step, **other, "changed": new}
-    _record_change(out, change)
+    storage.record_change(out, change)
     return [*known, change]
-
-
-def _record_change(out: Path, change: dict[str, Any]) -> None:
-    """Adds a line to changes.jsonl, once."""
-    line, path = json.dumps(change) + "\n", out / "changes.jsonl"
-    if not path.exists() or line not in path.read_text("utf-8").splitlines(keepends=True):
-        with path.open("a") as file:
-            file.write(line)
 
 
 def _measurement(
