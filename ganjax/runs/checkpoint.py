@@ -101,7 +101,7 @@ class Checkpoints:
 
         The tree is put where a new state would be. A checkpoint that cannot be read, or whose state
         is not the one that was saved, is passed over with a line on stderr. Raises ValueError where
-        one belongs to other options, and where there are checkpoints but no good one; OSError or
+        one belongs to another run, and where there are checkpoints but no good one; OSError or
         MemoryError for what may pass, such as a busy disk.
         """
         self.wait()
@@ -135,7 +135,8 @@ class Checkpoints:
                 continue
             if tie != self.tie:
                 raise ValueError(
-                    f"{self.folder.parent} holds checkpoints of a run with other options"
+                    f"{self.folder.parent} holds checkpoints of another run: its game, options or "
+                    "seeds are others"
                 )
             if tree_digest(sharding.whole(flat)) != digest:
                 told = f"checkpoint {step} is passed over, its state is not the one that was saved"
