@@ -165,17 +165,17 @@ def resume(argv: Sequence[str]) -> int:
     from ganjax.runs.record import read_record
     from ganjax.runs.request import check_mesh, meshed, rebuild
 
-    record = longer.extended(args.out, read_record(args.out), args.steps)
+    begun = longer.extended(args.out, read_record(args.out), args.steps)
     if args.on_divergence:
-        record = dataclasses.replace(record, on_divergence=args.on_divergence)
-    start(True, not record.deterministic, meeting_of(vars(args)))
-    record = record.on(meshed(args.mesh, args.devices) or record.mesh)
+        begun = dataclasses.replace(begun, on_divergence=args.on_divergence)
+    start(True, not begun.deterministic, meeting_of(vars(args)))
+    record = begun.on(meshed(args.mesh, args.devices) or begun.mesh)
     check_mesh(record)
     given = (args.data_dir, args.accept_changes, args.trust)
     experiment, accepted = hosts.together(lambda: rebuild(args.out, record, *given))
     accepted["tell"] = trackers.of_runs(args.log_to, args.tensorboard)(args.out)
     if args.steps is not None:
-        hosts.first(lambda: longer.begin(args.out, record))
+        hosts.first(lambda: longer.begin(args.out, begun))
     if args.restart and (moved := hosts.first(lambda: storage.set_aside(args.out))):
         print(f"set aside: {', '.join(moved)}", file=sys.stderr)
     return finish(args.out, record, experiment, args.quiet, **accepted)

@@ -25,7 +25,7 @@ from ganjax.keys import stream
 from ganjax.runs import divergence, hosts, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.drawing import draw, told
-from ganjax.runs.record import RunRecord, cpu_cores, versions
+from ganjax.runs.record import RunRecord, cpu_cores, read_record, versions
 from ganjax.runs.sweep import of_setting
 from ganjax.runs.trackers import Tell
 
@@ -211,6 +211,8 @@ def _changes(
     for name, value in device.items():
         if record.device.get(name) != value:
             new[name] = [record.device.get(name), value]
+    if (begun := read_record(out).mesh) != record.mesh:
+        new["mesh"] = [sharding.text_of(begun), sharding.text_of(record.mesh)]
     if not new or (known and known[-1]["changed"] == new and not other):
         return known
     said = ", ".join(
