@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from runs import call, evaluate_few
+from runs import call, evaluate_few, read_once
 
 from ganjax import cli, play
 from ganjax.experiment import with_values
@@ -125,6 +125,7 @@ def _stopped_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                 raise ValueError(f"line {line.number}: {said}")
         raise AcceptedError
 
+    read_once(monkeypatch)
     monkeypatch.setattr(Parser, "parse", parsed)
     monkeypatch.setattr(queue, "_played", queued)
     monkeypatch.setattr(cli, "start", lambda *_, **__: None)

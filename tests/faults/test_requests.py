@@ -1,6 +1,5 @@
 """No command line, however wrong, ends in a traceback or leaves anything behind."""
 
-import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import TINY, call, everything
+from runs import TINY, call, everything, read_once
 
 from ganjax.runs import train
-from ganjax.runs.discovery import File
 
 # No dot and no slash: a path stays inside the test's folder.
 words = st.text(st.characters(exclude_characters="/~."), max_size=12)
@@ -53,9 +51,7 @@ def check(examples: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dic
     """Calls so many random command lines; how many were refused."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "train", lambda *_, **__: ENDED)
-    for part in ("module", "syntax"):  # a process reads a file once, so this one too
-        read = functools.cache(vars(File)[part].func)
-        monkeypatch.setattr(File, part, property(read))
+    read_once(monkeypatch)
     counts = {"tried": 0, "refused in one line": 0, "tracebacks": 0}
 
     @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
