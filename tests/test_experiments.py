@@ -102,10 +102,11 @@ def compare_losses(name: str, movers: tuple[str, ...] = ()) -> None:
 
 def some(*default: str) -> pytest.MarkDecorator:
     """Once for each experiment, the others slow: a wrong program is XLA's, by kinds of nets."""
-    of = lambda n: (
-        n if n.removesuffix(".py") in default else pytest.param(n, marks=pytest.mark.slow)
-    )  # noqa: E731
-    return pytest.mark.parametrize("name", list(map(of, EXPERIMENTS)))
+    names = [
+        name if name.removesuffix(".py") in default else pytest.param(name, marks=pytest.mark.slow)
+        for name in EXPERIMENTS
+    ]
+    return pytest.mark.parametrize("name", names)
 
 
 @some("gan", "gman", "mad_gan_sim", "grid", "rbm", "hopfield", "ctc")
