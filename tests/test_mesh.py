@@ -34,9 +34,12 @@ on_four = pytest.mark.skipif(
 several = pytest.mark.parametrize(
     "name",
     [
-        "mad_gan",
         "bn_team",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in GAMES if name != "bn_team"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mad_gan", *GAMES)
+            if name != "bn_team"
+        ),
     ],
 )
 
@@ -137,7 +140,10 @@ def test_a_population_lies_on_several_devices_too_and_the_mesh_ends_with_its_con
 @on_four
 @pytest.mark.parametrize(
     ("name", "mesh"),
-    [("bn_team", {"lanes": 4}), ("mad_gan", {"data": 2, "lanes": 2})],
+    [
+        pytest.param("bn_team", {"lanes": 4}, marks=pytest.mark.slow),
+        ("mad_gan", {"data": 2, "lanes": 2}),
+    ],
 )
 def test_lanes_are_divided_over_devices_and_talk_only_about_their_batches(
     name: str,
