@@ -128,13 +128,23 @@ def test_a_bounded_number_is_kept_the_newest(tmp_path: Path) -> None:
 
 def test_another_tie_is_refused_whatever_the_shapes(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    with pytest.raises(ValueError, match="other options"):
+    with pytest.raises(ValueError, match="another run"):
         newest(tmp_path, tie="another")
     checkpoints = Checkpoints(tmp_path, "another")
-    with pytest.raises(ValueError, match="other options"):
+    with pytest.raises(ValueError, match="another run"):
         checkpoints.restore({"step": jax.ShapeDtypeStruct((9,), jnp.float32)})
     checkpoints.close()
     assert steps(tmp_path) == [1]
+
+
+def test_one_of_another_run_among_ones_own_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, 1)
+    with Checkpoints(tmp_path, "another") as checkpoints:
+        checkpoints.save(2, tree(2))
+    assert restore(tmp_path)[0] == 1
+    assert capsys.readouterr().err == "checkpoint 2 is passed over, it is another run's\n"
 
 
 def halve(data: bytes) -> bytes:

@@ -99,9 +99,9 @@ class Checkpoints:
         """The newest good checkpoint, its state like the given tree; None where none was saved.
         With `newest` those of later steps are not looked at.
 
-        The tree is put where a new state would be. A checkpoint that cannot be read, or whose state
-        is not the one that was saved, is passed over with a line on stderr. Raises ValueError where
-        one belongs to another run, and where there are checkpoints but no good one; OSError or
+        The tree is put where a new state would be. A checkpoint that cannot be read, whose state is
+        not the one that was saved, or that belongs to another run, is passed over with a line on
+        stderr. Raises ValueError where there are checkpoints but no good one; OSError or
         MemoryError for what may pass, such as a busy disk.
         """
         self.wait()
@@ -115,6 +115,7 @@ class Checkpoints:
         steps = hosts.first(lambda: sorted(self.manager.all_steps(), reverse=True))
         if newest is not None:
             steps = [step for step in steps if step <= newest]
+        foreign: list[int] = []
         for step in steps:
             failed: Exception | None = None
             try:
@@ -134,15 +135,20 @@ class Checkpoints:
                 print(f"{told}: {where}", file=sys.stderr)
                 continue
             if tie != self.tie:
-                raise ValueError(
-                    f"{self.folder.parent} holds checkpoints of another run: its game, options or "
-                    "seeds are others"
-                )
+                foreign.append(step)
+                continue
             if tree_digest(sharding.whole(flat)) != digest:
                 told = f"checkpoint {step} is passed over, its state is not the one that was saved"
                 print(told, file=sys.stderr)
                 continue
+            for other in foreign:
+                print(f"checkpoint {other} is passed over, it is another run's", file=sys.stderr)
             return Saved(step, _unflat(flat, like), note)
+        if foreign:
+            raise ValueError(
+                f"{self.folder.parent} holds checkpoints of another run, whose game, options or "
+                "seeds are others, and no good one of its own"
+            )
         if steps:
             known = ", ".join(map(str, sorted(steps)))
             raise ValueError(
