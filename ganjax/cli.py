@@ -22,7 +22,6 @@ from ganjax.runs.arguments import (
     report_parser,
     reproduce_parser,
     resume_parser,
-    sample_parser,
 )
 from ganjax.runs.discovery import (
     experiment_file,
@@ -182,28 +181,10 @@ def resume(argv: Sequence[str]) -> int:
 
 
 def sample(argv: Sequence[str]) -> int:
-    """draw samples from a run's newest readable checkpoint"""
-    args = sample_parser().parse(argv)
+    """draw samples from a run's checkpoint"""
+    from ganjax.runs.using import sample as draw_samples
 
-    from ganjax.runs import written
-
-    written.refuse_place(args.out)
-
-    from ganjax.runs import population
-    from ganjax.runs.record import read_record
-    from ganjax.runs.request import rebuild_to_sample
-
-    record = read_record(args.run)
-    start(cache=True, fast=not record.deterministic)
-    experiment = rebuild_to_sample(args.run, record, args.data_dir, args.trust)
-    n = written.number_of_samples(experiment, args.out, args.n)
-
-    game, states = population.restored(args.run, record, experiment)
-    longest = max(states.values(), key=lambda state: int(state.step))  # a seed that lives, if any
-    told = written.write(experiment, population.sample(experiment, game, longest, n), args.out, n)
-    if told and args.n:
-        print(told, file=sys.stderr)
-    return 0
+    return draw_samples(argv)
 
 
 def reproduce(argv: Sequence[str]) -> int:

@@ -195,6 +195,7 @@ class Experiment:
     # how one sample is written, (sample [(K,) *shape], path), by ending, such as ".mid"; the first
     # ending is that of a folder's files. It raises ValueError, one line, where it cannot
     files: Mapping[str, Callable[[Any, Path], None]] = field(default_factory=dict)
+    classes: int = 0  # sample i is of class i mod so many; 0: samples are of no class
 
     @cached_property
     def played(self) -> Game:

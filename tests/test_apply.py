@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from runs import EXPERIMENTS, call
 
-from ganjax.runs.using import trained
+from ganjax.runs.loading import load
 
 SIZES = {"a": (16, 16), "sub/b": (13, 22), "sub/c": (20, 17)}  # height, width
 
@@ -46,7 +46,7 @@ def test_a_translator_keeps_sizes_and_gives_the_numbers_of_the_player(runs: Path
             assert (image.height, image.width) == SIZES[name]
     with Image.open("photos/class/a.png") as image:
         x = np.asarray(image, np.float32)[None, ..., None] / 127.5 - 1
-    G = trained(runs / "cyclegan", None, None, trust=False).players["G"]
+    G = load(runs / "cyclegan").players["G"]
     y = np.asarray(jax.jit(lambda G: G(x))(G))[0, ..., 0]
     with Image.open("made/class/a.png") as image:
         np.testing.assert_allclose(np.asarray(image), (y + 1) * 127.5, atol=0.51)
