@@ -50,7 +50,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
-          "dynamics", "on_divergence", "lanes_per_batch")  # fmt: skip
+          "dynamics", "on_divergence", "lanes_per_batch", "source", "players")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +71,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
     how += ", ".join((*TURNS, *NAMED))
     add("--dynamics", metavar="NAME", help=how)
+    how = "begin with the parameters of another run's newest checkpoint, with new optimisers; lane "
+    how += "i with its lane i, or all with its only one"
+    add("--from", type=Path, dest="source", metavar="RUN", help=how)
+    how = "those that begin so (all that both runs have); the others are new"
+    add("--players", nargs="+", metavar="NAME", help=how)
     precisions = ("float32", "bfloat16")
     add("--precision", choices=precisions, default="float32", help="of the computation")
     add_on_divergence(parser, "freeze")
