@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -50,7 +51,7 @@ def test_lanes_begin_with_those_of_the_other_run_and_new_optimisers(
         assert same_bits(state.params["G"], old.params["G"])
         assert same_bits(state.ema["G"], old.ema["G"])
         assert not same_bits(state.ema["G"], state.params["G"])
-        rest = {"params": {}, "ema": {}}
+        rest: dict[str, Any] = {"params": {}, "ema": {}}
         assert same_bits(state.replace(**rest), new.replace(**rest))
         for mine, other in zip(*map(jax.tree.leaves, (state.params["D"], new.params["D"]))):
             np.testing.assert_allclose(mine, other, rtol=1e-6)

@@ -63,11 +63,11 @@ def test_normal_noise_walks_on_the_sphere_and_other_noise_straight() -> None:
         for t, point in zip(np.linspace(0, 1, 6), walk):
             arc = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
             np.testing.assert_allclose(point, arc, rtol=1e-4, atol=1e-5)
-    z = np.asarray(sampling.path(random.uniform, 12, 6, KEY, (12, 3))).reshape(2, 6, 3)
-    np.testing.assert_allclose(np.diff(z, n=2, axis=1), 0, atol=1e-6)
-    assert z.min() >= 0
-    assert z.max() <= 1
-    ends = z[:, [0, -1]].reshape(4, 3)
+    x = np.asarray(sampling.path(random.uniform, 12, 6, KEY, (12, 3))).reshape(2, 6, 3)
+    np.testing.assert_allclose(np.diff(x, n=2, axis=1), 0, atol=1e-6)
+    assert x.min() >= 0
+    assert x.max() <= 1
+    ends = x[:, [0, -1]].reshape(4, 3)
     assert len(np.unique(ends, axis=0)) == 4
     same = sampling.spherical(jnp.ones(3), jnp.ones(3), jnp.float32(0.3))
     np.testing.assert_allclose(same, np.ones(3), rtol=1e-6)
