@@ -32,7 +32,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("lanes", ["vmap", "sequential"])
+@pytest.mark.parametrize("lanes", ["vmap", pytest.param("sequential", marks=pytest.mark.slow)])
 def test_lanes_begin_with_those_of_the_other_run_and_new_optimisers(
     source: Path, lanes: str
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from runs import call, evaluate_few, read_once
+from runs import TINY, call, evaluate_few, read_once
 
 from ganjax import cli, play
 from ganjax.experiment import with_values
@@ -215,8 +215,7 @@ def test_every_python_block_runs(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": page.stem}
     for out in re.findall(r'ganjax\.load\("(\S+)"', page.read_text()):
-        short = ("--quick", "--steps=4", "--every=4", "--quiet", "--no-cache")
-        assert call("run", "gan", "--data=ring", *short, "--out", out) == (0, "", "")
+        assert call("run", TINY, "--quick", "--quiet", "--no-cache", "--out", out) == (0, "", "")
     for block in shown:
         code = "\n" * (block.line - 1) + block.text  # tracebacks name the page's own line
         exec(compile(code, str(page), "exec", dont_inherit=True), names)
