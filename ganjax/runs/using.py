@@ -18,8 +18,10 @@ from ganjax.data.files import at_path
 from ganjax.data.image_folder import read_header
 from ganjax.data.image_listing import counted, described, list_images
 from ganjax.data.resizing import resize_image
+from ganjax.experiment import with_players
 from ganjax.game import Bound
 from ganjax.host import one_line, whole_file
+from ganjax.keys import stream
 from ganjax.runs import storage, written
 from ganjax.runs.arguments import (
     Parser,
@@ -72,7 +74,7 @@ def black(run: Run) -> float:
 
 def player_of(run: Run, name: str | None, fits: Callable[[Bound], bool], what: str) -> Bound:
     """The player of this name, or the only one that fits. Raises ValueError, one line."""
-    known = ", ".join(run.players)
+    known = ", ".join([*run.players, *run.experiment.attackers])
     if name is not None:
         if name not in run.players:
             raise ValueError(f"there is no player {name}: there are {known}")
@@ -114,10 +116,10 @@ def export(argv: Sequence[str]) -> int:
 
 def apply(argv: Sequence[str]) -> int:
     """`ganjax apply`: the exit status. Raises ValueError, one line, for a wrong request."""
-    about = "A player of a run on your images: translations, or labels as a table."
+    about = "A player of a run on your images: translations, labels as a table, attacks."
     parser = Parser(prog="ganjax apply", description=about)
     _add_run(parser)
-    parser.add_argument("--player", help="its name, where several take images")
+    parser.add_argument("--player", help="its name, where several take images; an attack")
     parser.add_argument("--input", type=Path, required=True, help="a folder of images, or an .npz")
     how = "a new or empty folder of .png, an .npz with the array x, or of a classifier a .csv"
     parser.add_argument("--out", type=Path, required=True, help=how)
@@ -132,21 +134,50 @@ def apply(argv: Sequence[str]) -> int:
 
     run = started(args.run, args.seed, None, args.trust, args.data_dir)
     low = black(run)
-    player = player_of(run, args.player, takes_images, "one image")
+    attack = args.player in run.experiment.attackers
+    player = player_of(run, None if attack else args.player, takes_images, "one image")
     channels = player.player.inputs[0][-1]
     given = dict(images(args.input, channels, args.size, args.crop))
     calls = {shape: fitted(player, shape) for shape in {x.shape for x in given.values()}}
+    if attack:
+        known = labels(args.input, player)
+        calls = {shape: partial(attacked, run, args.player) for shape in calls}
     made: dict[str, np.ndarray] = {}
     for shape, call in calls.items():
         names = [name for name, x in given.items() if x.shape == shape]
         for i in range(0, len(names), BATCH):
             some = names[i : i + BATCH]
             x = low + np.stack([given[name] for name in some]) / 255 * (1 - low)
-            made |= zip(some, np.asarray(call(x.astype(np.float32))))
+            own = [[known.get(name, -1) for name in some]] if attack else []
+            made |= zip(some, np.asarray(call(x.astype(np.float32), *own)))
     ordered = {name: made[name] for name in given}
     told = write(ordered, args.out, low)
-    print(f"{args.out}: {told} by {player.name} at step {run.step}")
+    print(f"{args.out}: {told} by {args.player or player.name} at step {run.step}")
     return 0
+
+
+def labels(path: Path, player: Bound) -> dict[str, int]:
+    """The labels of an .npz by the names of its images; none where it has none, and of a folder.
+
+    Raises ValueError, one line, for one that is no class of the player's.
+    """
+    found = at_path(path).load() if path.suffix.lower() == ".npz" else {}
+    assert isinstance(found, dict)
+    y = np.asarray(found.get("label", [])).astype(int)
+    image = jax.ShapeDtypeStruct((1, *player.player.inputs[0]), np.float32)
+    classes = jax.eval_shape(lambda own, x: own(x), player, image).shape[-1]
+    if y.size and not 0 <= y.min() <= y.max() < classes:
+        raise ValueError(
+            f"{path} has labels {y.min()} to {y.max()}: classes are 0 to {classes - 1}"
+        )
+    return {f"{i:04d}": int(label) for i, label in enumerate(y)}
+
+
+def attacked(run: Run, name: str, x: np.ndarray, y: Sequence[int]) -> Any:
+    """What an attacker of the experiment makes of images [B, H, W, C] with labels, -1: unknown."""
+    attack = jax.jit(run.experiment.attackers[name])
+    key = stream(run.state.key, "attack")
+    return with_players(attack, run.players, x, np.asarray(y, np.int32), key)
 
 
 def takes_images(player: Bound) -> bool:
