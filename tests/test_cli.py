@@ -16,7 +16,7 @@ from PIL import Image
 from runs import TINY, call, everything
 
 import ganjax
-from ganjax.runs import request, storage, train, written
+from ganjax.runs import completion, request, storage, train, written
 from ganjax.runs.discovery import experiment_file, files
 
 GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
@@ -114,6 +114,8 @@ REFUSED = {
     "report list/options.json --out x.md": "is no record of a table",
     "report half/options.json --out x.md": "is no record of a table",
     "list gan": "unknown argument gan",
+    "completion": "required: shell",
+    "completion fish": "invalid choice: 'fish'",
     "data": "required: list|prepare|show",
     "data shw": "invalid choice: 'shw'",
     "data show rign --out x.png": "did you mean ring?",
@@ -232,6 +234,29 @@ def test_help_lists_every_option_with_its_default() -> None:
         status, out, err = call(*argv)
         assert (status, err) == (0, "")
         assert out
+
+
+def test_a_shell_completes_commands_experiments_and_options(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(completion, "experiments", lambda: [experiment_file(str(GAN))])
+    status, script, err = call("completion", "bash")
+    assert (status, err) == (0, "")
+    assert script in call("completion", "zsh")[1]
+    Path("ganjax.sh").write_text(script)
+    wanted = {
+        "ganjax sa": ["sample"],
+        "ganjax run g": ["gan"],
+        "ganjax run gan --k 3 --payo": ["--payoff"],
+        "ganjax run gan --fr": ["--from"],
+        "ganjax sample runs/x --st": ["--step"],
+        "ganjax sample ru": [],
+    }
+    for line, found in wanted.items():
+        words = f"COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _ganjax"
+        shell = f'source ganjax.sh; {words}; echo "${{COMPREPLY[@]}}"'
+        made = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+        assert made.stdout.split() == found
 
 
 def asked(argv: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
