@@ -239,3 +239,25 @@ def test_a_save_that_fails_is_an_error_in_one_line_and_keeps_the_others(
             checkpoints.close()
     assert "\n" not in str(said.value)
     assert restore(tmp_path)[0] == 10
+
+
+def test_a_step_that_is_asked_for_is_that_step_or_an_error(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10)
+    with Checkpoints(tmp_path, "tie", read_only=True) as checkpoints:
+        found = checkpoints.restore(like(), wanted=5)
+        assert found
+        assert found.step == 5
+        assert equal(found.state, tree(5))
+        plain = checkpoints.restore(None, wanted=5)
+        assert plain
+        assert np.array_equal(
+            plain.state["['params']['Dense_0']['kernel']"], tree(5)["params"]["Dense_0"]["kernel"]
+        )
+        with pytest.raises(ValueError, match=r"keeps no step 7: it keeps 5, 10$"):
+            checkpoints.restore(like(), wanted=7)
+    shutil.rmtree(tmp_path / "5" / "state")
+    with (
+        Checkpoints(tmp_path, "tie", read_only=True) as checkpoints,
+        pytest.raises(ValueError, match=r"its checkpoint 5 is not good$"),
+    ):
+        checkpoints.restore(like(), wanted=5)

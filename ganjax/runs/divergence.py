@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ganjax import play, sharding
 from ganjax.game import Game
 from ganjax.keys import stream
-from ganjax.runs import population
+from ganjax.runs import beginning, population
 from ganjax.runs.checkpoint import Checkpoints
 from ganjax.runs.population import Lanes
 from ganjax.runs.record import RunRecord
@@ -162,7 +162,8 @@ class Played:
         if found:
             lanes = found.state
         else:
-            lanes = population.initial(self.game, self.record, self.data)
+            out = self.checkpoints.folder.parent
+            lanes = beginning.initial(out, self.game, self.record, self.data)
         stops = [(t["to"], t) for t in self.tries[len(tries) :]]
         for stop, new in [*stops, *([(step, None)] if exact else [])]:
             if now < stop:

@@ -22,7 +22,7 @@ from ganjax import play, sharding
 from ganjax.experiment import Experiment, with_players
 from ganjax.game import Game
 from ganjax.keys import stream
-from ganjax.runs import divergence, hosts, population, storage
+from ganjax.runs import beginning, divergence, hosts, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.drawing import draw, told
 from ganjax.runs.record import RunRecord, cpu_cores, read_record, versions
@@ -79,7 +79,7 @@ def _train(
     with sharding.use_mesh(record.mesh):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
-        step, lanes = found[:2] if found else (0, population.initial(game, record, data))
+        step, lanes = found[:2] if found else (0, beginning.initial(out, game, record, data))
     changes = hosts.first(lambda: _changes(out, record, found, accept_changes, change))
     # a last state whose evaluation failed is measured again
     again = bool(found and found.note.get("unevaluated"))
