@@ -57,6 +57,7 @@ class RunRecord:
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 of what the folder keeps
     sweep: dict[str, list[float]] = field(default_factory=dict)  # numbers of the lanes, by option
     together: int | None = None  # lanes under one vmap; None: all
+    portable: bool = False  # the same bits on many kinds of processor
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
 
     @cached_property
@@ -134,6 +135,7 @@ class RunRecord:
             "sweep": {},
             "together": None,
             "began": None,
+            "portable": False,
         }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 

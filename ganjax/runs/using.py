@@ -47,7 +47,7 @@ def trained(out: Path, seed: int | None, data_dir: str | None, trust: bool) -> T
     none is named. Raises ValueError, one line, for a seed that the run has not.
     """
     record = read_record(out)
-    start(cache=True, fast=not record.deterministic)
+    start(cache=True, fast=not record.deterministic, portable=record.portable)
     experiment = rebuild_to_sample(out, record, data_dir, trust)
     game, states = population.restored(out, record, experiment)
     if seed is None:
