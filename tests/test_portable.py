@@ -147,7 +147,7 @@ def test_a_check_says_what_is_new_what_differs_and_what_failed(
 
 @x86
 @recorded
-@pytest.mark.parametrize("name", ["payoffs", "hopfield", "perceptron"])
+@pytest.mark.parametrize("name", ["channels", "dbn", "dynamics"])
 def test_the_bits_are_those_that_were_recorded(name: str) -> None:
     made = checking.play(name, ["--portable"])
     assert made.failure == ""
