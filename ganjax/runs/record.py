@@ -59,6 +59,7 @@ class RunRecord:
     together: int | None = None  # lanes under one vmap; None: all
     # {"path", "step", "players", "params": SHA-256} of what it began with; None: new players
     source: dict[str, Any] | None = None
+    portable: bool = False  # the same bits on many kinds of processor
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
 
     @cached_property
@@ -139,6 +140,7 @@ class RunRecord:
             "together": None,
             "source": None,
             "began": None,
+            "portable": False,
         }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 
