@@ -88,6 +88,7 @@ def test_sums_are_cut_by_the_sizes_that_are_set() -> None:
     assert first == last != other
 
 
+@pytest.mark.slow
 @x86
 def test_a_run_is_portable_to_its_end_and_is_compiled_apart(tmp_path: Path) -> None:
     out, cache = tmp_path / "run", {"XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -147,7 +148,7 @@ def test_a_check_says_what_is_new_what_differs_and_what_failed(
 
 @x86
 @recorded
-@pytest.mark.parametrize("name", ["channels", "dbn", "dynamics"])
+@pytest.mark.parametrize("name", ["boltzmann", "dynamics", "perceptron"])
 def test_the_bits_are_those_that_were_recorded(name: str) -> None:
     made = checking.play(name, ["--portable"])
     assert made.failure == ""
