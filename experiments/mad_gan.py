@@ -27,7 +27,7 @@ from ganjax.experiment import Experiment, ImageOptions, Table, option, with_defa
 from ganjax.game import Bound
 from ganjax.losses import ce
 from ganjax.nets import mad_gan
-from ganjax.protocols import classifier
+from ganjax.protocols import classifier, digits
 from ganjax.protocols.teams import evaluate, measure, sample
 
 RING = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "beta1": 0.0, "steps": 2000}
@@ -73,15 +73,21 @@ TABLES = {
             "GAN, ring": {
                 "experiment": "gan", "data": "ring", "width": 64, "lr": 1e-3, "steps": 2000,
             },
-            "MAD-GAN, ring": QUICK,
+            "MAD-GAN, ring": {**QUICK, "beta1": 0.5, "ema": 0.99},
             "GAN, digits": {
                 "experiment": "gan", "data": "digits", "width": 128, "lr": 0.2, "steps": 3000,
             },
             "MAD-GAN, digits": {
-                "data": "digits", "k": 3, "width": 192, "batch": 32, "lr": 4e-4, "steps": 2000,
+                "data": "digits", "k": 3, "width": 192, "lr": 4e-4, "ema": 0.998, "steps": 3000,
+                "batch": 64,
+            },
+            "relativistic, digits": {
+                "experiment": "payoffs", "data": "digits", "payoff": "relativistic",
+                "r1": 0.03, "r2": 0.03, "width": 64, "lr": 1e-3, "batch": 128, "steps": 3000,
             },
         },
-        columns=("modes", "quality"), seeds=4,
+        columns=("modes", "quality", "sure", "rarest", "commonest"), seeds=4,
+        anchors=digits.real_digits, after=digits.at_a_glance, note=digits.NOTE,
     ),
 }  # fmt: skip
 

@@ -78,10 +78,18 @@ def scatter(data: Mixture | ArrayLike, x: ArrayLike, points: int = 4000) -> Figu
     `points` samples of each generator are drawn. The frame depends on the data alone, so that
     figures of one run can be laid side by side; its corner states the share of samples outside.
     """
+    figure, axes = panel((4.2, 4.2))
+    legend_of_generators(axes, scatter_on(axes, data, x, points))
+    return figure
+
+
+def scatter_on(
+    axes: Axes, data: Mixture | ArrayLike, x: ArrayLike, points: int = 4000
+) -> list[str]:
+    """Draws what `scatter` shows into a panel; the colours of the generators."""
     each = _by_generator(x, 2)[:points]  # [n, K, 2]
     centre, reach = _frame(data)
     low, high = centre - reach, centre + reach
-    figure, axes = panel((4.2, 4.2))
     if isinstance(data, Mixture):
         line = np.linspace(-1, 1, 480)
         mesh = np.meshgrid(centre[0] + reach * line, centre[1] + reach * line)
@@ -120,8 +128,7 @@ def scatter(data: Mixture | ArrayLike, x: ArrayLike, points: int = 4000) -> Figu
     inside = ((each >= low) & (each <= high)).all(-1).mean()
     _count_outside(axes, 1 - inside, 0.98, 0.02, "bottom")
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-    legend_of_generators(axes, colours)
-    return figure
+    return colours
 
 
 def histogram(data: Mixture | ArrayLike, x: ArrayLike) -> Figure:
@@ -211,6 +218,14 @@ def image_grid(
     are clipped, NaN is black. A pixel of an image becomes a square of pixels. Raises ValueError for
     arrays of another shape.
     """
+    sheet, k = image_sheet(images, low, high, columns)
+    return pixel_figure(sheet, [f"G{j + 1}" for j in range(k)] if k > 1 else [])
+
+
+def image_sheet(
+    images: ArrayLike, low: float = 0.0, high: float = 1.0, columns: int | None = None
+) -> tuple[np.ndarray, int]:
+    """What `image_grid` shows, [height, width, 3] in 0..1, and the number of its blocks."""
     tiles = np.asarray(images, np.float32)
     tiles = tiles if tiles.ndim > 3 and tiles.shape[-1] in (1, 3) else tiles[..., None]
     tiles = tiles if tiles.ndim == 5 else tiles[:, None]  # [n, K, H, W, C]
@@ -234,7 +249,7 @@ def image_grid(
         top = j * (rows * cell[0] + block_gap) + i // columns * cell[0] + gap
         left = i % columns * cell[1] + gap
         sheet[top : top + scale * height, left : left + scale * width] = tiles[i, j]
-    return pixel_figure(sheet, [f"G{j + 1}" for j in range(k)] if k > 1 else [])
+    return sheet, k
 
 
 def _count_outside(axes: Axes, share: float, x: float, y: float, va: str) -> None:

@@ -182,6 +182,15 @@ def predict(classifier: Classifier, x: ArrayLike) -> Int32[np.ndarray, " n"]:
     return np.where(finite, label, -1).astype(np.int32)
 
 
+def probabilities(classifier: Classifier, x: ArrayLike) -> Float32[np.ndarray, "n classes"]:
+    """The probability of each class of images x [n, H, W, C].
+
+    Raises ValueError for images of another shape.
+    """
+    logits = in_batches(partial(_apply, classifier.C), _fitting(classifier, x))
+    return np.asarray(jax.nn.softmax(logits))
+
+
 def _fitting(classifier: Classifier, x: ArrayLike) -> np.ndarray:
     images = as_images(x)
     if images.shape[1:] != classifier.shape:

@@ -63,7 +63,8 @@ class Reproduction:
 
 
 def reproduce(r: Reproduction) -> str:
-    """Plays what is not finished of a table; its text, which out/table.txt has too.
+    """Plays what is not finished of a table; its text, which out/table.txt has too, its note, and
+    where its figures are.
 
     out/table.json is its record, written anew when a row ends: the rows that were asked for, and
     those that the folder had before with the same options. out/figures has what the table draws of
@@ -85,7 +86,8 @@ def reproduce(r: Reproduction) -> str:
         save(figure, r.out / "figures" / f"{name}.png")
     made = _write(r, finished, more)
     _report_missing(r, made.rows)
-    return plain_text(made)
+    pictures = [str(r.out / "figures" / f"{name}.png") for name in drawn]
+    return "\n".join([plain_text(made), *([made.note] if made.note else []), *pictures])
 
 
 def _with_earlier(r: Reproduction, finished: Mapping[str, FinishedRow]) -> dict[str, FinishedRow]:
