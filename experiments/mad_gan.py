@@ -28,9 +28,11 @@ from ganjax.game import Bound
 from ganjax.losses import ce
 from ganjax.nets import mad_gan
 from ganjax.protocols import classifier
+from ganjax.protocols.overlay import overlay
 from ganjax.protocols.teams import evaluate, measure, sample
 
-RING = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "beta1": 0.0, "steps": 2000}
+EQUAL = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "steps": 2000}
+RING = {**EQUAL, "beta1": 0.0}
 QUICK = {**RING, "k": 8}
 STACKED = {"data": "stacked_mnist", "size": 32, "steps": 12_000}
 TOY: dict[str, dict[str, Any]] = {
@@ -70,18 +72,20 @@ TABLES = {
     ),
     "demo": Table(
         rows={
-            "GAN, ring": {
-                "experiment": "gan", "data": "ring", "width": 64, "lr": 1e-3, "steps": 2000,
-            },
+            "GAN, ring": {"experiment": "gan", **EQUAL, "batch": 128},
             "MAD-GAN, ring": QUICK,
             "GAN, digits": {
-                "experiment": "gan", "data": "digits", "width": 128, "lr": 0.2, "steps": 3000,
-            },
+                "experiment": "gan", "data": "digits", "width": 128, "lr": 0.2, "steps": 3000},
             "MAD-GAN, digits": {
                 "data": "digits", "k": 3, "width": 192, "batch": 32, "lr": 4e-4, "steps": 2000,
             },
         },
         columns=("modes", "quality"), seeds=4,
+    ),
+    "lanes": Table(
+        {"GAN": {"experiment": "gan", **EQUAL}, "MAD-GAN": {**EQUAL, "k": 8},
+         "GMAN": {"experiment": "gman", **EQUAL}}, ("modes", "quality", "kl"), seeds=16,
+        after=partial(overlay, measures={"modes": None, "quality": None}, quartiles=True),
     ),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ganjax.figures.curves import mean_band
+from ganjax.figures.curves import mean_band, quartile_band
 from ganjax.figures.style import COLOURS, INK, label_steps, legend_of_lines, palette, plain_axes
 
 Rows = Sequence[Mapping[str, Any]]
@@ -87,11 +87,7 @@ def _curves(
         if axes.get_subplotspec().num1 == 0:  # type: ignore[union-attr]
             legend_of_lines(axes)
     else:
-        steps = sorted({row["step"] for row in rows if row.get(name) is not None})
-        at = [[r[name] for r in rows if r["step"] == s and r.get(name) is not None] for s in steps]
-        low, middle, high = np.array([np.quantile(each, (0.25, 0.5, 0.75)) for each in at]).T
-        axes.fill_between(steps, low, high, color=COLOURS[0], alpha=0.18, linewidth=0)
-        axes.plot(steps, middle, color=COLOURS[0], linewidth=1.4)
+        quartile_band(axes, rows, name, COLOURS[0])
     label_steps(axes, name)
 
 
