@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import EXPERIMENTS, TINY, call
+from runs import EXPERIMENTS, TINY, call, saved, signalled
 
 from ganjax.experiment import Experiment, option
 from ganjax.figures.sweeps import means, of_sweep
-from ganjax.runs import sweep
+from ganjax.runs import best, storage, sweep
 from ganjax.runs.discovery import File
 
 RUN = ("run", TINY, "--steps", 6, "--every", 3, "--width", 3, "--quiet", "--no-cache")
@@ -171,3 +172,64 @@ def test_cells_of_a_heat_map_are_means_over_the_seeds_that_live() -> None:
     figure = of_sweep(asked, found)["sweep"]
     crosses = [line for axes in figure.axes for line in axes.lines]
     assert [np.asarray(line.get_xydata()).tolist() for line in crosses] == [[[1.0, 1.0]]]
+
+
+def test_the_best_setting_is_so_by_its_mean_and_with_most_seeds() -> None:
+    rows: list[storage.Row] = [
+        {"step": 4, "seed": s, "lane": 3 * i + s, "lr": lr, "kl": v}
+        for i, (lr, values) in enumerate({0.1: (0.0, 9.0, 9.0), 0.2: (3.0, 4.0, 5.0)}.items())
+        for s, v in enumerate(values)
+    ]
+    rows += [{"step": 4, "seed": 0, "lane": 6, "lr": 0.3, "kl": 1.0}]  # two of its seeds are lost
+    found = best.means(rows, ["lr"], "kl")
+    low, high = best.best(found, "min"), best.best(found, "max")
+    assert low == best.Mean({"lr": 0.2}, 4, 4.0, 1.0, 3, [3, 4, 5])  # not the lane of 0.0
+    assert high
+    assert high.setting == {"lr": 0.1}
+    assert low.told(3) == "lr 0.2: 4 ± 1 (n = 3)"
+    assert found[2].told(3) == "lr 0.3: 1 (1 of 3 seeds)"
+
+
+def test_the_best_step_is_kept_and_is_the_same_after_a_kill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    how = [*RUN, "--steps", 24, "--every", 2, "--save-every", 6, "--seeds", 2]
+    how += ["--sweep", RATES, "--keep", "slope:max"]
+    status, told, _ = call(*[word for word in how if word != "--quiet"], "--out", "whole")
+    assert status == 0
+    by_step = {
+        step: max(
+            sum(r["slope"] for r in rows("whole") if (r["step"], r["lr"]) == (step, lr)) / 2
+            for lr in (0.05, 0.2)
+        )
+        for step in range(2, 25, 2)
+    }
+    top = max(by_step, key=lambda step: by_step[step])
+    kept = json.loads(Path("whole/best.json").read_text())
+    assert (kept["step"], kept["keep"], kept["mean"]) == (top, "slope:max", by_step[top])
+    assert f"slope was highest at step {top}, which is kept: lr 0.2: " in told
+    assert saved(Path("whole")) == [top, 12, 18, 24]  # the newest three, and one older
+    assert best.step_of(Path("whole"), "best") == top
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "append_rows", signalled(top // 2 + 1, signal.SIGTERM))
+        assert call(*how, "--out", "parts")[0] == 143
+    assert call("resume", "parts", "--quiet")[0] == 0
+    assert digest("parts") == digest("whole")
+    assert saved(Path("parts")) == saved(Path("whole"))
+    assert Path("parts/best.json").read_text() == Path("whole/best.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        ("slope", "--keep takes METRIC:max or METRIC:min; got slope"),
+        ("slop:max", "--keep: nothing measures slop: did you mean slope?"),
+        ("mean:min", "nothing measures mean: there are D, G, wall, slope, spread"),
+    ],
+)
+def test_what_cannot_be_kept_is_one_line_and_writes_nothing(keep: str, said: str) -> None:
+    status, _, err = call(*RUN, "--keep", keep, "--out", "run")
+    assert (status, err.count("\n")) == (2, 1)
+    assert said in err
+    assert not Path("run").exists()

@@ -50,7 +50,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
-          "dynamics", "on_divergence", "lanes_per_batch")  # fmt: skip
+          "dynamics", "on_divergence", "lanes_per_batch", "keep")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +68,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--sweep", action="append", default=[], metavar="NAME=VALUE,VALUE", help=how)
     add("--every", type=integer(1), help="steps between measurements (a twentieth of the run)")
     add("--save-every", type=integer(1), help="steps between checkpoints (a tenth of the run)")
+    how = "keep the checkpoint at which this metric was best too: the mean over seeds, of a sweep "
+    how += "that of its best setting"
+    add("--keep", metavar="METRIC:max|min", help=how)
     how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
     how += ", ".join((*TURNS, *NAMED))
     add("--dynamics", metavar="NAME", help=how)

@@ -20,7 +20,7 @@ import jax
 
 import ganjax
 from ganjax.host import one_line
-from ganjax.runs import storage
+from ganjax.runs import best, storage
 
 
 class Lane(NamedTuple):
@@ -58,6 +58,7 @@ class RunRecord:
     sweep: dict[str, list[float]] = field(default_factory=dict)  # numbers of the lanes, by option
     together: int | None = None  # lanes under one vmap; None: all
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
+    keep: str | None = None  # "METRIC:max" or "METRIC:min", whose best checkpoint is kept
 
     @cached_property
     def each(self) -> dict[int, Lane]:
@@ -105,7 +106,7 @@ class RunRecord:
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
         shaping = self._plain
-        for name in ("path", "versions", "device", "on_divergence", "files", "began"):
+        for name in ("path", "versions", "device", "on_divergence", "files", "began", "keep"):
             shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
         if self.began:
@@ -134,12 +135,15 @@ class RunRecord:
             "sweep": {},
             "together": None,
             "began": None,
+            "keep": None,
         }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 
 
-def last_measured(record: RunRecord, rows: Sequence[storage.Row]) -> list[str]:
-    """What was measured of each lane at the last step, a line each."""
+def last_measured(
+    record: RunRecord, rows: Sequence[storage.Row], kept: Mapping[str, Any] | None
+) -> list[str]:
+    """What was measured of each lane at the last step, a line each, and what `--keep` kept."""
     lines = []
     for row in rows:
         if row["step"] == record.steps:
@@ -147,7 +151,7 @@ def last_measured(record: RunRecord, rows: Sequence[storage.Row]) -> list[str]:
             told = [f"{n} {v:.4g}" for n, v in row.items() if n not in own and v is not None]
             lane = row["lane"] if record.sweep else row["seed"]
             lines.append(f"{record.title(int(lane or 0))}: " + "  ".join(told))
-    return lines
+    return [*lines, *([best.sentence(kept, len(record.seeds))] if kept else [])]
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from ganjax import play, sharding
 from ganjax.data.kept import recording, standing_in
 from ganjax.experiment import Experiment, with_players
 from ganjax.host import one_line
-from ganjax.runs import hosts, memory, origin, population, storage
+from ganjax.runs import best, hosts, memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 from ganjax.runs.sweep import MOST, swept
@@ -48,6 +48,7 @@ def prepare_run(
     on_divergence: str = "freeze",
     sweep: Mapping[str, Sequence[float]] = MappingProxyType({}),
     lanes_per_batch: int | None = None,
+    keep: str | None = None,
 ) -> Request:
     """The record of a new run, its experiment, built and checked, and what its folder keeps.
 
@@ -92,6 +93,7 @@ def prepare_run(
         sweep={name: list(map(float, values)) for name, values in sorted(sweep.items())},
         together=lanes_per_batch if lanes == "vmap" and lanes_per_batch else None,
         files={name: origin.sha(data) for name, data in files.items()},
+        keep=keep,
     )
     record = record.on(axes)
     check(record, experiment)
@@ -162,14 +164,17 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     memory.check(game, record, experiment.data)
     with sharding.use_mesh(record.mesh):
         population.template(game, record, experiment.data)
-    _check_measured(experiment)
+    best.check(record.keep, measured_names(experiment))
     if experiment.sample is not None:
         made = population.sample_shape(experiment, 2)
         population.picture(experiment, np.zeros(made.shape))
 
 
-def _check_measured(experiment: Experiment) -> None:
-    """Raises ValueError where a measurement cannot be made of players of these shapes."""
+def measured_names(experiment: Experiment) -> list[str]:
+    """What every measurement of a run tells: what its losses log, and what is measured.
+
+    Raises ValueError where a measurement cannot be made of players of these shapes.
+    """
     key = jax.random.key(0)
 
     def measured(state: play.State, data: Any) -> Any:
@@ -178,7 +183,7 @@ def _check_measured(experiment: Experiment) -> None:
 
     state = play.template(experiment.played, key, experiment.data)
     try:
-        jax.eval_shape(measured, state, experiment.data)
+        return [*state.log, *jax.eval_shape(measured, state, experiment.data)]
     except (TypeError, IndexError) as error:
         raise ValueError(f"what is measured does not fit: {one_line(error)}") from error
 
