@@ -50,7 +50,8 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
-          "dynamics", "on_divergence", "lanes_per_batch", "keep")  # fmt: skip
+          "dynamics", "on_divergence", "lanes_per_batch", "keep",
+          "exploit", "exploit_every", "perturb")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +72,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     how = "keep the checkpoint at which this metric was best too: the mean over seeds, of a sweep "
     how += "that of its best setting"
     add("--keep", metavar="METRIC:max|min", help=how)
+    how = "population-based training: the worst quarter of the lanes copies lanes of the best one"
+    add("--exploit", metavar="METRIC:max|min", help=how)
+    how = "steps between copies, a multiple of --every (each measurement)"
+    add("--exploit-every", type=integer(1), metavar="N", help=how)
+    how = "what was swept is multiplied by this or by its inverse in a copy (1.2)"
+    add("--perturb", type=float, metavar="FACTOR", help=how)
     how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
     how += ", ".join((*TURNS, *NAMED))
     add("--dynamics", metavar="NAME", help=how)

@@ -9,7 +9,8 @@ that it had; the step itself is found by playing again from a good state.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +24,7 @@ from ganjax.game import Game
 from ganjax.keys import stream
 from ganjax.runs import population
 from ganjax.runs.checkpoint import Checkpoints
+from ganjax.runs.exploits import Exploits
 from ganjax.runs.population import Lanes
 from ganjax.runs.record import RunRecord
 
@@ -48,9 +50,10 @@ class Played:
         data: Any,
         checkpoints: Checkpoints,
         tries: Sequence[Try] = (),
+        exploits: Exploits | None = None,
     ):
         self.game, self.record, self.data, self.checkpoints = game, record, data, checkpoints
-        self.tries = list(tries)
+        self.tries, self.exploits = list(tries), exploits
 
     def steps(self, step: int, lanes: Lanes) -> Iterator[tuple[int, Lanes]]:
         """(step, lanes) as `population.advance` yields them, with the seeds that are lost frozen;
@@ -99,6 +102,8 @@ class Played:
                         new[seed] = Loss(int(own[i]), self._cause(log, own[i] - before, i))
             known |= set(new)
             yield now, played, new
+            if self.exploits and self.exploits.due(now):  # which may have revived some
+                known = set(population.diverged(self.record, played, now))
             before = now
 
     @property
@@ -160,16 +165,20 @@ class Played:
             lanes = found.state
         else:
             lanes = population.initial(self.game, self.record, self.data)
-        stops = [(t["to"], t) for t in self.tries[len(tries) :]]
-        for stop, new in [*stops, *([(step, None)] if exact else [])]:
+        changes: list[tuple[int, Callable[[Lanes], Lanes] | None]] = [
+            (t["to"], partial(_with_key, self.record, new=t)) for t in self.tries[len(tries) :]
+        ]
+        if self.exploits:
+            changes += self.exploits.between(now, step)
+        for stop, change in [*changes, *([(step, None)] if exact else [])]:
             if now < stop:
                 for _, played, _ in population.advance(
                     self.game, self.record, self.data, lanes, now, stop
                 ):
                     lanes = played
                 now = stop
-            if new is not None:
-                lanes = _with_key(self.record, lanes, new)
+            if change is not None:
+                lanes = change(lanes)
         return now, lanes
 
     def _roll_back(self, lost: Mapping[int, Loss]) -> tuple[int, Lanes]:
@@ -184,7 +193,7 @@ class Played:
             if number > TRIES:
                 continue
             new = {"seed": seed, "from": step, "to": to, "try": number, "why": why}
-            lanes = _with_key(self.record, lanes, new)
+            lanes = _with_key(self.record, lanes, new=new)
             self.tries.append(new)
             told = (
                 f"{self.record.title(seed)} diverged at step {step}, {why}; the run goes back to "
@@ -229,7 +238,7 @@ def _frozen(lane: play.State, good: play.State, i: int) -> play.State:
     return jax.tree.map(lambda leaf, own: leaf.at[i].set(own[i]), lane, good)
 
 
-def _with_key(record: RunRecord, lanes: Lanes, new: Try) -> Lanes:
+def _with_key(record: RunRecord, lanes: Lanes, *, new: Try) -> Lanes:
     """The lanes with a seed on the stream of a try."""
     name = new["seed"]
     key = stream(jax.random.key(record.each[name].seed), "try", new["try"])

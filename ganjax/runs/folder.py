@@ -39,11 +39,16 @@ class RunFolder:
         """The values of each swept option; empty without a sweep."""
         return self.record.get("sweep") or {}
 
+    @property
+    def settings(self) -> Mapping[str, Sequence[float]]:
+        """The sweep, where lanes keep their numbers; what changes is one more metric."""
+        return {} if self.record.get("exploit") else self.sweep
+
     @cached_property
     def metrics(self) -> list[str]:
         """What was measured, in the order of the rows."""
         names = dict.fromkeys(name for row in self.rows for name in row)
-        return [name for name in names if name not in OWN and name not in self.sweep]
+        return [name for name in names if name not in OWN and name not in self.settings]
 
     @cached_property
     def curves(self) -> dict[Curve, list[storage.Row]]:
@@ -91,7 +96,7 @@ class RunFolder:
             return f"seed {name}"
         rows = (row for row in self.rows if str(row.get("lane")) == str(name))
         row = next(rows, {})  # a lane may end before its first measurement
-        own = {n: row[n] for n in (*self.sweep, "seed") if n in row}
+        own = {n: row[n] for n in (*self.settings, "seed") if n in row}
         return ", ".join([f"lane {name}", *(f"{n} {v:g}" for n, v in own.items())])
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -14,14 +14,13 @@ from ganjax.experiment import Experiment, with_players
 from ganjax.game import Game
 from ganjax.keys import stream
 from ganjax.runs.drawing import told
-from ganjax.runs.record import RunRecord
 from ganjax.runs.sweep import of_setting
 
 
 def measurement(
-    record: RunRecord, experiment: Experiment, game: Game, data: Any, failures: list[str]
-) -> Callable[[int, play.State, int], dict[str, float | int | None]]:
-    """(lane, state, step) -> the numbers of its row; None for what is not finite.
+    experiment: Experiment, game: Game, data: Any, failures: list[str]
+) -> Callable[[Mapping[str, float], play.State, int], dict[str, float | int | None]]:
+    """(what was swept, state, step) -> the numbers of its row; None for what is not finite.
 
     They are the losses, what is measured and, at the end, what is evaluated. Why this could not be
     evaluated is added to failures.
@@ -34,8 +33,10 @@ def measurement(
         same = own.measure is experiment.measure
         return jitted if same else jax.jit(own.measure), own.evaluate
 
-    def measured(name: int, state: play.State, step: int) -> dict[str, float | int | None]:
-        measure, evaluate = of(tuple(record.each[name].numbers.items()))
+    def measured(
+        setting: Mapping[str, float], state: play.State, step: int
+    ) -> dict[str, float | int | None]:
+        measure, evaluate = of(tuple(setting.items()))
         players = play.bound(game, state)
         key = stream(state.key, "measure", step)
         numbers = {**state.log, **with_players(measure, players, data, key)}

@@ -189,10 +189,10 @@ def _best(runs: Sequence[RunFolder]) -> str:
     """The best settings by each metric, and what was kept; nothing where there is no choice."""
     ends = [[row for row in run.rows if row["step"] == run.steps[-1]] for run in runs]
     seeds = [len(run.record["seeds"]) for run in runs]
-    found = [(run.name, own, list(run.sweep), n) for run, own, n in zip(runs, ends, seeds)]
+    found = [(run.name, own, list(run.settings), n) for run, own, n in zip(runs, ends, seeds)]
     names = dict.fromkeys(name for run in runs for name in run.metrics)
     text = ""
-    if len(runs) > 1 or any(run.sweep for run in runs):
+    if len(runs) > 1 or any(run.settings for run in runs):
         about = "Mean ± sample standard deviation over seeds at the last step; a setting that lost "
         text += f"<p>{about}more of its seeds comes after the others.</p>"
         text += _table(["", "highest", "lowest"], table(names, found))

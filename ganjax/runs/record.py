@@ -59,6 +59,7 @@ class RunRecord:
     together: int | None = None  # lanes under one vmap; None: all
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
     keep: str | None = None  # "METRIC:max" or "METRIC:min", whose best checkpoint is kept
+    exploit: dict[str, Any] | None = None  # {"metric": "METRIC:max", "every", "perturb"}
 
     @cached_property
     def each(self) -> dict[int, Lane]:
@@ -77,10 +78,17 @@ class RunRecord:
         return [names[i : i + n] for i in range(0, len(names), n)]
 
     def title(self, name: int) -> str:
-        """What a lane is called: "seed 3", or "lane 5, lr 0.01, seed 1"."""
+        """What a lane is called: "seed 3", or "lane 5, lr 0.01, seed 1"; without its numbers where
+        they change.
+        """
         lane = self.each[name]
-        told = [f"{option} {value:g}" for option, value in lane.numbers.items()]
-        return ", ".join([*([f"lane {name}", *told] if told else []), f"seed {lane.seed}"])
+        told = [f"{option} {value:g}" for option, value in lane.numbers.items() if self.settings]
+        return ", ".join([*([f"lane {name}"] if self.sweep else []), *told, f"seed {lane.seed}"])
+
+    @property
+    def settings(self) -> list[str]:
+        """The swept options, where lanes keep their numbers."""
+        return [] if self.exploit else list(self.sweep)
 
     def row(self, name: int) -> dict[str, Any]:
         """What a row of metrics says of its lane."""
@@ -136,6 +144,7 @@ class RunRecord:
             "together": None,
             "began": None,
             "keep": None,
+            "exploit": None,
         }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 

@@ -17,7 +17,7 @@ from ganjax import play, sharding
 from ganjax.data.kept import recording, standing_in
 from ganjax.experiment import Experiment, with_players
 from ganjax.host import one_line
-from ganjax.runs import best, hosts, memory, origin, population, storage
+from ganjax.runs import best, exploits, hosts, memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 from ganjax.runs.sweep import MOST, swept
@@ -49,6 +49,9 @@ def prepare_run(
     sweep: Mapping[str, Sequence[float]] = MappingProxyType({}),
     lanes_per_batch: int | None = None,
     keep: str | None = None,
+    exploit: str | None = None,
+    exploit_every: int | None = None,
+    perturb: float | None = None,
 ) -> Request:
     """The record of a new run, its experiment, built and checked, and what its folder keeps.
 
@@ -94,6 +97,7 @@ def prepare_run(
         together=lanes_per_batch if lanes == "vmap" and lanes_per_batch else None,
         files={name: origin.sha(data) for name, data in files.items()},
         keep=keep,
+        exploit=exploits.asked(exploit, exploit_every, perturb, every),
     )
     record = record.on(axes)
     check(record, experiment)
@@ -164,7 +168,11 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     memory.check(game, record, experiment.data)
     with sharding.use_mesh(record.mesh):
         population.template(game, record, experiment.data)
-    best.check(record.keep, measured_names(experiment))
+    exploits.check(record)
+    measured = measured_names(experiment)
+    best.check(record.keep, measured)
+    if record.exploit:
+        best.check(record.exploit["metric"], measured, "--exploit")
     if experiment.sample is not None:
         made = population.sample_shape(experiment, 2)
         population.picture(experiment, np.zeros(made.shape))
@@ -199,6 +207,7 @@ def rebuild(
 
     Raises ValueError, one line, where its file or its data have changed and this is not accepted.
     """
+    exploits.check(record)
     file, changed = origin.file_to_resume(out, record, accept_changes, trust)
     experiment = file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
     change: dict[str, Any] = {}

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ganjax import sharding
 from ganjax.experiment import Experiment
 from ganjax.game import Game
-from ganjax.runs import best, divergence, hosts, population, storage
+from ganjax.runs import best, divergence, exploits, hosts, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.drawing import draw
 from ganjax.runs.measuring import measurement
@@ -85,12 +85,16 @@ def _train(
     rows = hosts.first(lambda: storage.truncate_rows(out / "metrics.jsonl", step - again))
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     failures: list[str] = []
-    measured = measurement(record, experiment, game, sharding.whole(data), failures)
+    measured = measurement(experiment, game, sharding.whole(data), failures)
     dead = population.diverged(record, lanes, step)
     tries = found.note.get("tries", []) if found else []
-    played = divergence.Played(game, record, data, checkpoints, tries)
-    keeper = best.Keeper(record.keep, record.sweep, record.save_every)
+    copies = exploits.Exploits(out, record, experiment.options)
+    copies.begin(step, lanes)
+    played = divergence.Played(game, record, data, checkpoints, tries, copies)
+    keeper = best.Keeper(record.keep, record.settings, record.save_every)
     keeper.begin(rows)
+    if copies.due(step):
+        copies.exploit(step, lanes, rows)
 
     with _signals() as caught, _progress(record.steps, step, quiet) as bar:
         before, restored = step, lanes
@@ -114,8 +118,9 @@ def _train(
                     {
                         "step": step,
                         **record.row(name),
+                        **copies.numbers[name],
                         "time": passed,
-                        **measured(name, state, step),
+                        **measured(copies.numbers[name], state, step),
                     }
                     for name, state in population.by_name(record, lanes).items()
                     if name not in dead
@@ -138,6 +143,8 @@ def _train(
                 raise SystemExit(128 + signal_)
             if ended:
                 break
+            if copies.due(step):
+                copies.exploit(step, lanes, rows)
     checkpoints.close()
     if record.on_divergence == "stop" and population.diverged(record, lanes, step):
         advice = "`ganjax resume --on-divergence freeze` or rollback goes on"
@@ -150,7 +157,7 @@ def _train(
         )
     states = population.by_name(record, lanes)
     alive = next(name for name in states if name not in dead)
-    own = of_setting(experiment, record.each[alive].numbers)
+    own = of_setting(experiment, copies.numbers[alive])
     figures = partial(draw, out, record, own, game, alive, states[alive], rows)
     failures += hosts.first(figures)
     if failures:
@@ -162,6 +169,8 @@ def _train(
     digest = storage.run_digest(params, rows, record.steps, "lanes" if record.sweep else "seeds")
     if played.tries:
         digest["tries"] = played.sorted_tries
+    if record.exploit:
+        digest["exploits"] = storage.metrics_digest(copies.lines)
     if keeper.record:
         digest["best"] = keeper.record
     if dead:
