@@ -241,6 +241,7 @@ def test_what_cannot_be_kept_is_one_line_and_writes_nothing(keep: str, said: str
 
 PBT = ["--sweep", "lr=0.05,0.1,0.2,0.4", "--seeds", 2, "--lanes", "vmap", "--lanes-per-batch", 3]
 PBT += ["--steps", 24, "--every", 2, "--exploit", "spread:max", "--exploit-every", 4]
+PBT += ["--seed", 2, "--risk", 0.14]
 
 
 def test_the_worst_lanes_copy_the_best_and_go_on_after_a_kill_within_a_copy(
@@ -249,7 +250,7 @@ def test_the_worst_lanes_copy_the_best_and_go_on_after_a_kill_within_a_copy(
     """Some gradients are not finite, so the whole run, which saves at its end alone, finds the step
     where a lane is to be frozen by playing again from nothing, copies included.
     """
-    status, _, err = call(*RUN, *PBT, "--risk", 0.04, "--save-every", 24, "--out", "whole")
+    status, _, err = call(*RUN, *PBT, "--save-every", 24, "--out", "whole")
     assert status == 0
     assert "is frozen there: the gradient of G is not finite" in err
     copies = [json.loads(line) for line in Path("whole/exploits.jsonl").read_text().splitlines()]
@@ -276,7 +277,7 @@ def test_the_worst_lanes_copy_the_best_and_go_on_after_a_kill_within_a_copy(
         if len(torn) == 3:
             raise KeyboardInterrupt
 
-    how = [*RUN, *PBT, "--risk", 0.04, "--save-every", 10, "--out", "parts"]
+    how = [*RUN, *PBT, "--save-every", 10, "--out", "parts"]
     with monkeypatch.context() as patched:
         patched.setattr(storage, "append_rows", killed)
         assert call(*how)[0] == 130
@@ -290,7 +291,7 @@ def test_the_worst_lanes_copy_the_best_and_go_on_after_a_kill_within_a_copy(
     assert call("resume", "parts", "--steps", 26, "--on-divergence", "rollback")[::2] == (
         2, "ganjax: --exploit revives lanes that diverged: --on-divergence freeze or stop\n",
     )  # fmt: skip
-    Path("parts/exploits.jsonl").write_text(written.replace('"lr": 0', '"lr": 1', 1))
+    Path("parts/exploits.jsonl").write_text('"lr": 1'.join(written.rsplit('"lr": 0', 1)))
     status, _, err = call("resume", "parts", "--steps", 26)
     assert (status, "exploits.jsonl is not the one that was written" in err) == (2, True)
 
