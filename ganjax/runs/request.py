@@ -70,6 +70,9 @@ def prepare_run(
     if lanes == "auto":
         lanes, together = population.form(experiment, count)
         lanes_per_batch = lanes_per_batch or together
+    if lanes == "vmap" and lanes_per_batch is None and axes.get("lanes", 1) == 1:
+        game = population.at_precision(experiment.played, precision)
+        lanes_per_batch = memory.lanes_per_batch(game, experiment.data, count)
     every = every or max(1, experiment.steps // 20)
     files = origin.copies(file)
     if kept.calls and experiment.sample is not None:
