@@ -191,7 +191,7 @@ def test_the_best_setting_is_so_by_its_mean_and_with_most_seeds() -> None:
     assert high
     assert high.setting == {"lr": 0.1}
     assert low.told(3) == "lr 0.2: 4 ± 1 (n = 3)"
-    assert found[2].told(3) == "lr 0.3: 1 (1 of 3 seeds)"
+    assert found[2].told(3) == "lr 0.3: 1 (n = 1 of 3)"
 
 
 def test_the_best_step_is_kept_and_is_the_same_after_a_kill(

@@ -28,10 +28,10 @@ class Mean(NamedTuple):
     lanes: list[int]  # their names: seeds, where nothing was swept
 
     def told(self, seeds: int) -> str:
-        """ "lr 0.01, lam 1: 0.5 ± 0.1 (3 of 4 seeds)"."""
+        """ "lr 0.01, lam 1: 0.5 ± 0.1 (n = 3 of 4)"."""
         setting = ", ".join(f"{name} {value:g}" for name, value in self.setting.items())
         spread = "" if self.sd is None else f" ± {self.sd:.2g}"
-        count = f"{self.n} of {seeds} seeds" if self.n < seeds else f"n = {seeds}"
+        count = f"n = {self.n}" + (f" of {seeds}" if self.n < seeds else "")
         return f"{setting}{': ' if setting else ''}{self.mean:.4g}{spread} ({count})"
 
 

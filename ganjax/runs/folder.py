@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +44,12 @@ class RunFolder:
     def settings(self) -> Mapping[str, Sequence[float]]:
         """The sweep, where lanes keep their numbers; what changes is one more metric."""
         return {} if self.record.get("exploit") else self.sweep
+
+    @property
+    def lanes_of_setting(self) -> int:
+        """Seeds; all lanes, where their numbers change."""
+        changing = () if self.settings else self.sweep.values()
+        return len(self.record["seeds"]) * math.prod(map(len, changing))
 
     @cached_property
     def metrics(self) -> list[str]:

@@ -188,7 +188,7 @@ def _numbers(runs: Sequence[RunFolder]) -> str:
 def _best(runs: Sequence[RunFolder]) -> str:
     """The best settings by each metric, and what was kept; nothing where there is no choice."""
     ends = [[row for row in run.rows if row["step"] == run.steps[-1]] for run in runs]
-    seeds = [len(run.record["seeds"]) for run in runs]
+    seeds = [run.lanes_of_setting for run in runs]
     found = [(run.name, own, list(run.settings), n) for run, own, n in zip(runs, ends, seeds)]
     names = dict.fromkeys(name for run in runs for name in run.metrics)
     text = ""

@@ -160,7 +160,8 @@ def last_measured(
             told = [f"{n} {v:.4g}" for n, v in row.items() if n not in own and v is not None]
             lane = row["lane"] if record.sweep else row["seed"]
             lines.append(f"{record.title(int(lane or 0))}: " + "  ".join(told))
-    return [*lines, *([best.sentence(kept, len(record.seeds))] if kept else [])]
+    of = len(record.each) // math.prod(len(record.sweep[name]) for name in record.settings)
+    return [*lines, *([best.sentence(kept, of)] if kept else [])]
 
 
 def versions() -> dict[str, str]:
