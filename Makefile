@@ -2,12 +2,13 @@
 #                  EXTRA=cuda13, cuda12 or tpu installs JAX for an accelerator
 # make test        lint, types, default tests
 # make test-slow   the long tests
+# make docs        the site, into runs/site
 PYTHON ?= python3
 BIN := .venv/bin
 # Only what is imported is worth compiling: half a minute less.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test test-slow lint types clean
+.PHONY: demo test test-slow docs lint types clean
 demo: .venv/demo$(EXTRA)
 	$(BIN)/ganjax reproduce mad_gan/demo --out runs/demo --overwrite
 
@@ -16,6 +17,10 @@ test: lint types
 
 test-slow: .venv/test
 	$(BIN)/pytest -m slow
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo runs/site/index.html
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -34,6 +39,10 @@ types: .venv/test
 
 .venv/test: pyproject.toml | .venv/bin/python
 	$(INSTALL) -e '.[test]'
+	touch $@ .venv/demo
+
+.venv/docs: pyproject.toml | .venv/bin/python
+	$(INSTALL) -e '.[docs]'
 	touch $@ .venv/demo
 
 clean:

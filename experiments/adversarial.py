@@ -142,6 +142,7 @@ def experiment(o: Options) -> Experiment:
         measure=partial(robustness.measure, p=p),
         evaluate=partial(robustness.evaluate, p=p),
         figures=partial(robustness.draw, p=p),
+        attackers=robustness.attackers(p),
     )
 
 

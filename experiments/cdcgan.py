@@ -102,7 +102,9 @@ def experiment(o: Options) -> Experiment:
         )
     rules = partial(game, dataset.shape, dataset.classes or 0)
     last = partial(evaluate, parts=splits)
-    return Experiment(rules, o, dataset.load(), sample, measure, last, figures)
+    return Experiment(
+        rules, o, dataset.load(), sample, measure, last, figures, classes=dataset.classes or 0
+    )
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ def experiment(o: Options) -> Experiment:
         partial(measure, sample=draws),
         partial(evaluate, parts=splits, sample=draws),
         figures,
+        classes=dataset.classes or 0,
     )
 
 

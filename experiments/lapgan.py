@@ -137,13 +137,13 @@ def experiment(o: Options) -> Experiment:
             f"1 to 3 levels halve a square of 13 pixels or more; {o.levels} of "
             f"{[side, width]} do not: ask for a size"
         )
-    classes = (train.classes or 0) if o.conditional else 0
-    play_on = partial(game, train.shape, classes, train.examples or 0)
+    K = (train.classes or 0) if o.conditional else 0
+    play_on = partial(game, train.shape, K, train.examples or 0)
     arrays: Any = splits.valid.read() if splits.valid else {}
     valid = {name: scaled(jnp.asarray(values[:200])) for name, values in arrays.items()}
     measured = partial(measure, valid=valid)
     evaluated = partial(evaluate, splits=splits)
-    return Experiment(play_on, o, train.load(), sample, measured, evaluated, figures)
+    return Experiment(play_on, o, train.load(), sample, measured, evaluated, figures, classes=K)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def experiment(o: Options) -> Experiment:
     return Experiment(
         partial(game, len(bias), K, bias), o, arrays, sample, boltzmann.measure,
         partial(evaluate, o=o, bias=bias, splits=splits, sample=sample),
-        partial(figures, shape=shape), shown=max(64, 8 * K),
+        partial(figures, shape=shape), shown=max(64, 8 * K), classes=K,
     )  # fmt: skip
 
 

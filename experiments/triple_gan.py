@@ -142,7 +142,7 @@ def experiment(o: Options) -> Experiment:
     K = dataset.classes or 0
     L = semi_supervised.known_labels(arrays["label"], o.labels, K)
     this = partial(game, dataset.shape, K, L)
-    return Experiment(this, o, arrays, sample_styles, measure, figures=styles)
+    return Experiment(this, o, arrays, sample_styles, measure, figures=styles, classes=K)
 
 
 if __name__ == "__main__":

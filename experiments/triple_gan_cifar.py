@@ -143,7 +143,7 @@ def experiment(o: Options) -> Experiment:
     L = semi_supervised.known_labels(arrays["label"], o.labels, K)
     arrays |= fit_zca(arrays["x"])
     this = partial(game, dataset.shape, K, L)
-    return Experiment(this, o, arrays, sample, measure, figures=conditional.styles)
+    return Experiment(this, o, arrays, sample, measure, figures=conditional.styles, classes=K)
 
 
 if __name__ == "__main__":

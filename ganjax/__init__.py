@@ -6,9 +6,23 @@ import os
 # compilation cache comes with a line about the processor's features.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from typing import TYPE_CHECKING, Any
+
 from ganjax import data, losses, play
 from ganjax.game import Game, Turn
 from ganjax.player import Player
 
-__all__ = ["Game", "Player", "Turn", "data", "losses", "play"]
+if TYPE_CHECKING:
+    from ganjax.runs.loading import load
+
+__all__ = ["Game", "Player", "Turn", "data", "load", "losses", "play"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """What needs Matplotlib and Orbax is imported when it is asked for."""
+    if name != "load":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ganjax.runs import loading
+
+    return loading.load

@@ -22,7 +22,6 @@ from ganjax.runs.arguments import (
     report_parser,
     reproduce_parser,
     resume_parser,
-    sample_parser,
 )
 from ganjax.runs.discovery import (
     experiment_file,
@@ -47,13 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     set_surroundings()
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    commands = {"list": list_, "run": run, "resume": resume, "sample": sample}
-    commands |= {"apply": apply, "export": export, "reproduce": reproduce, "report": report}
-    commands |= {"data": data, "devices": devices, "bench": bench}
     try:
         if command in ("-h", "--help"):
-            print(f"usage: ganjax {{{','.join(commands)}}} …\n")
-            for name, function in commands.items():
+            print(f"usage: ganjax {{{','.join(COMMANDS)}}} …\n")
+            for name, function in COMMANDS.items():
                 print(f"  {name:<10} {function.__doc__}")
             print("\n`ganjax COMMAND --help` tells more, `ganjax run NAME --help` of options.")
             return 0
@@ -62,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(f"ganjax {ganjax.__version__}")
             return 0
-        if command not in commands:
-            raise ValueError(f"unknown command {command}: {nearest_name(command, commands)}")
-        return commands[command](rest)
+        if command not in COMMANDS:
+            raise ValueError(f"unknown command {command}: {nearest_name(command, COMMANDS)}")
+        return COMMANDS[command](rest)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -165,45 +161,27 @@ def resume(argv: Sequence[str]) -> int:
     from ganjax.runs.record import read_record
     from ganjax.runs.request import check_mesh, meshed, rebuild
 
-    record = longer.extended(args.out, read_record(args.out), args.steps)
+    begun = longer.extended(args.out, read_record(args.out), args.steps)
     if args.on_divergence:
-        record = dataclasses.replace(record, on_divergence=args.on_divergence)
-    start(True, not record.deterministic, meeting_of(vars(args)))
-    record = record.on(meshed(args.mesh, args.devices) or record.mesh)
+        begun = dataclasses.replace(begun, on_divergence=args.on_divergence)
+    start(True, not begun.deterministic, meeting_of(vars(args)))
+    record = begun.on(meshed(args.mesh, args.devices) or begun.mesh)
     check_mesh(record)
     given = (args.data_dir, args.accept_changes, args.trust)
     experiment, accepted = hosts.together(lambda: rebuild(args.out, record, *given))
     accepted["tell"] = trackers.of_runs(args.log_to, args.tensorboard)(args.out)
     if args.steps is not None:
-        hosts.first(lambda: longer.begin(args.out, record))
+        hosts.first(lambda: longer.begin(args.out, begun))
     if args.restart and (moved := hosts.first(lambda: storage.set_aside(args.out))):
         print(f"set aside: {', '.join(moved)}", file=sys.stderr)
     return finish(args.out, record, experiment, args.quiet, **accepted)
 
 
 def sample(argv: Sequence[str]) -> int:
-    """draw samples from a run's newest readable checkpoint"""
-    args = sample_parser().parse(argv)
+    """draw samples from a run's checkpoint"""
+    from ganjax.runs.using import sample as draw_samples
 
-    from ganjax.runs import written
-
-    written.refuse_place(args.out)
-
-    from ganjax.runs import population
-    from ganjax.runs.record import read_record
-    from ganjax.runs.request import rebuild_to_sample
-
-    record = read_record(args.run)
-    start(cache=True, fast=not record.deterministic)
-    experiment = rebuild_to_sample(args.run, record, args.data_dir, args.trust)
-    n = written.number_of_samples(experiment, args.out, args.n)
-
-    game, states = population.restored(args.run, record, experiment)
-    longest = max(states.values(), key=lambda state: int(state.step))  # a seed that lives, if any
-    told = written.write(experiment, population.sample(experiment, game, longest, n), args.out, n)
-    if told and args.n:
-        print(told, file=sys.stderr)
-    return 0
+    return draw_samples(argv)
 
 
 def reproduce(argv: Sequence[str]) -> int:
@@ -297,3 +275,15 @@ def bench(argv: Sequence[str]) -> int:
     from ganjax.runs.bench import bench as run_benchmark
 
     return run_benchmark(argv)
+
+
+def completion(argv: Sequence[str]) -> int:
+    """a script that completes commands and options in bash or zsh"""
+    from ganjax.runs.completion import completion as shell_script
+
+    return shell_script(argv, main, list(COMMANDS))
+
+
+COMMANDS = {"list": list_, "run": run, "resume": resume, "sample": sample, "apply": apply}
+COMMANDS |= {"export": export, "reproduce": reproduce, "report": report, "data": data}
+COMMANDS |= {"devices": devices, "bench": bench, "completion": completion}

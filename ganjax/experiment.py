@@ -195,6 +195,10 @@ class Experiment:
     # how one sample is written, (sample [(K,) *shape], path), by ending, such as ".mid"; the first
     # ending is that of a folder's files. It raises ValueError, one line, where it cannot
     files: Mapping[str, Callable[[Any, Path], None]] = field(default_factory=dict)
+    # what `ganjax apply` makes of images beside what players do, by name: (images [B, H, W, C] as
+    # the game draws them, labels int32 [B], -1 where unknown, key, *, …) -> images; jitted
+    attackers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    classes: int = 0  # sample i is of class i mod so many; 0: samples are of no class
 
     @cached_property
     def played(self) -> Game:

@@ -41,6 +41,11 @@ def mesh_of(text: str) -> dict[str, int]:
     return {axis: int(n) for axis, _, n in parts}
 
 
+def text_of(mesh: Mapping[str, int]) -> str:
+    """The text that `mesh_of` reads."""
+    return ",".join(f"{axis}={n}" for axis, n in mesh.items())
+
+
 def use_devices(n: int) -> AbstractContextManager[Any]:
     """A context in which `play.init`, `play.template` and `play.run` divide batches over the first
     n devices, as `use_mesh` says.

@@ -4,12 +4,14 @@ import csv
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 from runs import EXPERIMENTS, call
 
-from ganjax.runs.using import trained
+from ganjax import attacks
+from ganjax.runs.loading import load
 
 SIZES = {"a": (16, 16), "sub/b": (13, 22), "sub/c": (20, 17)}  # height, width
 
@@ -46,7 +48,7 @@ def test_a_translator_keeps_sizes_and_gives_the_numbers_of_the_player(runs: Path
             assert (image.height, image.width) == SIZES[name]
     with Image.open("photos/class/a.png") as image:
         x = np.asarray(image, np.float32)[None, ..., None] / 127.5 - 1
-    G = trained(runs / "cyclegan", None, None, trust=False).players["G"]
+    G = load(runs / "cyclegan").players["G"]
     y = np.asarray(jax.jit(lambda G: G(x))(G))[0, ..., 0]
     with Image.open("made/class/a.png") as image:
         np.testing.assert_allclose(np.asarray(image), (y + 1) * 127.5, atol=0.51)
@@ -67,11 +69,37 @@ def test_a_classifier_writes_labels_of_images_of_its_size(runs: Path) -> None:
     assert all(0 <= int(row["label"]) < 10 and 0.1 <= float(row["confidence"]) <= 1 for row in rows)
 
 
+def test_an_attacker_writes_images_that_differ_by_its_size(runs: Path) -> None:
+    x = np.random.default_rng(1).integers(0, 256, (20, 8, 8, 1), np.uint8)
+    run = load(runs / "adversarial")
+    C, eps = run.players["C"], run.options.fgsm_eps
+    read = np.asarray(jax.jit(lambda C: C(x / np.float32(255)))(C)).argmax(-1)
+    for label in (None, (read + 1) % 10):
+        np.savez("x.npz", x=x, **({} if label is None else {"label": label}))
+        args = ("apply", runs / "adversarial", "--player", "FGSM", "--input", "x.npz")
+        status, out, err = call(*args, "--out", "made.npz")
+        assert (status, out, err) == (0, "made.npz: 20 images by FGSM at step 2\n", "")
+        made = np.load("made.npz")["x"]
+        Path("made.npz").unlink()
+        y = jnp.asarray(read if label is None else label)
+        near = attacks.fgsm(C, jnp.asarray(x / np.float32(255)), y, eps)
+        np.testing.assert_allclose(made, 255 * near, atol=0.51)
+    np.savez("x.npz", x=x, label=np.full(20, 10))
+    told = "ganjax: x.npz has labels 10 to 10: classes are 0 to 9\n"
+    assert call(*args, "--out", "made.npz") == (2, "", told)
+
+
 @pytest.mark.parametrize(
     ("run", "more", "said"),
     [
         ("cyclegan", "--input photos --out m", "say --player: of G, F, D_X, D_Y, G, F, D_X, D_Y"),
         ("cyclegan", "--player X --input photos --out m", "there is no player X: there are G, F"),
+        (
+            "adversarial",
+            "--player X --input photos --out m",
+            "there are C, FGSM, PGD, CW, DeepFool",
+        ),
+        ("adversarial", "--player PGD --input photos --out m", "--size 8 brings images to that"),
         ("cyclegan", "--player D_X --input photos --out m", "D_X makes neither an image nor"),
         ("cyclegan", "--player G --input photos --out m.csv", "this player makes images: --out is"),
         ("cyclegan", "--player G --input photos --out m.npz", "an .npz holds images of one size"),

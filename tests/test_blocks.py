@@ -4,6 +4,7 @@ would begin to work.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from runs import call, evaluate_few
+from runs import TINY, call, evaluate_few, read_once
 
 from ganjax import cli, play
 from ganjax.experiment import with_values
@@ -125,6 +126,7 @@ def _stopped_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                 raise ValueError(f"line {line.number}: {said}")
         raise AcceptedError
 
+    read_once(monkeypatch)
     monkeypatch.setattr(Parser, "parse", parsed)
     monkeypatch.setattr(queue, "_played", queued)
     monkeypatch.setattr(cli, "start", lambda *_, **__: None)
@@ -212,9 +214,24 @@ def test_every_python_block_runs(
     monkeypatch.setattr(play, "run", lambda g, s, d, steps, *how: run(g, s, d, min(steps, 5), *how))
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": page.stem}
+    for out in re.findall(r'ganjax\.load\("(\S+)"', page.read_text()):
+        assert call("run", TINY, "--quick", "--quiet", "--no-cache", "--out", out) == (0, "", "")
     for block in shown:
         code = "\n" * (block.line - 1) + block.text  # tracebacks name the page's own line
         exec(compile(code, str(page), "exec", dont_inherit=True), names)
     for path in write_experiments(page):
         words = ["run", path, "--quick", "--steps=3", "--every=3", "--quiet", "--no-cache"]
         assert call(*words, "--out", path.stem) == (0, "", "")
+
+
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells one after another, with short runs; it is kept without what they show."""
+    run = play.run
+    monkeypatch.setattr(play, "run", lambda g, s, d, steps: run(g, s, d, min(steps, 5)))
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "examples" / "tour.ipynb").read_text())["cells"]
+    names: dict[str, Any] = {"__name__": "tour"}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+            exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)

@@ -128,13 +128,23 @@ def test_a_bounded_number_is_kept_the_newest(tmp_path: Path) -> None:
 
 def test_another_tie_is_refused_whatever_the_shapes(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    with pytest.raises(ValueError, match="other options"):
+    with pytest.raises(ValueError, match="another run"):
         newest(tmp_path, tie="another")
     checkpoints = Checkpoints(tmp_path, "another")
-    with pytest.raises(ValueError, match="other options"):
+    with pytest.raises(ValueError, match="another run"):
         checkpoints.restore({"step": jax.ShapeDtypeStruct((9,), jnp.float32)})
     checkpoints.close()
     assert steps(tmp_path) == [1]
+
+
+def test_one_of_another_run_among_ones_own_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, 1)
+    with Checkpoints(tmp_path, "another") as checkpoints:
+        checkpoints.save(2, tree(2))
+    assert restore(tmp_path)[0] == 1
+    assert capsys.readouterr().err == "checkpoint 2 is passed over, it is another run's\n"
 
 
 def halve(data: bytes) -> bytes:
@@ -229,3 +239,25 @@ def test_a_save_that_fails_is_an_error_in_one_line_and_keeps_the_others(
             checkpoints.close()
     assert "\n" not in str(said.value)
     assert restore(tmp_path)[0] == 10
+
+
+def test_a_step_that_is_asked_for_is_that_step_or_an_error(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10)
+    with Checkpoints(tmp_path, "tie", read_only=True) as checkpoints:
+        found = checkpoints.restore(like(), wanted=5)
+        assert found
+        assert found.step == 5
+        assert equal(found.state, tree(5))
+        plain = checkpoints.restore(None, wanted=5)
+        assert plain
+        assert np.array_equal(
+            plain.state["['params']['Dense_0']['kernel']"], tree(5)["params"]["Dense_0"]["kernel"]
+        )
+        with pytest.raises(ValueError, match=r"keeps no step 7: it keeps 5, 10$"):
+            checkpoints.restore(like(), wanted=7)
+    shutil.rmtree(tmp_path / "5" / "state")
+    with (
+        Checkpoints(tmp_path, "tie", read_only=True) as checkpoints,
+        pytest.raises(ValueError, match=r"its checkpoint 5 is not good$"),
+    ):
+        checkpoints.restore(like(), wanted=5)

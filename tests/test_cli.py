@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from runs import TINY, call, everything
 
-from ganjax.runs import request, storage, train, written
+import ganjax
+from ganjax.runs import completion, request, storage, train, written
 from ganjax.runs.discovery import experiment_file, files
 
 GAN = Path(__file__).resolve().parent.parent / "experiments" / "gan.py"
@@ -96,6 +97,8 @@ REFUSED = {
     "sample taken --out nowhere/new/": "nowhere is no folder",
     "sample taken --out nowhere/x.png": "nowhere is no folder",
     "sample taken --out x.png --n 0": "--n: must be 1 or more",
+    "sample taken --out x.png --class -1": "--class: must be 0 or more",
+    "sample taken --out x.png --interpolate 1": "--interpolate: must be 2 or more",
     "reproduce mad_gan/demoo": "did you mean mad_gan/demo?",
     "reproduce --rows GAN mad_gan/demo": "--rows comes after the table",
     "reproduce mad_gan/demo --rows WGAN": "mad_gan/demo has no row 'WGAN'",
@@ -111,6 +114,8 @@ REFUSED = {
     "report list/options.json --out x.md": "is no record of a table",
     "report half/options.json --out x.md": "is no record of a table",
     "list gan": "unknown argument gan",
+    "completion": "required: shell",
+    "completion fish": "invalid choice: 'fish'",
     "data": "required: list|prepare|show",
     "data shw": "invalid choice: 'shw'",
     "data show rign --out x.png": "did you mean ring?",
@@ -231,6 +236,29 @@ def test_help_lists_every_option_with_its_default() -> None:
         assert out
 
 
+def test_a_shell_completes_commands_experiments_and_options(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(completion, "experiments", lambda: [experiment_file(str(GAN))])
+    status, script, err = call("completion", "bash")
+    assert (status, err) == (0, "")
+    assert script in call("completion", "zsh")[1]
+    Path("ganjax.sh").write_text(script)
+    wanted = {
+        "ganjax sa": ["sample"],
+        "ganjax run g": ["gan"],
+        "ganjax run gan --k 3 --payo": ["--payoff"],
+        "ganjax run gan --fr": ["--from"],
+        "ganjax sample runs/x --st": ["--step"],
+        "ganjax sample ru": [],
+    }
+    for line, found in wanted.items():
+        words = f"COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _ganjax"
+        shell = f'source ganjax.sh; {words}; echo "${{COMPREPLY[@]}}"'
+        made = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+        assert made.stdout.split() == found
+
+
 def asked(argv: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The options.json of a request, as it is when the run begins; beside it is the file alone."""
     seen = {}
@@ -314,13 +342,28 @@ def test_a_run_its_resumption_and_its_samples() -> None:
     assert call("sample", "a", "--n", "1", "--out", "one.npz") == (0, "", "")
     assert first == np.load("one.npz")["x"].item()
     assert len(list(Path("empty").iterdir())) == 2
+
+    own = ["--seed 0", "--step 4", "--lane 0"]
+    for i, asked in enumerate([*own, "--seed 1", "--lane 1", "--interpolate 5"]):
+        assert call("sample", "a", "--n", "5", "--out", f"{i}.npz", *asked.split())[0] == 0
+        assert (np.load(f"{i}.npz")["x"] == x).all() == (asked in own)
+    first_seed = ganjax.load("a", seed=0)
+    assert (first_seed.sample(5) == x).all()
+    assert (first_seed.step, first_seed.options.width) == (4, 2)
+    assert [row["step"] for row in first_seed.metrics] == [1, 2, 3, 4]
+    assert set(first_seed.players) == {"G", "D"}
+
     made_before = everything()
     for out, said in {
         "x.gif": "--out ends in .png or .npz or .txt or .csv; got x.gif",
         "nosuffix": "--out ends in .png or .npz or .txt or .csv; got nosuffix",
         "empty/": "empty is not empty: choose another --out",
+        "x.png --step 9": "a keeps no step 9: it keeps 2, 3, 4",
+        "x.png --lane 2": "a has no seed 2: there are 0, 1",
+        "x.png --class 0": "this experiment makes no samples of class 0: its samples are of no "
+        "class",
     }.items():
-        assert call("sample", "a", "--out", out) == (2, "", f"ganjax: {said}\n")
+        assert call("sample", "a", "--out", *out.split()) == (2, "", f"ganjax: {said}\n")
     status, _, err = call("sample", "a", "--n", "5", "--out", "x.txt")
     assert (status, err.count("\n")) == (2, 1)
     assert "a .txt holds one sample: say --n 1, or a folder" in err

@@ -6,12 +6,19 @@ import json
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from runs import TINY, call, outcome, signalled
 
-from ganjax.runs import storage
+from ganjax import play
+from ganjax.game import Game, Player
+from ganjax.runs import divergence, storage
 from ganjax.runs.checkpoint import Checkpoints
 
 # SGD down a fourth power: of the seeds 1, 2, 3 the first begins where it is flat enough.
@@ -30,9 +37,10 @@ STEEP = [
 
 @pytest.mark.parametrize("lanes", ["sequential", "vmap"])
 def test_a_seed_that_diverges_is_frozen_and_the_others_go_on(lanes: str, tmp_path: Path) -> None:
-    why = "the loss of G is not finite"
+    square = "the gradient of D, or its square, is not finite, though its loss is"
     said = "".join(
-        f"seed {seed} diverged at step 4 and is frozen there: {why}\n" for seed in (2, 3)
+        f"seed {seed} diverged at step 4 and is frozen there: {why}\n"
+        for seed, why in ((2, square), (3, "the loss of G is not finite"))
     )
     args = [*STEEP, "--seeds=3", f"--lanes={lanes}", "--out", tmp_path / "run"]
     assert call("run", *args) == (0, "", said)
@@ -80,7 +88,7 @@ LANES = ["sequential", pytest.param("vmap", marks=pytest.mark.slow)]
 
 def lost_at(err: str) -> dict[int, int]:
     """The seeds that a run lost by a gradient of G, and the steps."""
-    why = "the gradient of G is not finite, though its loss is"
+    why = "the gradient of G, or its square, is not finite, though its loss is"
     found = re.findall(
         rf"^seed (\d+) diverged at step (\d+) and is frozen there: {why}$", err, re.M
     )
@@ -151,6 +159,25 @@ def test_a_seed_rolls_back_to_a_new_stream_and_the_others_keep_their_bits(
         args = [*RISKY, "--seeds=1", "--out", tmp_path / "alone"]
         assert call("run", *args) == (0, "", "")
         assert outcome(tmp_path / "alone")["digest"]["params"] == made["seeds"]["8"]
+
+
+def test_a_square_that_overflows_is_seen_and_a_best_loss_of_none_yet_is_not() -> None:
+    """Adam divides by its infinite moment, and the player would stand still for ever."""
+    G = Player(nn.Dense(1), optax.adam(0.1), (1,))
+
+    def losses(batch: Any, key: Any, *, G: Any) -> dict[str, Any]:
+        return {"G": 1e20 * G(batch).sum()}
+
+    game = Game({"G": G}, losses, [["G"]], lambda data, key: data)
+    state = play.init(game, jax.random.key(0), jnp.ones((1, 1)))
+    assert divergence.learnt_is_finite(state) == {"G": [True]}
+    state, log = play.run(game, state, jnp.ones((1, 1)), 1)
+    assert np.isfinite(log["G"]).all()
+    play.check(state)  # the parameters are finite
+    assert divergence.learnt_is_finite(state) == {"G": [False]}
+    plateau = optax.contrib.reduce_on_plateau().init(state.params["G"])
+    assert np.isinf(plateau.best_value)
+    assert all(np.isfinite(leaf).all() for leaf in divergence.moments(plateau, state.params["G"]))
 
 
 def test_a_seed_that_is_lost_on_every_stream_is_frozen(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ OPTIMISED: dict[str, Any] = {
     "xla_backend_optimization_level": 3,
     "xla_cpu_use_fusion_emitters": True,
 }
-every_experiment = pytest.mark.parametrize("name", EXPERIMENTS)
 
 # Long ones with a near relative: alexnet, triple_gan, cogan, cyclegan.
 RELATIVES = ("adversarial.py", "triple_gan_cifar.py", "cogan_adapt.py", "pix2pix.py")
@@ -101,27 +100,27 @@ def compare_losses(name: str, movers: tuple[str, ...] = ()) -> None:
         agree(grads, eager_grads)
 
 
-# Without compilation the gradients of convolutions take long: by default their losses alone.
-CONVOLUTIONS = (
-    "alexnet", "cogan", "cogan_adapt", "cyclegan", "gan3d", "lapgan", "pix2pix", "triple_gan",
-)  # fmt: skip
-LONG = [name for name in EXPERIMENTS if name.startswith(CONVOLUTIONS)]
-by_length = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in EXPERIMENTS]
+def some(*default: str) -> pytest.MarkDecorator:
+    """Once for each experiment, the others slow: a wrong program is XLA's, by kinds of nets."""
+    names = [
+        name if name.removesuffix(".py") in default else pytest.param(name, marks=pytest.mark.slow)
+        for name in EXPERIMENTS
+    ]
+    return pytest.mark.parametrize("name", names)
 
 
-@pytest.mark.parametrize("name", by_length)
+@some("gan", "gman", "mad_gan_sim", "grid", "rbm", "hopfield", "ctc")
 def test_losses_and_gradients_are_compiled_right(name: str) -> None:
     compare_losses(name, tuple(sorted(tiny(name).played.movers)))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in RELATIVES else n for n in LONG]
-)
+# without compilation the gradients of convolutions take long
+@some("cogan", "gan3d")
 def test_losses_are_compiled_right(name: str) -> None:
     compare_losses(name)
 
 
-@every_experiment
+@some("gan", "gman", "cdcgan", "rbm", "c_rnn_gan", "channels", "dynamics", "perceptron")
 def test_measures_are_compiled_right(name: str) -> None:
     experiment = tiny(name)
     game = experiment.played

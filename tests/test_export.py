@@ -11,7 +11,7 @@ from runs import EXPERIMENTS, call
 
 from ganjax import play
 from ganjax.runs.export import exported, flattened
-from ganjax.runs.using import trained
+from ganjax.runs.loading import load
 
 pytest.importorskip("safetensors")
 pytest.importorskip("flatbuffers")
@@ -44,7 +44,7 @@ def test_an_exported_team_is_loaded_without_ganjax_and_gives_the_same_numbers(
     status, _, err = call("export", "run", "--player", "X", "--out", "more")
     assert (status, err) == (2, "ganjax: there is no player X: there are G, D\n")
 
-    G = trained(Path("run"), None, None, trust=False).players["G"]
+    G = load("run").players["G"]
     z = np.asarray(jax.random.normal(jax.random.key(3), (5, *G.player.inputs[0])))
     np.save("made/z.npy", z)
     subprocess.run([sys.executable, "-c", WITHOUT], cwd="made", check=True)

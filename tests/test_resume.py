@@ -222,7 +222,7 @@ def test_checkpoints_of_other_options_are_refused(copy: Path) -> None:
     for command in (["resume", copy], ["sample", copy, "--out", copy / "x.npz"]):
         status, _, err = call(*command)
         assert (status, err.count("\n")) == (2, 1)
-        assert "holds checkpoints of a run with other options" in err
+        assert "holds checkpoints of another run" in err
     assert saved(copy) == [5, 10, 12]
 
 

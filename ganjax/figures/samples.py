@@ -34,14 +34,15 @@ def sample_figure(
     low: float = 0.0,
     high: float = 1.0,
     most: int | None = None,
+    columns: int | None = None,
 ) -> Figure:
     """The figure that suits the data: `scatter` for two numbers an example, `histogram` for one,
     `marginals` for more, `image_grid` for images.
 
     data: the training data, a Mixture or a dict with "x" [N, ...]. x: samples [n, ...] or, from K
     generators, [n, K, ...]. low, high: black and white of image samples. most: images that are
-    shown, of each generator; without it 64, or 32 of each of several. Raises ValueError for samples
-    of another shape, and for data without a figure.
+    shown, of each generator; without it 64, or 32 of each of several. columns: of a grid. Raises
+    ValueError for samples of another shape, and for data without a figure.
     """
     points = np.asarray(x, np.float32)
     real = data if isinstance(data, Mixture) else np.asarray(data["x"])
@@ -62,7 +63,7 @@ def sample_figure(
         return marginals(real, points)
     if len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3)):
         shown = points[: most or (64 if points.ndim == len(shape) + 1 else 32)]
-        return image_grid(shown if len(shape) == 3 else shown[..., None], low, high)
+        return image_grid(shown if len(shape) == 3 else shown[..., None], low, high, columns)
     raise ValueError(
         f"examples of shape {list(shape)} have no figure: points, or images with 1 or 3 channels, "
         "are wanted"

@@ -5,6 +5,7 @@ Test images are attacked whether they are read right or not, as in the papers. H
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -123,6 +124,19 @@ def draw(arrays: Any, samples: Any, rows: Any, *, C: Bound, p: Protocol) -> dict
         "curves_of_attacks": figures.error_curves(SIZES, by_size, distances),
         "attacked": figures.perturbations(_examples(C, x, y, key, p)),
     }
+
+
+def attackers(p: Protocol) -> dict[str, Callable[..., Array]]:
+    """The attacks of the protocol by name, (images in 0..1, labels, key, *, C) -> images."""
+    sizes = {"FGSM": p.fgsm_eps, "PGD": p.pgd_eps, "CW": 0.0, "DeepFool": 0.0}
+    return {name: partial(_perturbed, attack=name.lower(), eps=e, p=p) for name, e in sizes.items()}
+
+
+def _perturbed(
+    x: Array, y: Array, key: Array, *, C: Bound, attack: str, eps: float, p: Protocol
+) -> Array:
+    y = jnp.where(y < 0, C(x).argmax(-1), y)
+    return _attack(attack, C, x, y, key, eps, p)
 
 
 def _examples(

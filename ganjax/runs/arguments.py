@@ -51,7 +51,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
           "dynamics", "on_divergence", "lanes_per_batch", "keep",
-          "exploit", "exploit_every", "perturb")  # fmt: skip
+          "exploit", "exploit_every", "perturb", "source", "players")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +81,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
     how += ", ".join((*TURNS, *NAMED))
     add("--dynamics", metavar="NAME", help=how)
+    how = "begin with the parameters of another run's newest checkpoint, with new optimisers; lane "
+    how += "i with its lane i, or all with its only one"
+    add("--from", type=Path, dest="source", metavar="RUN", help=how)
+    how = "those that begin so (all that both runs have); the others are new"
+    add("--players", nargs="+", metavar="NAME", help=how)
     precisions = ("float32", "bfloat16")
     add("--precision", choices=precisions, default="float32", help="of the computation")
     add_on_divergence(parser, "freeze")
@@ -229,12 +234,23 @@ def sample_parser() -> Parser:
     """The parser of `sample`."""
     about = "Samples of a run, from its newest readable checkpoint."
     parser = Parser(prog="ganjax sample", description=about)
-    parser.add_argument("run", type=Path, help="the run's folder")
+    add = parser.add_argument
+    add("run", type=Path, help="the run's folder")
     how = "samples, of each generator of a team (64; 1 where a file holds one)"
-    parser.add_argument("--n", type=integer(1, 2**20), help=how)
+    add("--n", type=integer(1, 2**20), help=how)
     how = "a .png figure, an .npz with the array x, or one sample in a file of the experiment's "
-    how += "own kind, such as .mid; a new or empty folder, NAME/, gets such a file of each sample"
-    parser.add_argument("--out", required=True, help=how)
+    how += "own kind, such as .mid; a new or empty folder, NAME/, gets such a file of each sample, "
+    how += "of images a .png"
+    add("--out", required=True, help=how)
+    add("--seed", type=integer(0, SEEDS), help="of the noise, the same for every run (the run's)")
+    how = "samples of this class alone, of those that take turns"
+    add("--class", type=integer(0), dest="label", metavar="C", help=how)
+    how = "a step whose checkpoint is kept (the newest); best: what `ganjax run --keep` kept"
+    add("--step", metavar="N|best", help=how)
+    how = "the seed of a population, or the lane of a sweep (the one that came farthest)"
+    add("--lane", type=integer(0), help=how)
+    how = "walks of N samples each, from one noise to another; in a .png of images a row each"
+    add("--interpolate", type=integer(2, 4097), dest="walk", metavar="N", help=how)
     add_data_dir(parser)
     add_trust(parser)
     return parser

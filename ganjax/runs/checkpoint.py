@@ -115,14 +115,17 @@ class Checkpoints:
             saving, self.saving = self.saving, None
             saving.result()
 
-    def restore(self, like: Any, newest: int | None = None) -> Saved | None:
+    def restore(
+        self, like: Any, newest: int | None = None, wanted: int | None = None
+    ) -> Saved | None:
         """The newest good checkpoint, its state like the given tree; None where none was saved.
-        With `newest` those of later steps are not looked at.
+        With `newest` those of later steps are not looked at; with `wanted` only that step is.
+        Without a tree, None, the state is a dict of its leaves by path.
 
-        The tree is put where a new state would be. A checkpoint that cannot be read, or whose state
-        is not the one that was saved, is passed over with a line on stderr. Raises ValueError where
-        one belongs to other options, and where there are checkpoints but no good one; OSError or
-        MemoryError for what may pass, such as a busy disk.
+        The tree is put where a new state would be. A checkpoint that cannot be read, whose state is
+        not the one that was saved, or that belongs to another run, is passed over with a line on
+        stderr. Raises ValueError where there are checkpoints but no good one, and for a step that
+        is not kept; OSError or MemoryError for what may pass, such as a busy disk.
         """
         self.wait()
         # not where it was saved: the devices may be others
@@ -131,10 +134,13 @@ class Checkpoints:
         def abstract(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
 
-        shapes = jax.tree.map(abstract, jax.eval_shape(_flat, like))
+        shapes = None if like is None else jax.tree.map(abstract, jax.eval_shape(_flat, like))
         steps = hosts.first(lambda: sorted(self.manager.all_steps(), reverse=True))
+        if wanted is not None:
+            steps = self._kept(wanted, steps)
         if newest is not None:
             steps = [step for step in steps if step <= newest]
+        foreign: list[int] = []
         for step in steps:
             failed: Exception | None = None
             try:
@@ -154,14 +160,22 @@ class Checkpoints:
                 print(f"{told}: {where}", file=sys.stderr)
                 continue
             if tie != self.tie:
-                raise ValueError(
-                    f"{self.folder.parent} holds checkpoints of a run with other options"
-                )
+                foreign.append(step)
+                continue
             if tree_digest(sharding.whole(flat)) != digest:
                 told = f"checkpoint {step} is passed over, its state is not the one that was saved"
                 print(told, file=sys.stderr)
                 continue
-            return Saved(step, _unflat(flat, like), note)
+            for other in foreign:
+                print(f"checkpoint {other} is passed over, it is another run's", file=sys.stderr)
+            return Saved(step, flat if like is None else _unflat(flat, like), note)
+        if foreign:
+            raise ValueError(
+                f"{self.folder.parent} holds checkpoints of another run, whose game, options or "
+                "seeds are others, and no good one of its own"
+            )
+        if wanted is not None and steps:
+            raise ValueError(f"{self.folder.parent}: its checkpoint {wanted} is not good")
         if steps:
             known = ", ".join(map(str, sorted(steps)))
             raise ValueError(
@@ -169,6 +183,13 @@ class Checkpoints:
                 "changed; `ganjax resume --restart` sets them aside and plays from step 0"
             )
         return None
+
+    def _kept(self, step: int, steps: list[int]) -> list[int]:
+        """The step, if it is one of those kept."""
+        if steps and step not in steps:
+            known = ", ".join(map(str, sorted(steps)))
+            raise ValueError(f"{self.folder.parent} keeps no step {step}: it keeps {known}")
+        return [step] if steps else []
 
     def remove_after(self, step: int) -> None:
         """Removes the checkpoints of later steps."""

@@ -2,8 +2,9 @@
 there or rolled back to the last save.
 
 The compiled step tells of a loss. A gradient that is not finite under a finite loss is seen in the
-parameters, which are looked at once a dispatch, so that a step costs nothing more and has the bits
-that it had; the step itself is found by playing again from a good state.
+parameters, one whose square overflows in the optimiser's moments. Both are looked at once a
+dispatch, so that a step costs nothing more and has the bits that it had; the step itself is found
+by playing again from a good state.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tqdm import tqdm
 from ganjax import play, sharding
 from ganjax.game import Game
 from ganjax.keys import stream
-from ganjax.runs import population
+from ganjax.runs import beginning, population
 from ganjax.runs.checkpoint import Checkpoints
 from ganjax.runs.exploits import Exploits
 from ganjax.runs.population import Lanes
@@ -150,7 +151,9 @@ class Played:
                 if not np.isfinite(np.atleast_1d(jax.device_get(log[name][at]))[i]):
                     return f"the loss of {name} is not finite"
                 if finite and not finite[name]:
-                    return f"the gradient of {name} is not finite, though its loss is"
+                    return (
+                        f"the gradient of {name}, or its square, is not finite, though its loss is"
+                    )
         return "a loss is not finite"
 
     def _state_at(self, step: int, exact: bool = True) -> tuple[int, Lanes]:
@@ -164,7 +167,8 @@ class Played:
         if found:
             lanes = found.state
         else:
-            lanes = population.initial(self.game, self.record, self.data)
+            out = self.checkpoints.folder.parent
+            lanes = beginning.initial(out, self.game, self.record, self.data)
         changes: list[tuple[int, Callable[[Lanes], Lanes] | None]] = [
             (t["to"], partial(_with_key, self.record, new=t)) for t in self.tries[len(tries) :]
         ]
@@ -212,15 +216,26 @@ def report(record: RunRecord, lost: Mapping[int, Loss]) -> None:
 
 
 def learnt_is_finite(state: play.State) -> dict[str, np.ndarray]:
-    """By player: whether all that is learnt of it is finite, [S]; waits for the device."""
+    """By player: whether all that is learnt of it, and its optimiser's moments, are finite, [S];
+    waits for the device.
+    """
     found = jax.device_get(sharding.whole(flags(state)))
     return {name: np.atleast_1d(each) for name, each in found.items()}
+
+
+def moments(opt: Any, params: Any) -> list[Array]:
+    """What an optimiser keeps of each parameter; not a best loss, which is infinite at first."""
+    shapes = {leaf.shape for leaf in jax.tree.leaves(params)}
+    return [leaf for leaf in jax.tree.leaves(opt) if leaf.shape in shapes]
 
 
 @jax.jit
 def flags(state: play.State) -> dict[str, Array]:
     def one(state: play.State) -> dict[str, Array]:
-        learnt = {n: (p, state.ema.get(n), state.aux.get(n)) for n, p in state.params.items()}
+        learnt = {
+            n: (p, moments(state.opt.get(n), p), state.ema.get(n), state.aux.get(n))
+            for n, p in state.params.items()
+        }
         return {
             name: jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
             for name, tree in learnt.items()

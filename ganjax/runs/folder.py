@@ -17,7 +17,7 @@ from ganjax.runs.report import mean_sd
 
 OWN = {"step", "seed", "time", "lane"}  # entries of a row that are no measurements
 ASKED = ["experiment", "dynamics", "seeds", "lanes", "steps", "every", "precision"]
-ASKED += ["deterministic", "on_divergence", "data", "sha"]
+ASKED += ["deterministic", "on_divergence", "data", "sha", "source"]
 FEW = 4  # curves of which quartiles say something
 
 Curve = tuple[int, int]  # (seed, lane)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -174,12 +174,19 @@ def rows_per_step(game: Game, data: Any) -> int:
 def sample(experiment: Experiment, game: Game, state: play.State, n: int) -> np.ndarray:
     """n samples of one seed, [n, (K,) *shape], or all where a translator makes fewer.
 
-    They are drawn in blocks of one size, each with a key of its own, so sample i is the same
-    whatever n is. Raises ValueError where nothing is made.
+    Raises ValueError where nothing is made.
     """
-    draw = jax.jit(_sampler(experiment), static_argnums=1)
-    players, key = play.bound(game, state), stream(state.key, "sample")
-    size = block(experiment)
+    key = stream(state.key, "sample")
+    return sample_of(experiment, play.bound(game, state), key, n, block(experiment))
+
+
+def sample_of(
+    experiment: Experiment, players: Mapping[str, Bound], key: jax.Array, n: int, size: int
+) -> np.ndarray:
+    """`sample` of these players, in blocks of a size, each with a key of its own: sample i is the
+    same whatever n is.
+    """
+    draw = jax.jit(sampler(experiment), static_argnums=1)
     if n > size:
         n = sample_shape(experiment, n).shape[0]
     parts: list[np.ndarray] = []
@@ -209,22 +216,25 @@ def sample_shape(experiment: Experiment, n: int) -> jax.ShapeDtypeStruct:
 
     def draw(state: play.State) -> Any:
         players = play.bound(experiment.played, state)
-        return with_players(_sampler(experiment), players, key, n)
+        return with_players(sampler(experiment), players, key, n)
 
     return jax.eval_shape(draw, state)
 
 
-def _sampler(experiment: Experiment) -> Callable[..., Any]:
+def sampler(experiment: Experiment) -> Callable[..., Any]:
+    """What draws samples. Raises ValueError where nothing is made."""
     if experiment.sample is None:
         raise ValueError("no player of this experiment makes anything that could be sampled")
     return experiment.sample
 
 
-def picture(experiment: Experiment, x: np.ndarray, most: int | None = None) -> Figure:
+def picture(
+    experiment: Experiment, x: np.ndarray, most: int | None = None, columns: int | None = None
+) -> Figure:
     """The figure of samples x, as `sample_figure` says. Raises ValueError for samples without."""
     if experiment.picture is not None:
         return experiment.picture(experiment.data, x)
-    return sample_figure(experiment.data, x, 0.0, 1.0, most)
+    return sample_figure(experiment.data, x, 0.0, 1.0, most, columns)
 
 
 def pictured(experiment: Experiment, x: np.ndarray) -> int:
@@ -240,16 +250,15 @@ def pictured(experiment: Experiment, x: np.ndarray) -> int:
 
 
 def restored(
-    out: Path, record: RunRecord, experiment: Experiment
+    out: Path, record: RunRecord, experiment: Experiment, step: int | None = None
 ) -> tuple[Game, dict[int, play.State]]:
-    """The game and the state of each seed, from the newest readable checkpoint.
+    """The game and the state of each seed, from the newest readable checkpoint, or that of a step.
 
     Raises ValueError without one.
     """
     game = at_precision(experiment.played, record.precision)
-    checkpoints = Checkpoints(out / "checkpoints", record.tie, read_only=True)
-    found = checkpoints.restore(template(game, record, experiment.data))
-    checkpoints.close()
+    with Checkpoints(out / "checkpoints", record.tie, read_only=True) as checkpoints:
+        found = checkpoints.restore(template(game, record, experiment.data), wanted=step)
     if found is None:
         raise ValueError(f"{out} has no checkpoint yet")
     return game, by_name(record, found[1])

@@ -57,6 +57,8 @@ class RunRecord:
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 of what the folder keeps
     sweep: dict[str, list[float]] = field(default_factory=dict)  # numbers of the lanes, by option
     together: int | None = None  # lanes under one vmap; None: all
+    # {"path", "step", "players", "params": SHA-256} of what it began with; None: new players
+    source: dict[str, Any] | None = None
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
     keep: str | None = None  # "METRIC:max" or "METRIC:min", whose best checkpoint is kept
     exploit: dict[str, Any] | None = None  # {"metric": "METRIC:max", "every", "perturb"}
@@ -117,6 +119,8 @@ class RunRecord:
         for name in ("path", "versions", "device", "on_divergence", "files", "began", "keep"):
             shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
+        if self.source:
+            shaping["source"].pop("path")
         if self.began:
             shaping["steps"] = self.began["steps"]
             shaping["options"]["steps"] = self.began["option"]
@@ -142,6 +146,7 @@ class RunRecord:
             "files": {},
             "sweep": {},
             "together": None,
+            "source": None,
             "began": None,
             "keep": None,
             "exploit": None,

@@ -17,7 +17,7 @@ from ganjax import play, sharding
 from ganjax.data.kept import recording, standing_in
 from ganjax.experiment import Experiment, with_players
 from ganjax.host import one_line
-from ganjax.runs import best, exploits, hosts, memory, origin, population, storage
+from ganjax.runs import beginning, best, exploits, hosts, memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 from ganjax.runs.sweep import MOST, swept
@@ -52,10 +52,13 @@ def prepare_run(
     exploit: str | None = None,
     exploit_every: int | None = None,
     perturb: float | None = None,
+    source: Path | None = None,
+    players: Sequence[str] | None = None,
 ) -> Request:
     """The record of a new run, its experiment, built and checked, and what its folder keeps.
 
     sweep: numbers of the lanes, as `sweep.programs` finds them.
+    source, players: the run with whose parameters these players begin (all that both games have).
     Raises ValueError, one line, where an option is wrong.
     """
     with recording() as kept:
@@ -73,6 +76,7 @@ def prepare_run(
     if lanes == "vmap" and lanes_per_batch is None and axes.get("lanes", 1) == 1:
         game = population.at_precision(experiment.played, precision)
         lanes_per_batch = memory.lanes_per_batch(game, experiment.data, count)
+    start = begun_with(source, players, experiment, sweep, count)
     every = every or max(1, experiment.steps // 20)
     files = origin.copies(file)
     if kept.calls and experiment.sample is not None:
@@ -101,10 +105,29 @@ def prepare_run(
         files={name: origin.sha(data) for name, data in files.items()},
         keep=keep,
         exploit=exploits.asked(exploit, exploit_every, perturb, every),
+        source=start and start[0],
     )
     record = record.on(axes)
     check(record, experiment)
-    return Request(record, experiment, files)
+    return Request(record, experiment, files | ({beginning.FILE: start[1]} if start else {}))
+
+
+def begun_with(
+    source: Path | None,
+    players: Sequence[str] | None,
+    experiment: Experiment,
+    sweep: Mapping[str, Sequence[float]],
+    lanes: int,
+) -> tuple[dict[str, Any], bytes] | None:
+    """`beginning.source_of` a run that others begin with; None without one."""
+    if source is None:
+        if players:
+            raise ValueError("--players begin with parameters of another run: say --from RUN")
+        return None
+    numbers = {name: jax.numpy.float32(values[0]) for name, values in sweep.items()}
+    like = play.template(experiment.played, jax.random.key(0), experiment.data, numbers)
+    names = [name for word in players or [] for name in word.split(",") if name]
+    return beginning.source_of(source, names or None, like, lanes)
 
 
 def meshed(mesh: str | None, devices: int | None) -> dict[str, int] | None:

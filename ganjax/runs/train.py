@@ -20,11 +20,11 @@ from tqdm import tqdm
 from ganjax import sharding
 from ganjax.experiment import Experiment
 from ganjax.game import Game
-from ganjax.runs import best, divergence, exploits, hosts, population, storage
+from ganjax.runs import beginning, best, divergence, exploits, hosts, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
 from ganjax.runs.drawing import draw
 from ganjax.runs.measuring import measurement
-from ganjax.runs.record import RunRecord, cpu_cores, versions
+from ganjax.runs.record import RunRecord, cpu_cores, read_record, versions
 from ganjax.runs.sweep import of_setting
 from ganjax.runs.trackers import Tell
 
@@ -78,7 +78,7 @@ def _train(
     with sharding.use_mesh(record.mesh):
         data = sharding.replicate(experiment.data)
         found = checkpoints.restore(population.template(game, record, data))
-        step, lanes = found[:2] if found else (0, population.initial(game, record, data))
+        step, lanes = found[:2] if found else (0, beginning.initial(out, game, record, data))
     changes = hosts.first(lambda: _changes(out, record, found, accept_changes, change))
     # a last state whose evaluation failed is measured again
     again = bool(found and found.note.get("unevaluated"))
@@ -228,6 +228,8 @@ def _changes(
     for name, value in device.items():
         if record.device.get(name) != value:
             new[name] = [record.device.get(name), value]
+    if (begun := read_record(out).mesh) != record.mesh:
+        new["mesh"] = [sharding.text_of(begun), sharding.text_of(record.mesh)]
     if not new or (known and known[-1]["changed"] == new and not other):
         return known
     said = ", ".join(

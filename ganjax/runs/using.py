@@ -1,4 +1,4 @@
-"""Commands that use a trained run: a player on a user's images, a player as files."""
+"""Commands that use a trained run: samples, a player on a user's images, a player as files."""
 
 from __future__ import annotations
 
@@ -8,62 +8,75 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from PIL import Image
 
-from ganjax import play
 from ganjax.data.files import at_path
 from ganjax.data.image_folder import read_header
 from ganjax.data.image_listing import counted, described, list_images
 from ganjax.data.resizing import resize_image
+from ganjax.experiment import with_players
 from ganjax.game import Bound
 from ganjax.host import one_line, whole_file
-from ganjax.runs import population, storage
-from ganjax.runs.arguments import Parser, add_data_dir, add_trust, integer, refuse_output
+from ganjax.keys import stream
+from ganjax.runs import storage, written
+from ganjax.runs.arguments import (
+    Parser,
+    add_data_dir,
+    add_trust,
+    integer,
+    refuse_output,
+    sample_parser,
+)
+from ganjax.runs.best import step_of
 from ganjax.runs.export import export as write_export
-from ganjax.runs.record import RunRecord, read_record
-from ganjax.runs.request import rebuild_to_sample
+from ganjax.runs.loading import Run, load
+from ganjax.runs.record import read_record
 from ganjax.runs.surroundings import start
 
 MULTIPLES = (1, 2, 4, 8, 16, 32)  # of which sides may have to be, in the order of trial
+WALKS = 8  # between noises, where the number of samples is not said
 BATCH = 16  # images of one size at once
 
 
-class Trained(NamedTuple):
-    """What is left of a run to use."""
+def sample(argv: Sequence[str]) -> int:
+    """`ganjax sample`: the exit status. Raises ValueError, one line, for a wrong request."""
+    args = sample_parser().parse(argv)
+    written.refuse_place(args.out)
+    step = step_of(args.run, args.step)
+    run = started(args.run, args.lane, step, args.trust, args.data_dir)
+    asked = args.n or (args.walk and WALKS * args.walk)
+    n = written.number_of_samples(run.experiment, args.out, asked)
+    x = run.sample(
+        n, None if args.seed is None else jax.random.key(args.seed), args.label, args.walk
+    )
+    told = written.write(run.experiment, x, args.out, n, args.walk)
+    if told and args.n:
+        print(told, file=sys.stderr)
+    return 0
 
-    record: RunRecord
-    players: dict[str, Bound]  # of one seed, with averaged parameters where there are some
-    seed: int
-    step: int
-    low: float  # the value of a black pixel, -1 or 0; a white one is 1
+
+def started(
+    out: Path, lane: int | None, step: int | None, trust: bool, data_dir: str | None
+) -> Run:
+    """A run, loaded in a process that computes as it did."""
+    start(cache=True, fast=not read_record(out).deterministic)
+    return load(out, lane, step, trust, data_dir)
 
 
-def trained(out: Path, seed: int | None, data_dir: str | None, trust: bool) -> Trained:
-    """A run's players, from its newest readable checkpoint; of the seed that came farthest, where
-    none is named. Raises ValueError, one line, for a seed that the run has not.
-    """
-    record = read_record(out)
-    start(cache=True, fast=not record.deterministic)
-    experiment = rebuild_to_sample(out, record, data_dir, trust)
-    game, states = population.restored(out, record, experiment)
-    if seed is None:
-        seed = max(states, key=lambda name: int(states[name].step))
-    if seed not in states:
-        raise ValueError(f"{out} has no seed {seed}: there are {', '.join(map(str, states))}")
-    batch = game.draw(experiment.data, jax.random.key(0))
+def black(run: Run) -> float:
+    """The value of a black pixel, -1 or 0; a white one is 1."""
+    batch = run.game.draw(run.experiment.data, jax.random.key(0))
     images = [x for x in jax.tree.leaves(batch) if x.ndim == 4]
-    low = -1.0 if any(float(x.min()) < 0 for x in images) else 0.0
-    state = states[seed]
-    return Trained(record, play.bound(game, state), seed, int(state.step), low)
+    return -1.0 if any(float(x.min()) < 0 for x in images) else 0.0
 
 
-def player_of(run: Trained, name: str | None, fits: Callable[[Bound], bool], what: str) -> Bound:
+def player_of(run: Run, name: str | None, fits: Callable[[Bound], bool], what: str) -> Bound:
     """The player of this name, or the only one that fits. Raises ValueError, one line."""
-    known = ", ".join(run.players)
+    known = ", ".join([*run.players, *run.experiment.attackers])
     if name is not None:
         if name not in run.players:
             raise ValueError(f"there is no player {name}: there are {known}")
@@ -87,15 +100,14 @@ def export(argv: Sequence[str]) -> int:
     parser.add_argument("--player", required=True, help="its name, G say")
     parser.add_argument("--out", type=Path, required=True, help="a new or empty folder")
     args = parser.parse(argv)
-    run = trained(args.run, args.seed, args.data_dir, args.trust)
+    run = started(args.run, args.seed, None, args.trust, args.data_dir)
     player = player_of(run, args.player, lambda _: True, "anything")
     told: dict[str, Any] = {
         "step": run.step,
         "seed": run.seed,
         "data": f"SHA-256 {run.record.data}",
     }
-    rows = storage.read_rows(args.run / "metrics.jsonl")
-    if last := [r for r in rows if (r["step"], r["seed"]) == (run.step, run.seed)]:
+    if last := [row for row in run.metrics if row["step"] == run.step]:
         told["metrics"] = {n: v for n, v in last[-1].items() if n not in ("step", "seed", "time")}
     if (args.run / "digest.json").is_file():
         told["digest of the parameters"] = storage.read_digest(args.run)["params"]
@@ -106,10 +118,10 @@ def export(argv: Sequence[str]) -> int:
 
 def apply(argv: Sequence[str]) -> int:
     """`ganjax apply`: the exit status. Raises ValueError, one line, for a wrong request."""
-    about = "A player of a run on your images: translations, or labels as a table."
+    about = "A player of a run on your images: translations, labels as a table, attacks."
     parser = Parser(prog="ganjax apply", description=about)
     _add_run(parser)
-    parser.add_argument("--player", help="its name, where several take images")
+    parser.add_argument("--player", help="its name, where several take images; an attack")
     parser.add_argument("--input", type=Path, required=True, help="a folder of images, or an .npz")
     how = "a new or empty folder of .png, an .npz with the array x, or of a classifier a .csv"
     parser.add_argument("--out", type=Path, required=True, help=how)
@@ -122,22 +134,55 @@ def apply(argv: Sequence[str]) -> int:
     elif args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise ValueError(f"{args.out} is not empty: choose another --out")
 
-    run = trained(args.run, args.seed, args.data_dir, args.trust)
-    player = player_of(run, args.player, takes_images, "one image")
+    run = started(args.run, args.seed, None, args.trust, args.data_dir)
+    low = black(run)
+    attack = args.player in run.experiment.attackers
+    player = player_of(run, None if attack else args.player, takes_images, "one image")
     channels = player.player.inputs[0][-1]
     given = dict(images(args.input, channels, args.size, args.crop))
     calls = {shape: fitted(player, shape) for shape in {x.shape for x in given.values()}}
+    if attack:
+        known = labels(args.input, player)
+        calls = {shape: partial(attacked, run, args.player) for shape in calls}
     made: dict[str, np.ndarray] = {}
     for shape, call in calls.items():
         names = [name for name, x in given.items() if x.shape == shape]
         for i in range(0, len(names), BATCH):
             some = names[i : i + BATCH]
-            x = run.low + np.stack([given[name] for name in some]) / 255 * (1 - run.low)
-            made |= zip(some, np.asarray(call(x.astype(np.float32))))
+            x = low + np.stack([given[name] for name in some]) / 255 * (1 - low)
+            own = [[known.get(name, -1) for name in some]] if attack else []
+            made |= zip(some, np.asarray(call(x.astype(np.float32), *own)))
     ordered = {name: made[name] for name in given}
-    told = write(ordered, args.out, run.low)
-    print(f"{args.out}: {told} by {player.name} at step {run.step}")
+    told = write(ordered, args.out, low)
+    print(f"{args.out}: {told} by {args.player or player.name} at step {run.step}")
     return 0
+
+
+def labels(path: Path, player: Bound) -> dict[str, int]:
+    """The labels of an .npz by the names of its images; none where it has none, and of a folder.
+
+    Raises ValueError, one line, for one that is no class of the player's.
+    """
+    y = np.zeros(0, int)
+    if path.suffix.lower() == ".npz":
+        with np.load(
+            path
+        ) as found:  # as they are: a data set of one's own would count classes anew
+            y = np.asarray(found.get("label", y)).astype(int)
+    image = jax.ShapeDtypeStruct((1, *player.player.inputs[0]), np.float32)
+    classes = jax.eval_shape(lambda own, x: own(x), player, image).shape[-1]
+    if y.size and not 0 <= y.min() <= y.max() < classes:
+        raise ValueError(
+            f"{path} has labels {y.min()} to {y.max()}: classes are 0 to {classes - 1}"
+        )
+    return {f"{i:04d}": int(label) for i, label in enumerate(y)}
+
+
+def attacked(run: Run, name: str, x: np.ndarray, y: Sequence[int]) -> Any:
+    """What an attacker of the experiment makes of images [B, H, W, C] with labels, -1: unknown."""
+    attack = jax.jit(run.experiment.attackers[name])
+    key = stream(run.state.key, "attack")
+    return with_players(attack, run.players, x, np.asarray(y, np.int32), key)
 
 
 def takes_images(player: Bound) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ganjax.experiment import Experiment
+from ganjax.figures.style import save
 from ganjax.host import UnwritableError, whole_file
+from ganjax.runs import population
 from ganjax.runs.arguments import refuse_output
 
 ALWAYS = (".png", ".npz")
@@ -32,13 +37,28 @@ def refuse_place(out: str) -> None:
         refuse_output(path, path.suffix)
 
 
+def files(experiment: Experiment) -> dict[str, Callable[[Any, Path], None]]:
+    """How one sample is written, by ending; images are where the experiment says nothing else."""
+    if experiment.files or experiment.picture is not None:
+        return dict(experiment.files)
+    shape = population.sample_shape(experiment, 2).shape
+    return {".png": write_image} if len(shape) in (4, 5) and shape[-1] in (1, 3) else {}
+
+
+def write_image(x: np.ndarray, path: Path) -> None:
+    """An image [H, W, C] in 0..1, or several [K, H, W, C] side by side."""
+    row = np.concatenate(x, 1) if x.ndim == 4 else x
+    as_bytes = np.rint(np.nan_to_num(np.clip(row, 0, 1)) * 255).astype(np.uint8)
+    Image.fromarray(as_bytes.squeeze(-1) if row.shape[-1] == 1 else as_bytes).save(path)
+
+
 def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
     """How many samples go to a path, of `n` that are asked for.
 
     Raises ValueError where the experiment does not write this kind of file, and where a file that
     holds one sample is to hold more.
     """
-    own, path = tuple(experiment.files), Path(out)
+    own, path = tuple(files(experiment)), Path(out)
     if is_folder(out):
         if not own:
             raise ValueError(
@@ -56,11 +76,18 @@ def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
     return 1
 
 
-def write(experiment: Experiment, x: np.ndarray, out: str, asked: int | None = None) -> str | None:
+def write(
+    experiment: Experiment,
+    x: np.ndarray,
+    out: str,
+    asked: int | None = None,
+    columns: int | None = None,
+) -> str | None:
     """Writes samples [n, ...] to a path that `number_of_samples` accepted; what to say where it
     does not hold as many as were asked for.
 
-    A folder gets a file for each sample, 0000 and so on, of the experiment's first ending. Raises
+    A folder gets a file for each sample, 0000 and so on, of the experiment's first ending; a grid
+    of images may have its columns said. Raises
     ValueError, one line, where a sample cannot be written, UnwritableError where a file cannot:
     nothing is left of it.
     """
@@ -72,11 +99,8 @@ def write(experiment: Experiment, x: np.ndarray, out: str, asked: int | None = N
             with whole_file(path) as scratch, scratch.open("wb") as file:
                 np.savez_compressed(file, x=x)
         elif path.suffix.lower() == ".png":
-            from ganjax.figures.style import save
-            from ganjax.runs import population
-
             most = population.pictured(experiment, x)
-            save(population.picture(experiment, x, most), path)
+            save(population.picture(experiment, x, most, columns), path)
             if most < len(x):
                 return f"{path} shows the first {most} of {len(x)} samples; an .npz holds all"
         else:
@@ -89,7 +113,7 @@ def write(experiment: Experiment, x: np.ndarray, out: str, asked: int | None = N
 
 def _write_folder(experiment: Experiment, x: np.ndarray, folder: Path) -> None:
     """A file of each sample; where one cannot be written, none is left."""
-    ending, write_one = next(iter(experiment.files.items()))
+    ending, write_one = next(iter(files(experiment).items()))
     made = not folder.exists()
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{i:04d}{ending}" for i in range(len(x))]

@@ -11,6 +11,7 @@ Run as a script, it is that server: a request is a line of JSON on stdin, its an
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import json
 import os
 import shutil
@@ -143,7 +144,8 @@ def wait(child: int, die_after: float | None) -> tuple[int, bool]:
             return os.waitstatus_to_exitcode(raw), passed > SECONDS
         if not sent and passed > (SECONDS if die_after is None else die_after):
             sent = True
-            os.kill(child, signal.SIGKILL)
+            # what hangs says where, on stderr
+            os.kill(child, signal.SIGABRT if die_after is None else signal.SIGKILL)
         time.sleep(0.002)
 
 
@@ -151,6 +153,7 @@ def be_command(request: dict[str, Any], files: list[Path]) -> None:
     """Becomes the command; does not return."""
     for number, file in zip((1, 2), files):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    faulthandler.enable(file=2, all_threads=True)
     touches, folder = 0, str(Path(request["folder"])) if "folder" in request else "\0"
     busy = False
 

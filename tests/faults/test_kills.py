@@ -34,7 +34,9 @@ def begun(out: Path) -> bool:
     return (out / "options.json").exists()
 
 
-@pytest.mark.parametrize(("chains", "kills"), [(2, 3), pytest.param(50, 4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("chains", "kills"), [(2, 5), (3, 4), pytest.param(50, 4, marks=pytest.mark.slow)]
+)
 def test_a_killed_run_ends_in_the_bits_of_the_one_that_was_not(
     chains: int,
     kills: int,

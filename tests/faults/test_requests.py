@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import TINY, call, everything
+from runs import TINY, call, everything, read_once
 
 from ganjax.runs import train
 
@@ -51,6 +51,7 @@ def check(examples: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dic
     """Calls so many random command lines; how many were refused."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "train", lambda *_, **__: ENDED)
+    read_once(monkeypatch)
     counts = {"tried": 0, "refused in one line": 0, "tracebacks": 0}
 
     @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
@@ -71,7 +72,7 @@ def check(examples: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dic
     return counts
 
 
-@pytest.mark.parametrize("examples", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [2000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_no_request_ends_in_a_traceback(
     examples: int,
     monkeypatch: pytest.MonkeyPatch,
