@@ -115,7 +115,7 @@ def run(argv: Sequence[str]) -> int:
     given = {name: args[name] for name in file.options() if name in args}
     options = {**(file.quick if args["quick"] else {}), **given}
 
-    start(args["cache"], args["fast"], meeting_of(args))
+    start(args["cache"], args["fast"], meeting_of(args), args["portable"])
 
     from ganjax.runs import trackers
     from ganjax.runs.sweep import parsed
@@ -164,7 +164,7 @@ def resume(argv: Sequence[str]) -> int:
     begun = longer.extended(args.out, read_record(args.out), args.steps)
     if args.on_divergence:
         begun = dataclasses.replace(begun, on_divergence=args.on_divergence)
-    start(True, not begun.deterministic, meeting_of(vars(args)))
+    start(True, not begun.deterministic, meeting_of(vars(args)), begun.portable)
     record = begun.on(meshed(args.mesh, args.devices) or begun.mesh)
     check_mesh(record)
     given = (args.data_dir, args.accept_changes, args.trust)
@@ -211,7 +211,7 @@ def reproduce(argv: Sequence[str]) -> int:
     if args.table not in tables:
         hint = nearest_name(args.table, tables)
         raise ValueError(f"there is no table {args.table}: {hint}")
-    start(args.cache, args.fast)
+    start(args.cache, args.fast, portable=args.portable)
 
     from ganjax.runs.table import Reproduction
     from ganjax.runs.table import reproduce as play_table
@@ -219,7 +219,7 @@ def reproduce(argv: Sequence[str]) -> int:
 
     file, t = tables[args.table]
     out = args.out or Path("runs") / f"{file.name}-{t}"
-    names = ("seeds", "quick", "fast", "overwrite", "quiet", "data_dir")
+    names = ("seeds", "quick", "fast", "portable", "overwrite", "quiet", "data_dir")
     given = {name: getattr(args, name) for name in names}
     changed = {name: value for name, value in vars(args).items() if name in own}
     try:

@@ -17,13 +17,16 @@ from runs import EXPERIMENTS, call, evaluate_few
 
 from ganjax import play
 from ganjax.experiment import Experiment, with_players
-from ganjax.runs import storage
+from ganjax.runs import checking, storage
 
 # What users get; tests are compiled without optimisation.
 OPTIMISED: dict[str, Any] = {
     "xla_backend_optimization_level": 3,
     "xla_cpu_use_fusion_emitters": True,
 }
+# Compilers round otherwise: see docs/bits.md.
+GOLDEN_REL = 1e-3
+GOLDEN = checking.read(Path(__file__).parent.parent / "experiments" / checking.LOSSES)
 
 # Long ones with a near relative: alexnet, triple_gan, cogan, cyclegan.
 RELATIVES = ("adversarial.py", "triple_gan_cifar.py", "cogan_adapt.py", "pix2pix.py")
@@ -42,7 +45,11 @@ def test_a_run_is_measured_evaluated_and_drawn(
     assert call("run", EXPERIMENTS[name].path, *how, "--out", out) == (0, "", "")
     digest = json.loads((out / "digest.json").read_text())
     rows = storage.read_rows(out / "metrics.jsonl")
-    assert digest["steps"] == 3
+    assert digest["steps"] == checking.STEPS
+    # `ganjax reproduce all --quick --check --update` writes them, with its change in the diff
+    if (known := EXPERIMENTS[name].name) in GOLDEN:
+        made = checking.losses(known, rows[-1])
+        assert made == pytest.approx(GOLDEN[known], rel=GOLDEN_REL, abs=1e-4)
     assert digest["metrics"] == storage.metrics_digest(rows)
     assert [row["step"] for row in rows] == [3]
     assert [metric for metric, value in rows[-1].items() if value is None] == []

@@ -51,7 +51,8 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
           "dynamics", "on_divergence", "lanes_per_batch", "keep",
-          "exploit", "exploit_every", "perturb", "source", "players")  # fmt: skip
+          "exploit", "exploit_every", "perturb", "source", "players",
+          "portable")  # fmt: skip
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +132,8 @@ def add_start(parser: argparse.ArgumentParser) -> None:
     """The options that change no number on a CPU."""
     add = parser.add_argument
     add("--fast", action="store_true", help="give up determinism on GPU")
+    how = "the same bits on every x86-64 processor with AVX2, at a cost in time; CPU alone"
+    add("--portable", action="store_true", help=how)
     add("--no-cache", dest="cache", action="store_false", help="compile anew")
     add("--quiet", action="store_true", help="no progress bar, no summary")
 

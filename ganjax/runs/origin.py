@@ -201,6 +201,7 @@ def differences(folder: Path, recorded: RunRecord, asked: RunRecord) -> str:
         "save_every",
         "precision",
         "deterministic",
+        "portable",
     )
     said += [f"{name} {old[name]}" for name in plain if old[name] != new[name]]
     if old["data"] != new["data"]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ganjax.runs.arguments import Parser, integer
+from ganjax.runs.checking import check
 
 QUEUE = "queue.txt"
 LEAST_S = 20  # no table is begun with less time than this
@@ -86,6 +87,8 @@ def play(argv: Sequence[str], queues: Sequence[Path]) -> int:
     What is finished is not played again, and what was stopped goes on. A table is stopped as by
     SIGTERM, so it saves. Raises ValueError where no queue is found.
     """
+    if "--check" in argv:
+        return check(argv, [queue.parent for queue in queues])
     about = "Plays the tables of a queue in its order, stops in time, and goes on at the next call."
     parser = Parser(prog="ganjax reproduce all", description=about)
     parser.add_argument("all")
@@ -97,6 +100,8 @@ def play(argv: Sequence[str], queues: Sequence[Path]) -> int:
     parser.add_argument("--queue", type=Path, help=how)
     parser.add_argument("--quick", action="store_true", help="a hundredth of each table's steps")
     parser.add_argument("--data-dir", help="where prepared data sets are")
+    how = "with --quick: compare digests of every experiment (--check --help)"
+    parser.add_argument("--check", action="store_true", help=how)
     args = parser.parse(argv)
     places = [args.queue] if args.queue else [path for path in queues if path.is_file()]
     if not places or not places[0].is_file():

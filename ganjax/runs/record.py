@@ -59,6 +59,7 @@ class RunRecord:
     together: int | None = None  # lanes under one vmap; None: all
     # {"path", "step", "players", "params": SHA-256} of what it began with; None: new players
     source: dict[str, Any] | None = None
+    portable: bool = False  # the same bits on many kinds of processor
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
     keep: str | None = None  # "METRIC:max" or "METRIC:min", whose best checkpoint is kept
     exploit: dict[str, Any] | None = None  # {"metric": "METRIC:max", "every", "perturb"}
@@ -150,6 +151,7 @@ class RunRecord:
             "began": None,
             "keep": None,
             "exploit": None,
+            "portable": False,
         }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 

@@ -54,6 +54,7 @@ def prepare_run(
     perturb: float | None = None,
     source: Path | None = None,
     players: Sequence[str] | None = None,
+    portable: bool = False,
 ) -> Request:
     """The record of a new run, its experiment, built and checked, and what its folder keeps.
 
@@ -100,6 +101,7 @@ def prepare_run(
         device={"kind": jax.devices()[0].device_kind, "count": 1, "cores": cpu_cores()},
         dynamics=dynamics,
         on_divergence=on_divergence,
+        portable=portable,
         sweep={name: list(map(float, values)) for name, values in sorted(sweep.items())},
         together=lanes_per_batch if lanes == "vmap" and lanes_per_batch else None,
         files={name: origin.sha(data) for name, data in files.items()},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganjax.data.cache import places
 from ganjax.runs.arguments import Parser
+from ganjax.runs.portable import fix_caches, set_environment
 
 NVIDIA = ("/dev/nvidia0", "/dev/nvidiactl", "/proc/driver/nvidia/version")
 
@@ -42,23 +43,28 @@ def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType 
         sys.__excepthook__(kind, error, trace)
 
 
-def start(cache: bool, fast: bool, meeting: Meeting | None = None) -> None:
+def start(cache: bool, fast: bool, meeting: Meeting | None = None, portable: bool = False) -> None:
     """Sets what JAX reads when it starts: determinism on GPU, the compilation cache.
 
-    meeting: where the processes of the run meet; None where there is one. Raises as `hosts.meet`.
+    meeting: where the processes of the run meet; None where there is one. portable: see
+    `ganjax.runs.portable`. Raises as `hosts.meet`, and as that module does.
     """
+    if portable:
+        set_environment(os.environ)
     flags, deterministic = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true"
     if not fast and deterministic not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {deterministic}".strip()
     import jax
 
-    for place in places("xla") if cache else []:
+    for place in places("xla-portable" if portable else "xla") if cache else []:
         jax.config.update("jax_compilation_cache_dir", str(place))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     if meeting is not None:
         from ganjax.runs import hosts
 
         hosts.meet(meeting)
+    if portable:
+        fix_caches()
     if jax.default_backend() == "gpu":
         state = "off (--fast)" if fast else "on; --fast gives them up"
         print(f"deterministic operations: {state}", file=sys.stderr)

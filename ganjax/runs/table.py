@@ -39,6 +39,7 @@ class Reproduction:
     seeds: int | None = None  # None: the table's own number
     quick: bool = False  # a hundredth of the steps
     fast: bool = False
+    portable: bool = False
     overwrite: bool = False
     quiet: bool = False
     data_dir: str | None = None
@@ -54,7 +55,7 @@ class Reproduction:
         words = [f"ganjax reproduce {self.file.name}/{self.name}"]
         if self.seeds not in (None, self.table.seeds):
             words.append(f"--seeds {self.seeds}")
-        words += [f"--{name}" for name in ("quick", "fast") if getattr(self, name)]
+        words += [f"--{name}" for name in ("quick", "fast", "portable") if getattr(self, name)]
         words += [_flag(name, value) for name, value in self.changed.items()]
         if self.only:
             words.append(f"--rows {shlex.join(r for r in self.table.rows if r in self.only)}")
@@ -166,7 +167,13 @@ def _request(r: Reproduction, row: str) -> Request:
         options["steps"] = max(1, source.build(options).steps // 100)
     seeds = r.seeds or r.table.seeds
     return prepare_run(
-        source, options, seeds=seeds, every=r.table.every, fast=r.fast, dynamics=dynamics
+        source,
+        options,
+        seeds=seeds,
+        every=r.table.every,
+        fast=r.fast,
+        dynamics=dynamics,
+        portable=r.portable,
     )
 
 

@@ -225,7 +225,7 @@ def _changes(
     for name, value in here.items():
         if record.versions.get(name) != value:
             new[name] = [record.versions.get(name), value]
-    for name, value in device.items():
+    for name, value in ({} if record.portable else device).items():
         if record.device.get(name) != value:
             new[name] = [record.device.get(name), value]
     if (begun := read_record(out).mesh) != record.mesh:

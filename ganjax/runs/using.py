@@ -63,7 +63,8 @@ def started(
     out: Path, lane: int | None, step: int | None, trust: bool, data_dir: str | None
 ) -> Run:
     """A run, loaded in a process that computes as it did."""
-    start(cache=True, fast=not read_record(out).deterministic)
+    record = read_record(out)
+    start(cache=True, fast=not record.deterministic, portable=record.portable)
     return load(out, lane, step, trust, data_dir)
 
 
