@@ -146,7 +146,7 @@ def finish(
         return hosts.leave(refuse(error, 1))
     if quiet or not hosts.is_first():
         return 0
-    told = last_measured(record, storage.read_rows(out / "metrics.jsonl"))
+    told = last_measured(record, storage.read_rows(out / "metrics.jsonl"), digest.get("best"))
     sys.stdout.writelines(f"{line}\n" for line in told)
     digests = f"params {digest['params'][:12]}, metrics {digest['metrics'][:12]}"
     print(f"{out}: {digest['steps']} steps, {digests}")

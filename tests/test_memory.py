@@ -10,6 +10,7 @@ import pytest
 from runs import TINY, call
 
 from ganjax.runs import memory
+from ganjax.runs.discovery import File
 
 ARGS = ["run", TINY, "--quiet", "--no-cache", "--steps=4"]
 
@@ -60,3 +61,25 @@ def test_a_step_that_was_looked_at_is_compiled_once(
 def test_the_memory_of_this_machine_is_known() -> None:
     free = memory.free_bytes()
     assert free is None or 2**20 < free < 2**50
+
+
+def test_lanes_that_are_played_together_fill_nine_tenths_in_batches_of_one_size() -> None:
+    assert memory.together(10, 1000, 64) == 64
+    assert memory.together(10, 640, 64) == 32  # 57 would fit: two batches are needed anyhow
+    assert memory.together(10, 100, 64) == 8
+    assert memory.together(10, 5, 64) == memory.together(10, -5, 64) == 1
+    for free in range(20, 700, 7):
+        n = memory.together(10, free, 61)
+        assert 10 * n <= max(10, 0.9 * free)
+        assert -(-61 // n) == -(-61 // max(1, int(0.9 * free) // 10)) or n == 61
+
+
+def test_the_lanes_that_fit_are_fewer_with_less_memory_and_all_on_a_cpu() -> None:
+    experiment = File(TINY).build({"width": 64})
+    game, data = experiment.played, experiment.data
+    found = [memory.fitting_lanes(game, data, 64, free) for free in (2**40, 2**20, 3 * 2**17, 0)]
+    assert found[0] is None
+    assert found[1:] == sorted(found[1:], reverse=True, key=lambda n: n or 64)
+    assert found[-1] == 1
+    assert 1 < (found[2] or 64) < 64
+    assert memory.lanes_per_batch(game, data, 2**15) is None  # the tests' backend is the CPU

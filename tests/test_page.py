@@ -232,6 +232,8 @@ def test_a_sweep_is_a_heat_map(tmp_path: Path) -> None:
     assert "lane 3, lr 0.1, k 2, seed 1 diverged at step 70 and is frozen" in told
     assert "lane 10, lr 0.2, k 3, seed 0 has no measurement after step 50" in told
     assert "lane 3, lr 0.1, k 2, seed 1 has no" not in told
+    best = ["lr 0.2, k 2: 11.5 ± 0.71 (n = 2)", "lr 0.1, k 1: 0.5 ± 0.71 (n = 2)"]
+    assert all(cell in Page(text).cells for cell in best)  # none that lost a seed
     assert "\\u2715 1 of 2" in text or "✕ 1 of 2" in text
     assert "\\u2715 2 of 2" in text or "✕ 2 of 2" in text
     one = write_run(tmp_path / "one", sweep_rows(), sweep={"lr": [0.1, 0.2]})

@@ -128,8 +128,8 @@ import os, signal, sys
 from ganjax.runs import checkpoint, storage
 from ganjax.cli import main
 
-def killed_in_save(self, step, tree, note, save=checkpoint.Checkpoints.save):
-    save(self, step, tree, note)
+def killed_in_save(self, step, tree, note, spared, save=checkpoint.Checkpoints.save):
+    save(self, step, tree, note, spared)
     if step == 10:
         os.kill(os.getpid(), signal.SIGKILL)  # the writing threads have hardly begun
 

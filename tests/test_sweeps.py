@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import EXPERIMENTS, TINY, call
+from runs import EXPERIMENTS, TINY, call, saved, signalled
 
-from ganjax.experiment import Experiment, option
+from ganjax import play
+from ganjax.experiment import Experiment, option, options_of
 from ganjax.figures.sweeps import means, of_sweep
-from ganjax.runs import sweep
+from ganjax.runs import best, exploits, population, storage, sweep
 from ganjax.runs.discovery import File
+from ganjax.runs.request import prepare_run
 
 RUN = ("run", TINY, "--steps", 6, "--every", 3, "--width", 3, "--quiet", "--no-cache")
 RATES = "lr=0.05,0.2"
@@ -171,3 +176,179 @@ def test_cells_of_a_heat_map_are_means_over_the_seeds_that_live() -> None:
     figure = of_sweep(asked, found)["sweep"]
     crosses = [line for axes in figure.axes for line in axes.lines]
     assert [np.asarray(line.get_xydata()).tolist() for line in crosses] == [[[1.0, 1.0]]]
+
+
+def test_the_best_setting_is_so_by_its_mean_and_with_most_seeds() -> None:
+    rows: list[storage.Row] = [
+        {"step": 4, "seed": s, "lane": 3 * i + s, "lr": lr, "kl": v}
+        for i, (lr, values) in enumerate({0.1: (0.0, 9.0, 9.0), 0.2: (3.0, 4.0, 5.0)}.items())
+        for s, v in enumerate(values)
+    ]
+    rows += [{"step": 4, "seed": 0, "lane": 6, "lr": 0.3, "kl": 1.0}]  # two of its seeds are lost
+    found = best.means(rows, ["lr"], "kl")
+    low, high = best.best(found, "min"), best.best(found, "max")
+    assert low == best.Mean({"lr": 0.2}, 4, 4.0, 1.0, 3, [3, 4, 5])  # not the lane of 0.0
+    assert high
+    assert high.setting == {"lr": 0.1}
+    assert low.told(3) == "lr 0.2: 4 ± 1 (n = 3)"
+    assert found[2].told(3) == "lr 0.3: 1 (n = 1 of 3)"
+
+
+def test_the_best_step_is_kept_and_is_the_same_after_a_kill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    how = [*RUN, "--steps", 24, "--every", 2, "--save-every", 6, "--seeds", 2]
+    how += ["--sweep", RATES, "--keep", "slope:max"]
+    status, told, _ = call(*[word for word in how if word != "--quiet"], "--out", "whole")
+    assert status == 0
+    by_step = {
+        step: max(
+            sum(r["slope"] for r in rows("whole") if (r["step"], r["lr"]) == (step, lr)) / 2
+            for lr in (0.05, 0.2)
+        )
+        for step in range(2, 25, 2)
+    }
+    top = max(by_step, key=lambda step: by_step[step])
+    kept = json.loads(Path("whole/best.json").read_text())
+    assert (kept["step"], kept["keep"], kept["mean"]) == (top, "slope:max", by_step[top])
+    assert f"slope was highest at step {top}, which is kept: lr 0.2: " in told
+    assert saved(Path("whole")) == [top, 12, 18, 24]  # the newest three, and one older
+    assert call("sample", "whole", "--step", "best", "--n", 4, "--out", "best.npz")[0] == 0
+    assert call("sample", "whole", "--step", top, "--n", 4, "--out", "top.npz")[0] == 0
+    assert Path("best.npz").read_bytes() == Path("top.npz").read_bytes()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "append_rows", signalled(top // 2 + 1, signal.SIGTERM))
+        assert call(*how, "--out", "parts")[0] == 143
+    assert call("resume", "parts", "--quiet")[0] == 0
+    assert digest("parts") == digest("whole")
+    assert saved(Path("parts")) == saved(Path("whole"))
+    assert Path("parts/best.json").read_text() == Path("whole/best.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        ("slope", "--keep takes METRIC:max or METRIC:min; got slope"),
+        ("slop:max", "--keep: nothing measures slop: did you mean slope?"),
+        ("mean:min", "nothing measures mean: there are D, G, wall, slope, spread"),
+    ],
+)
+def test_what_cannot_be_kept_is_one_line_and_writes_nothing(keep: str, said: str) -> None:
+    status, _, err = call(*RUN, "--keep", keep, "--out", "run")
+    assert (status, err.count("\n")) == (2, 1)
+    assert said in err
+    assert not Path("run").exists()
+    Path("run").mkdir()
+    assert "run keeps no best step" in best_error("best")
+    assert best_error("-1") == "--step takes a number or best; got -1"
+
+
+def best_error(asked: str) -> str:
+    with pytest.raises(ValueError, match="step") as raised:
+        best.step_of(Path("run"), asked)
+    return str(raised.value)
+
+
+PBT = ["--sweep", "lr=0.05,0.1,0.2,0.4", "--seeds", 2, "--lanes", "vmap", "--lanes-per-batch", 3]
+PBT += ["--steps", 24, "--every", 2, "--exploit", "spread:max", "--exploit-every", 4]
+PBT += ["--seed", 2, "--risk", 0.14]
+
+
+def test_the_worst_lanes_copy_the_best_and_go_on_after_a_kill_within_a_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some gradients are not finite, so the whole run, which saves at its end alone, finds the step
+    where a lane is to be frozen by playing again from nothing, copies included.
+    """
+    status, _, err = call(*RUN, *PBT, "--save-every", 24, "--out", "whole")
+    assert status == 0
+    assert "is frozen there: the gradient of G" in err
+    copies = [json.loads(line) for line in Path("whole/exploits.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in copies] == [4, 4, 8, 8, 12, 12, 16, 16, 20, 20]
+    measured = {step: {} for step in range(2, 25, 2)}  # type: dict[int, dict[int, dict[str, Any]]]
+    for row in rows("whole"):
+        measured[row["step"]][row["lane"]] = row
+    assert any(len(measured[step]) < 8 for step in range(4, 21, 4))  # revived by a copy
+    for line in copies:
+        before = measured[line["step"]]
+        order = sorted(range(8), key=lambda n: -before[n]["spread"] if n in before else np.inf)
+        assert line["from"] in order[:2]
+        assert line["lane"] in order[-2:] or line["lane"] not in before
+        source = before[line["from"]]["lr"]
+        assert line["lr"] in (source * 1.2, source / 1.2)
+        after = measured[line["step"] + 2]
+        assert line["lane"] not in after or after[line["lane"]]["lr"] == line["lr"]
+
+    append, torn = storage.append_rows, []
+
+    def killed(path: Path, lines: Any) -> None:
+        append(path, lines)
+        torn.extend([path] if path.name == "exploits.jsonl" else [])
+        if len(torn) == 3:
+            raise KeyboardInterrupt
+
+    how = [*RUN, *PBT, "--save-every", 10, "--out", "parts"]
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "append_rows", killed)
+        assert call(*how)[0] == 130
+    assert Path("parts/exploits.jsonl").read_text().count("\n") == 6
+    assert call("resume", "parts", "--quiet")[0] == 0
+    same = ("lanes", "metrics", "exploits", "params")
+    assert {n: digest("parts")[n] for n in same} == {n: digest("whole")[n] for n in same}
+    written = Path("whole/exploits.jsonl").read_text()
+    assert Path("parts/exploits.jsonl").read_text() == written
+
+    assert call("resume", "parts", "--steps", 26, "--on-divergence", "rollback")[::2] == (
+        2, "ganjax: --exploit revives lanes that diverged: --on-divergence freeze or stop\n",
+    )  # fmt: skip
+    Path("parts/exploits.jsonl").write_text('"lr": 1'.join(written.rsplit('"lr": 0', 1)))
+    status, _, err = call("resume", "parts", "--steps", 26)
+    assert (status, "exploits.jsonl is not the one that was written" in err) == (2, True)
+
+
+@pytest.mark.parametrize("lanes", ["vmap", "sequential"])
+def test_a_copy_has_all_of_its_source_but_the_key(lanes: str) -> None:
+    how: dict[str, Any] = {"exploit": "slope:max", "seeds": 2, "lanes": lanes, "lanes_per_batch": 3}
+    record, experiment, _ = prepare_run(File(TINY), {"width": 2}, sweep={"lr": [0.1, 0.2]}, **how)
+    old = population.initial(experiment.played, record, experiment.data)
+    copies = exploits.Exploits(Path(), record, experiment.options)
+    new = copies.applied(old, [{"step": 2, "seed": 1, "lane": 1, "from": 3, "lr": 0.3}])
+    was, now = population.by_name(record, old), population.by_name(record, new)
+    for name in (0, 2, 3):
+        jax.tree.map(np.testing.assert_array_equal, *(plain(x[name]) for x in (was, now)))
+    wanted = was[3].replace(key=was[1].key, numbers={"lr": jnp.float32(0.3)})
+    jax.tree.map(np.testing.assert_array_equal, plain(wanted), plain(now[1]))
+
+
+def plain(state: play.State) -> play.State:
+    return state.replace(key=jax.random.key_data(state.key))
+
+
+def test_what_is_explored_stays_within_what_the_option_takes() -> None:
+    @dataclass(frozen=True)
+    class Bounded:
+        rate: float = option(0.9, "rate", low=0.5, high=1.0)
+        momentum: float = option(0.9, "momentum", low=0, below=1)
+
+    rate, momentum = options_of(Bounded)
+    assert [exploits.explored(rate, 0.9, new) for new in (1.08, 0.75, 0.4)] == [1.0, 0.75, 0.5]
+    assert [exploits.explored(momentum, 0.9, new) for new in (1.08, 0.75)] == [0.9, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--exploit", "slope:max"], "--exploit takes a population: --seeds or --sweep"),
+        (["--exploit", "slop:max"], "--exploit: nothing measures slop: did you mean slope?"),
+        (["--exploit-every", 3], "go with --exploit METRIC:max or min"),
+        (["--exploit", "slope:max", "--exploit-every", 4], "4 is no multiple of --every 3"),
+        (["--exploit", "slope:max", "--perturb", 0.5], "--perturb must be 1 or more; got 0.5"),
+    ],
+)
+def test_a_wrong_exploit_is_one_line_and_writes_nothing(more: list[Any], said: str) -> None:
+    seeds = 1 if more == ["--exploit", "slope:max"] else 2
+    status, _, err = call(*RUN, "--seeds", seeds, *more, "--out", "run")
+    assert (status, err.count("\n")) == (2, 1)
+    assert said in err
+    assert not Path("run").exists()

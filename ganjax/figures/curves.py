@@ -86,15 +86,36 @@ def mean_band(
     )
 
 
+def quartile_band(
+    axes: Axes, rows: Iterable[Mapping[str, Any]], name: str, colour: str, label: str = ""
+) -> None:
+    """Draws the median over lanes of one metric over the steps, and a band between the first and
+    the third quartile; rows: as in `curves`.
+    """
+    at: dict[int, list[float]] = {}
+    for row in rows:
+        if row.get(name) is not None:
+            at.setdefault(row["step"], []).append(float(row[name]))
+    steps = sorted(at)
+    low, middle, high = np.array([np.quantile(at[step], (0.25, 0.5, 0.75)) for step in steps]).T
+    axes.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(steps, middle, color=colour, linewidth=1.4, label=label)
+
+
 def curves_of_runs(
-    runs: Mapping[str, Iterable[Mapping[str, Any]]], name: str, limit: float | None = None
+    runs: Mapping[str, Iterable[Mapping[str, Any]]],
+    name: str,
+    limit: float | None = None,
+    quartiles: bool = False,
 ) -> Figure:
-    """One metric of several runs in one panel, a line for each run: mean and band as in `curves`.
+    """One metric of several runs in one panel, a line for each run: mean and band as in `curves`,
+    or median and quartiles.
 
     runs: rows of metrics.jsonl by run; runs without the metric are left out, as are numbers that
     are None. limit: a dashed line; with it the axis is logarithmic. Raises ValueError where no run
     has the metric.
     """
+    band = quartile_band if quartiles else mean_band
     by_run = {run: list(rows) for run, rows in runs.items()}
     measured = {
         run: rows for run, rows in by_run.items() if any(row.get(name) is not None for row in rows)
@@ -103,7 +124,7 @@ def curves_of_runs(
         raise ValueError(f"no run has measured {name}")
     figure, axes = panel((4.8, 2.8))
     for colour, (run, rows) in zip(palette(len(measured)), measured.items()):
-        mean_band(axes, rows, name, colour, run)
+        band(axes, rows, name, colour, run)
     if limit is not None:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(bottom=limit / 100)

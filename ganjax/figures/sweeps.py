@@ -11,21 +11,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ganjax.figures.curves import mean_band
+from ganjax.figures.curves import mean_band, quartile_band
 from ganjax.figures.style import COLOURS, INK, label_steps, legend_of_lines, palette, plain_axes
 
 Rows = Sequence[Mapping[str, Any]]
 MOST = 8  # settings with a curve each
 
 
-def of_sweep(sweep: Mapping[str, Sequence[float]], rows: Rows) -> dict[str, Figure]:
+def of_sweep(
+    sweep: Mapping[str, Sequence[float]], rows: Rows, changing: bool = False
+) -> dict[str, Figure]:
     """ "curves", mean ± SD over the seeds of each setting, or, of more than MOST settings, the
     median and the quartiles of all lanes; and "sweep", the last step's numbers by the swept ones: a
     heat map of the means over seeds for two options, mean ± SD for one.
 
     rows: those of metrics.jsonl, {"step", "seed", "lane", swept numbers …, NAME: number, …}. A lane
-    that diverged is left out of means; a cell without any other is marked by a cross. Raises
-    ValueError for no rows.
+    that diverged is left out of means; a cell without any other is marked by a cross. changing: the
+    swept numbers change with the steps; "curves" has them too, a line for each lane, and there is
+    no "sweep". Raises ValueError for no rows.
     """
     if not rows:
         raise ValueError("there are no measures to draw")
@@ -33,6 +36,9 @@ def of_sweep(sweep: Mapping[str, Sequence[float]], rows: Rows) -> dict[str, Figu
     own = {"step", "seed", "lane", "time", *sweep}
     names = list(dict.fromkeys(name for row in rows for name in row if name not in own))
     moving = [n for n in names if len({row["step"] for row in rows if n in row}) > 1]
+    if changing:
+        panels = [*(moving or names), *sweep]
+        return {"curves": _panels(panels, partial(_changing, sweep=sweep, rows=rows))}
     settings = list(dict.fromkeys(tuple(row[option] for option in sweep) for row in rows))
     draw = partial(_curves, sweep=sweep, settings=settings, rows=rows)
     figures = {"curves": _panels(moving or names, draw)}
@@ -87,11 +93,20 @@ def _curves(
         if axes.get_subplotspec().num1 == 0:  # type: ignore[union-attr]
             legend_of_lines(axes)
     else:
-        steps = sorted({row["step"] for row in rows if row.get(name) is not None})
-        at = [[r[name] for r in rows if r["step"] == s and r.get(name) is not None] for s in steps]
-        low, middle, high = np.array([np.quantile(each, (0.25, 0.5, 0.75)) for each in at]).T
-        axes.fill_between(steps, low, high, color=COLOURS[0], alpha=0.18, linewidth=0)
-        axes.plot(steps, middle, color=COLOURS[0], linewidth=1.4)
+        quartile_band(axes, rows, name, COLOURS[0])
+    label_steps(axes, name)
+
+
+def _changing(axes: Axes, name: str, sweep: Mapping[str, Any], rows: Rows) -> None:
+    plain_axes(axes)
+    if name in sweep:
+        for lane in dict.fromkeys(row["lane"] for row in rows):
+            own = [(row["step"], row[name]) for row in rows if row["lane"] == lane]
+            axes.plot(*zip(*own), color=COLOURS[0], alpha=0.5, linewidth=0.8)
+        if min(row[name] for row in rows) > 0:
+            axes.set_yscale("log")
+    else:
+        quartile_band(axes, rows, name, COLOURS[0])
     label_steps(axes, name)
 
 

@@ -79,10 +79,10 @@ def at_a_glance(finished: Mapping[str, FinishedRow]) -> tuple[Columns, dict[str,
             curves[name] = row.metrics
             continue
         k = first.shape[1] if first.ndim == 5 else 1
-        images[name] = first[: 64 // k // 8 * 8]
+        images[name] = first[: 8 * max(1, round(8 / k))]
         read = {seed: reading(x.reshape(-1, *x.shape[-3:])) for seed, x in drawn.items()}
         columns[name] = {
             column: [read[seed][column] if seed in read else None for seed in row.seeds]
             for column in ("sure", "rarest", "commonest")
         }
-    return columns, {"glance": overview(points, images, curves, "modes")}
+    return columns, {"glance": overview(points, images, curves, "quality")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -12,10 +13,13 @@ from ganjax.figures.curves import curves_of_runs
 
 
 def overlay(
-    played: Mapping[str, FinishedRow], measures: Mapping[str, float | None]
+    played: Mapping[str, FinishedRow],
+    measures: Mapping[str, float | None],
+    quartiles: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """No columns, and for each measure, by name, the curves of all rows; measures: name -> limit,
-    drawn as a dashed line.
+    drawn as a dashed line. quartiles: median and quartiles in place of mean ± SD.
     """
     runs = {row: each.metrics for row, each in played.items()}
-    return {}, {name: curves_of_runs(runs, name, limit) for name, limit in measures.items()}
+    drawn = partial(curves_of_runs, runs, quartiles=quartiles)
+    return {}, {name: drawn(name, limit) for name, limit in measures.items()}

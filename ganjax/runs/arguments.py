@@ -50,7 +50,8 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 COMMON = ("seed", "seeds", "lanes", "every", "save_every", "precision", "fast", "devices", "mesh",
-          "dynamics", "on_divergence", "lanes_per_batch", "source", "players",
+          "dynamics", "on_divergence", "lanes_per_batch", "keep",
+          "exploit", "exploit_every", "perturb", "source", "players",
           "portable")  # fmt: skip
 
 
@@ -69,6 +70,15 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     add("--sweep", action="append", default=[], metavar="NAME=VALUE,VALUE", help=how)
     add("--every", type=integer(1), help="steps between measurements (a twentieth of the run)")
     add("--save-every", type=integer(1), help="steps between checkpoints (a tenth of the run)")
+    how = "keep the checkpoint at which this metric was best too: the mean over seeds, of a sweep "
+    how += "that of its best setting"
+    add("--keep", metavar="METRIC:max|min", help=how)
+    how = "population-based training: the worst quarter of the lanes copies lanes of the best one"
+    add("--exploit", metavar="METRIC:max|min", help=how)
+    how = "steps between copies, a multiple of --every (each measurement)"
+    add("--exploit-every", type=integer(1), metavar="N", help=how)
+    how = "what was swept is multiplied by this or by its inverse in a copy (1.2)"
+    add("--perturb", type=float, metavar="FACTOR", help=how)
     how = "how players move, NAME or NAME:NUMBER, all at the same time (the experiment's turns): "
     how += ", ".join((*TURNS, *NAMED))
     add("--dynamics", metavar="NAME", help=how)
@@ -238,7 +248,8 @@ def sample_parser() -> Parser:
     add("--seed", type=integer(0, SEEDS), help="of the noise, the same for every run (the run's)")
     how = "samples of this class alone, of those that take turns"
     add("--class", type=integer(0), dest="label", metavar="C", help=how)
-    add("--step", type=integer(0), help="a step whose checkpoint is kept (the newest)")
+    how = "a step whose checkpoint is kept (the newest); best: what `ganjax run --keep` kept"
+    add("--step", metavar="N|best", help=how)
     how = "the seed of a population, or the lane of a sweep (the one that came farthest)"
     add("--lane", type=integer(0), help=how)
     how = "walks of N samples each, from one noise to another; in a .png of images a row each"

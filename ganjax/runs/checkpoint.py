@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -39,6 +39,18 @@ class Saved(NamedTuple):
     note: dict[str, Any]  # what was saved with it
 
 
+class Kept:
+    """Which checkpoints Orbax does not remove: the newest, and those that are spared."""
+
+    def __init__(self) -> None:
+        self.spared: frozenset[int] = frozenset()
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """For each checkpoint, by step, whether it stays."""
+        old = len(checkpoints) - KEPT
+        return [i >= old or each.step in self.spared for i, each in enumerate(checkpoints)]
+
+
 class Checkpoints:
     """The checkpoints of one run, by step. `tie` is a text that its checkpoints carry.
 
@@ -48,12 +60,12 @@ class Checkpoints:
 
     def __init__(self, folder: Path, tie: str, read_only: bool = False):
         logging.getLogger("absl").setLevel(logging.CRITICAL)
-        self.folder, self.tie = folder, tie
+        self.folder, self.tie, self.kept = folder, tie, Kept()
         if read_only:
             options = ocp.CheckpointManagerOptions(read_only=True)
         else:
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=KEPT,
+                preservation_policy=self.kept,
                 cleanup_tmp_directories=True,
                 create=True,
                 enable_async_checkpointing=False,
@@ -62,13 +74,21 @@ class Checkpoints:
         self.thread = ThreadPoolExecutor(1)
         self.saving: Future[None] | None = None
 
-    def save(self, step: int, tree: Any, note: Mapping[str, Any] | None = None) -> None:
-        """Begins to save a tree of arrays, and a note that JSON can hold.
+    def save(
+        self,
+        step: int,
+        tree: Any,
+        note: Mapping[str, Any] | None = None,
+        spared: Iterable[int] = (),
+    ) -> None:
+        """Begins to save a tree of arrays, and a note that JSON can hold. Older checkpoints are
+        removed, but for those of the steps that are spared.
 
         The tree is copied first: the arrays may then be donated. Raises OSError where the save
         before could not be written.
         """
         self.wait()
+        self.kept.spared = frozenset(spared)
         own = jax.device_get(sharding.whole(_flat(tree)))
         copy = {path: np.array(leaf) for path, leaf in own.items()}
         if jax.process_count() > 1:  # Orbax waits for the other processes by a program of its own

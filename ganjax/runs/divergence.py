@@ -10,7 +10,8 @@ by playing again from a good state.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +25,7 @@ from ganjax.game import Game
 from ganjax.keys import stream
 from ganjax.runs import beginning, population
 from ganjax.runs.checkpoint import Checkpoints
+from ganjax.runs.exploits import Exploits
 from ganjax.runs.population import Lanes
 from ganjax.runs.record import RunRecord
 
@@ -49,9 +51,10 @@ class Played:
         data: Any,
         checkpoints: Checkpoints,
         tries: Sequence[Try] = (),
+        exploits: Exploits | None = None,
     ):
         self.game, self.record, self.data, self.checkpoints = game, record, data, checkpoints
-        self.tries = list(tries)
+        self.tries, self.exploits = list(tries), exploits
 
     def steps(self, step: int, lanes: Lanes) -> Iterator[tuple[int, Lanes]]:
         """(step, lanes) as `population.advance` yields them, with the seeds that are lost frozen;
@@ -100,6 +103,8 @@ class Played:
                         new[seed] = Loss(int(own[i]), self._cause(log, own[i] - before, i))
             known |= set(new)
             yield now, played, new
+            if self.exploits and self.exploits.due(now):  # which may have revived some
+                known = set(population.diverged(self.record, played, now))
             before = now
 
     @property
@@ -136,6 +141,10 @@ class Played:
                         return step, good, self._cause(log or {}, 0, i, finite)
                     break  # and from the last good step again, as first dispatches are short
                 step, good = now, _copy(lanes[0])
+            else:
+                raise RuntimeError(
+                    f"a seed was lost after step {before}, and not when it was played again"
+                )
 
     def _cause(
         self, log: play.Log, at: int, i: int, finite: Mapping[str, bool] | None = None
@@ -164,16 +173,20 @@ class Played:
         else:
             out = self.checkpoints.folder.parent
             lanes = beginning.initial(out, self.game, self.record, self.data)
-        stops = [(t["to"], t) for t in self.tries[len(tries) :]]
-        for stop, new in [*stops, *([(step, None)] if exact else [])]:
+        changes: list[tuple[int, Callable[[Lanes], Lanes] | None]] = [
+            (t["to"], partial(_with_key, self.record, new=t)) for t in self.tries[len(tries) :]
+        ]
+        if self.exploits:
+            changes += self.exploits.between(now, step)
+        for stop, change in [*changes, *([(step, None)] if exact else [])]:
             if now < stop:
                 for _, played, _ in population.advance(
                     self.game, self.record, self.data, lanes, now, stop
                 ):
                     lanes = played
                 now = stop
-            if new is not None:
-                lanes = _with_key(self.record, lanes, new)
+            if change is not None:
+                lanes = change(lanes)
         return now, lanes
 
     def _roll_back(self, lost: Mapping[int, Loss]) -> tuple[int, Lanes]:
@@ -188,7 +201,7 @@ class Played:
             if number > TRIES:
                 continue
             new = {"seed": seed, "from": step, "to": to, "try": number, "why": why}
-            lanes = _with_key(self.record, lanes, new)
+            lanes = _with_key(self.record, lanes, new=new)
             self.tries.append(new)
             told = (
                 f"{self.record.title(seed)} diverged at step {step}, {why}; the run goes back to "
@@ -244,7 +257,7 @@ def _frozen(lane: play.State, good: play.State, i: int) -> play.State:
     return jax.tree.map(lambda leaf, own: leaf.at[i].set(own[i]), lane, good)
 
 
-def _with_key(record: RunRecord, lanes: Lanes, new: Try) -> Lanes:
+def _with_key(record: RunRecord, lanes: Lanes, *, new: Try) -> Lanes:
     """The lanes with a seed on the stream of a try."""
     name = new["seed"]
     key = stream(jax.random.key(record.each[name].seed), "try", new["try"])

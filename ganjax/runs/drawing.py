@@ -39,12 +39,14 @@ def draw(
     except Exception as error:
         return [f"it cannot be sampled: {told(error)}"]
     players = play.bound(game, state)
-    alike = [r for r in rows if all(r[n] == v for n, v in lane.numbers.items())]
+    alike = [r for r in rows if all(r[n] == lane.numbers[n] for n in record.settings)]
     alike = [{n: v for n, v in row.items() if n not in ("lane", *record.sweep)} for row in alike]
     own = partial(with_players, experiment.figures, players, experiment.data, x, alike)
     parts: dict[str, Callable[[], Mapping[str, Any]]] = {
         "curves": lambda: (
-            of_sweep(record.sweep, rows) if record.sweep else {"curves": curves(rows)}
+            of_sweep(record.sweep, rows, bool(record.exploit))
+            if record.sweep
+            else {"curves": curves(rows)}
         ),
         "samples": lambda: {} if x is None else {"samples": population.picture(experiment, x)},
         "own": own,

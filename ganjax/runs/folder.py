@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,11 +40,22 @@ class RunFolder:
         """The values of each swept option; empty without a sweep."""
         return self.record.get("sweep") or {}
 
+    @property
+    def settings(self) -> Mapping[str, Sequence[float]]:
+        """The sweep, where lanes keep their numbers; what changes is one more metric."""
+        return {} if self.record.get("exploit") else self.sweep
+
+    @property
+    def lanes_of_setting(self) -> int:
+        """Seeds; all lanes, where their numbers change."""
+        changing = () if self.settings else self.sweep.values()
+        return len(self.record["seeds"]) * math.prod(map(len, changing))
+
     @cached_property
     def metrics(self) -> list[str]:
         """What was measured, in the order of the rows."""
         names = dict.fromkeys(name for row in self.rows for name in row)
-        return [name for name in names if name not in OWN and name not in self.sweep]
+        return [name for name in names if name not in OWN and name not in self.settings]
 
     @cached_property
     def curves(self) -> dict[Curve, list[storage.Row]]:
@@ -91,7 +103,7 @@ class RunFolder:
             return f"seed {name}"
         rows = (row for row in self.rows if str(row.get("lane")) == str(name))
         row = next(rows, {})  # a lane may end before its first measurement
-        own = {n: row[n] for n in (*self.sweep, "seed") if n in row}
+        own = {n: row[n] for n in (*self.settings, "seed") if n in row}
         return ", ".join([f"lane {name}", *(f"{n} {v:g}" for n, v in own.items())])
 
     @property

@@ -17,6 +17,7 @@ from ganjax.runs.record import RunRecord
 # A game is not compiled ahead where its states take less than this share of the memory, and ten
 # thousand times its batch would fit.
 SMALL, SMALL_BATCH = 0.01, 1e-4
+FILLED = 0.9  # of what is free, by lanes that are played together
 
 
 def check(game: Game, record: RunRecord, data: Any) -> None:
@@ -41,9 +42,42 @@ def check(game: Game, record: RunRecord, data: Any) -> None:
     batch = jax.eval_shape(game.draw, data, jax.random.key(0))
     if states + given < SMALL * free and seeds * _bytes(batch) < SMALL_BATCH * free:
         return
-    step = _step_bytes(game, record, data)
+    with sharding.use_mesh(record.mesh):
+        step = _step_bytes(game, population.template(game, record, data)[0], data)
     if step is None or states + given + step > free:
         raise ValueError(_refusal(record, states + given, step, free))
+
+
+def lanes_per_batch(game: Game, data: Any, lanes: int) -> int | None:
+    """How many lanes an accelerator plays together; None for all, where they fit or its memory is
+    not known. On CPU, where `population.form` chooses by the cache, always None.
+    """
+    free = free_bytes()
+    if free is None or jax.default_backend() == "cpu":
+        return None
+    return fitting_lanes(game, data, lanes, free)
+
+
+def fitting_lanes(game: Game, data: Any, lanes: int, free: int) -> int | None:
+    """How many lanes fit so many bytes together, by XLA's analysis of the step of one; None for
+    all. The states of all lanes lie on the device, those of a batch are played.
+    """
+    one = play.template(game, jax.random.key(0), data)
+    states, given = lanes * _bytes(one), _bytes(data)
+    batch = jax.eval_shape(game.draw, data, jax.random.key(0))
+    if states + given < SMALL * free and lanes * _bytes(batch) < SMALL_BATCH * free:
+        return None
+    step = _step_bytes(game, one, data)
+    n = 1 if step is None else together(step, free - states - given, lanes)
+    return n if n < lanes else None
+
+
+def together(lane: int, free: int, lanes: int) -> int:
+    """Lanes of a batch, where each takes so many bytes: as few batches as fit nine tenths of what
+    is free, and those of one size, or nearly, as each size is a program.
+    """
+    most = min(lanes, max(1, int(FILLED * free) // max(1, lane)))
+    return -(-lanes // -(-lanes // most))
 
 
 def free_bytes() -> int | None:
@@ -66,20 +100,18 @@ def free_bytes() -> int | None:
     return int(min(left)) if left else None
 
 
-def _step_bytes(game: Game, record: RunRecord, data: Any) -> int | None:
+def _step_bytes(game: Game, state: play.State, data: Any) -> int | None:
     """What the compiled step takes beside its arguments; None where it cannot even be compiled."""
-    with sharding.use_mesh(record.mesh):
-        state = population.template(game, record, data)[0]
-        try:
-            if game.convolves and jax.default_backend() == "cpu":
-                lowered = play.dispatched.lower(game, state, data)
-            else:
-                lowered = play.scanned.lower(game, state, data, jnp.int32(1), play.CAPACITY)
-            found: Any = lowered.compile().memory_analysis()
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            return None
+    try:
+        if game.convolves and jax.default_backend() == "cpu":
+            lowered = play.dispatched.lower(game, state, data)
+        else:
+            lowered = play.scanned.lower(game, state, data, jnp.int32(1), play.CAPACITY)
+        found: Any = lowered.compile().memory_analysis()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return None
     if found is None:
         return 0
     beside = found.output_size_in_bytes - found.alias_size_in_bytes

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ganjax
+from ganjax.runs.best import sentence, table
 from ganjax.runs.folder import FEW, RunFolder, differences, read_folders
 from ganjax.runs.report import markdown_page
 from ganjax.runs.surroundings import start
@@ -148,6 +149,8 @@ def _body(
         text = table if differ else "<p>Nothing: they were asked for the same.</p>"
         sections.append(_section("What differs", text))
     sections.append(_section("Last measurements", _numbers(runs)))
+    if best := _best(runs):
+        sections.append(_section("Best settings", best))
     if panels:
         sections.append(_section("Curves", _curves(runs, curves, panels)))
     for i, place in maps.items():
@@ -180,6 +183,23 @@ def _numbers(runs: Sequence[RunFolder]) -> str:
         return "<p>Nothing is measured yet.</p>"
     about = "<p>Mean ± sample standard deviation over seeds and lanes, at the last step.</p>"
     return about + _table(["", *(run.name for run in runs)], lines)
+
+
+def _best(runs: Sequence[RunFolder]) -> str:
+    """The best settings by each metric, and what was kept; nothing where there is no choice."""
+    ends = [[row for row in run.rows if row["step"] == run.steps[-1]] for run in runs]
+    seeds = [run.lanes_of_setting for run in runs]
+    found = [(run.name, own, list(run.settings), n) for run, own, n in zip(runs, ends, seeds)]
+    names = dict.fromkeys(name for run in runs for name in run.metrics)
+    text = ""
+    if len(runs) > 1 or any(run.settings for run in runs):
+        about = "Mean ± sample standard deviation over seeds at the last step; a setting that lost "
+        text += f"<p>{about}more of its seeds comes after the others.</p>"
+        text += _table(["", "highest", "lowest"], table(names, found))
+    for run, n in zip(runs, seeds):
+        if kept := run.digest.get("best"):
+            text += f"<p>{escape(run.name)}: {escape(sentence(kept, n))}.</p>"
+    return text
 
 
 def _curves(runs: Sequence[RunFolder], curves: Plots, panels: Mapping[str, str]) -> str:

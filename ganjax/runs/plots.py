@@ -79,7 +79,7 @@ def plots(runs: Sequence[RunFolder]) -> Plots:
             if name in moving[run.name]:
                 _add_curves(made, i, run, name, sources[i])
     for i, run in enumerate(runs):
-        if len(run.sweep) == 2 and run.metrics:
+        if len(run.settings) == 2 and run.metrics:
             made.maps[i] = _map_figure(run), run.metrics
     return made
 

@@ -20,7 +20,7 @@ import jax
 
 import ganjax
 from ganjax.host import one_line
-from ganjax.runs import storage
+from ganjax.runs import best, storage
 
 
 class Lane(NamedTuple):
@@ -61,6 +61,8 @@ class RunRecord:
     source: dict[str, Any] | None = None
     portable: bool = False  # the same bits on many kinds of processor
     began: dict[str, Any] | None = None  # {"steps", "option"} of a run that is played longer
+    keep: str | None = None  # "METRIC:max" or "METRIC:min", whose best checkpoint is kept
+    exploit: dict[str, Any] | None = None  # {"metric": "METRIC:max", "every", "perturb"}
 
     @cached_property
     def each(self) -> dict[int, Lane]:
@@ -79,10 +81,17 @@ class RunRecord:
         return [names[i : i + n] for i in range(0, len(names), n)]
 
     def title(self, name: int) -> str:
-        """What a lane is called: "seed 3", or "lane 5, lr 0.01, seed 1"."""
+        """What a lane is called: "seed 3", or "lane 5, lr 0.01, seed 1"; without its numbers where
+        they change.
+        """
         lane = self.each[name]
-        told = [f"{option} {value:g}" for option, value in lane.numbers.items()]
-        return ", ".join([*([f"lane {name}", *told] if told else []), f"seed {lane.seed}"])
+        told = [f"{option} {value:g}" for option, value in lane.numbers.items() if self.settings]
+        return ", ".join([*([f"lane {name}"] if self.sweep else []), *told, f"seed {lane.seed}"])
+
+    @property
+    def settings(self) -> list[str]:
+        """The swept options, where lanes keep their numbers."""
+        return [] if self.exploit else list(self.sweep)
 
     def row(self, name: int) -> dict[str, Any]:
         """What a row of metrics says of its lane."""
@@ -108,7 +117,7 @@ class RunRecord:
     def tie(self) -> str:
         """What its checkpoints must carry: a digest of all that shapes the numbers."""
         shaping = self._plain
-        for name in ("path", "versions", "device", "on_divergence", "files", "began"):
+        for name in ("path", "versions", "device", "on_divergence", "files", "began", "keep"):
             shaping.pop(name, None)
         shaping["options"].pop("data_dir", None)
         if self.source:
@@ -140,13 +149,17 @@ class RunRecord:
             "together": None,
             "source": None,
             "began": None,
+            "keep": None,
+            "exploit": None,
             "portable": False,
         }
         return {n: v for n, v in fields.items() if n not in chosen or v != chosen[n]}
 
 
-def last_measured(record: RunRecord, rows: Sequence[storage.Row]) -> list[str]:
-    """What was measured of each lane at the last step, a line each."""
+def last_measured(
+    record: RunRecord, rows: Sequence[storage.Row], kept: Mapping[str, Any] | None
+) -> list[str]:
+    """What was measured of each lane at the last step, a line each, and what `--keep` kept."""
     lines = []
     for row in rows:
         if row["step"] == record.steps:
@@ -154,7 +167,8 @@ def last_measured(record: RunRecord, rows: Sequence[storage.Row]) -> list[str]:
             told = [f"{n} {v:.4g}" for n, v in row.items() if n not in own and v is not None]
             lane = row["lane"] if record.sweep else row["seed"]
             lines.append(f"{record.title(int(lane or 0))}: " + "  ".join(told))
-    return lines
+    of = len(record.each) // math.prod(len(record.sweep[name]) for name in record.settings)
+    return [*lines, *([best.sentence(kept, of)] if kept else [])]
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from ganjax import play, sharding
 from ganjax.data.kept import recording, standing_in
 from ganjax.experiment import Experiment, with_players
 from ganjax.host import one_line
-from ganjax.runs import beginning, hosts, memory, origin, population, storage
+from ganjax.runs import beginning, best, exploits, hosts, memory, origin, population, storage
 from ganjax.runs.discovery import File
 from ganjax.runs.record import RunRecord, cpu_cores, versions
 from ganjax.runs.sweep import MOST, swept
@@ -48,6 +48,10 @@ def prepare_run(
     on_divergence: str = "freeze",
     sweep: Mapping[str, Sequence[float]] = MappingProxyType({}),
     lanes_per_batch: int | None = None,
+    keep: str | None = None,
+    exploit: str | None = None,
+    exploit_every: int | None = None,
+    perturb: float | None = None,
     source: Path | None = None,
     players: Sequence[str] | None = None,
     portable: bool = False,
@@ -70,6 +74,9 @@ def prepare_run(
     if lanes == "auto":
         lanes, together = population.form(experiment, count)
         lanes_per_batch = lanes_per_batch or together
+    if lanes == "vmap" and lanes_per_batch is None and axes.get("lanes", 1) == 1:
+        game = population.at_precision(experiment.played, precision)
+        lanes_per_batch = memory.lanes_per_batch(game, experiment.data, count)
     start = begun_with(source, players, experiment, sweep, count)
     every = every or max(1, experiment.steps // 20)
     files = origin.copies(file)
@@ -98,6 +105,8 @@ def prepare_run(
         sweep={name: list(map(float, values)) for name, values in sorted(sweep.items())},
         together=lanes_per_batch if lanes == "vmap" and lanes_per_batch else None,
         files={name: origin.sha(data) for name, data in files.items()},
+        keep=keep,
+        exploit=exploits.asked(exploit, exploit_every, perturb, every),
         source=start and start[0],
     )
     record = record.on(axes)
@@ -187,14 +196,21 @@ def check(record: RunRecord, experiment: Experiment) -> None:
     memory.check(game, record, experiment.data)
     with sharding.use_mesh(record.mesh):
         population.template(game, record, experiment.data)
-    _check_measured(experiment)
+    exploits.check(record)
+    measured = measured_names(experiment)
+    best.check(record.keep, measured)
+    if record.exploit:
+        best.check(record.exploit["metric"], measured, "--exploit")
     if experiment.sample is not None:
         made = population.sample_shape(experiment, 2)
         population.picture(experiment, np.zeros(made.shape))
 
 
-def _check_measured(experiment: Experiment) -> None:
-    """Raises ValueError where a measurement cannot be made of players of these shapes."""
+def measured_names(experiment: Experiment) -> list[str]:
+    """What every measurement of a run tells: what its losses log, and what is measured.
+
+    Raises ValueError where a measurement cannot be made of players of these shapes.
+    """
     key = jax.random.key(0)
 
     def measured(state: play.State, data: Any) -> Any:
@@ -203,7 +219,7 @@ def _check_measured(experiment: Experiment) -> None:
 
     state = play.template(experiment.played, key, experiment.data)
     try:
-        jax.eval_shape(measured, state, experiment.data)
+        return [*state.log, *jax.eval_shape(measured, state, experiment.data)]
     except (TypeError, IndexError) as error:
         raise ValueError(f"what is measured does not fit: {one_line(error)}") from error
 
@@ -219,6 +235,7 @@ def rebuild(
 
     Raises ValueError, one line, where its file or its data have changed and this is not accepted.
     """
+    exploits.check(record)
     file, changed = origin.file_to_resume(out, record, accept_changes, trust)
     experiment = file.build(record.options | ({"data_dir": data_dir} if data_dir else {}))
     change: dict[str, Any] = {}

@@ -48,7 +48,14 @@ def set_aside(out: Path) -> list[str]:
     """Renames a run's checkpoints and measurements, so that it begins again; their new names."""
     moved = []
     with locked(out):
-        for name in ("checkpoints", "metrics.jsonl", "digest.json", "figures"):
+        for name in (
+            "checkpoints",
+            "metrics.jsonl",
+            "digest.json",
+            "figures",
+            "best.json",
+            "exploits.jsonl",
+        ):
             old = out / name
             if old.exists():
                 free = (out / f"{name}.{i}" for i in itertools.count(1))

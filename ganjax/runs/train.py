@@ -7,24 +7,23 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
-from ganjax import play, sharding
-from ganjax.experiment import Experiment, with_players
+from ganjax import sharding
+from ganjax.experiment import Experiment
 from ganjax.game import Game
-from ganjax.keys import stream
-from ganjax.runs import beginning, divergence, hosts, population, storage
+from ganjax.runs import beginning, best, divergence, exploits, hosts, population, storage
 from ganjax.runs.checkpoint import Checkpoints, Saved
-from ganjax.runs.drawing import draw, told
+from ganjax.runs.drawing import draw
+from ganjax.runs.measuring import measurement
 from ganjax.runs.record import RunRecord, cpu_cores, read_record, versions
 from ganjax.runs.sweep import of_setting
 from ganjax.runs.trackers import Tell
@@ -86,10 +85,16 @@ def _train(
     rows = hosts.first(lambda: storage.truncate_rows(out / "metrics.jsonl", step - again))
     began = time.perf_counter() - max((row["time"] for row in rows), default=0.0)
     failures: list[str] = []
-    measured = _measurement(record, experiment, game, sharding.whole(data), failures)
+    measured = measurement(experiment, game, sharding.whole(data), failures)
     dead = population.diverged(record, lanes, step)
     tries = found.note.get("tries", []) if found else []
-    played = divergence.Played(game, record, data, checkpoints, tries)
+    copies = exploits.Exploits(out, record, experiment.options)
+    copies.begin(step, lanes)
+    played = divergence.Played(game, record, data, checkpoints, tries, copies)
+    keeper = best.Keeper(record.keep, record.settings, record.save_every)
+    keeper.begin(rows)
+    if copies.due(step):
+        copies.exploit(step, lanes, rows)
 
     with _signals() as caught, _progress(record.steps, step, quiet) as bar:
         before, restored = step, lanes
@@ -99,11 +104,13 @@ def _train(
             if step <= before and not again:  # it went back
                 rows = hosts.first(partial(_gone_back, out, step, played.sorted_tries))
                 dead = population.diverged(record, lanes, step)
+                keeper.begin(rows)
                 before = step
                 continue
-            before, again = step, False
+            before, again, finest = step, False, False
             if step == record.steps:  # whatever happens to an evaluation
-                checkpoints.save(step, lanes, _note(rows, step, played.tries, evaluated=False))
+                note = _note(rows, step, played.tries, evaluated=False)
+                checkpoints.save(step, lanes, note, keeper.spared)
             if step % record.every == 0 or step == record.steps:
                 dead = population.diverged(record, lanes, step)
                 passed = round(time.perf_counter() - began, 3)
@@ -111,8 +118,9 @@ def _train(
                     {
                         "step": step,
                         **record.row(name),
+                        **copies.numbers[name],
                         "time": passed,
-                        **measured(name, state, step),
+                        **measured(copies.numbers[name], state, step),
                     }
                     for name, state in population.by_name(record, lanes).items()
                     if name not in dead
@@ -120,18 +128,23 @@ def _train(
                 hosts.first(partial(storage.append_rows, out / "metrics.jsonl", fresh))
                 hosts.first(partial(tell, fresh))
                 rows += fresh
+                finest = keeper.look(fresh)
                 bar.set_postfix(_losses(game, fresh))
             stopped = record.on_divergence == "stop" and population.diverged(record, lanes, step)
             ended = step == record.steps or len(dead) == len(record.each) or stopped
             signal_ = hosts.largest(caught[0] if caught else 0)  # any process's
-            if step % record.save_every == 0 or ended or signal_:
+            if step % record.save_every == 0 or ended or signal_ or finest:
                 note = _note(rows, step, played.tries, evaluated=not failures)
-                checkpoints.save(step, lanes, note)
+                checkpoints.save(step, lanes, note, keeper.spared)
+                if keeper.record:
+                    hosts.first(partial(storage.write_json, out / best.FILE, keeper.record))
             if signal_:
                 checkpoints.close()
                 raise SystemExit(128 + signal_)
             if ended:
                 break
+            if copies.due(step):
+                copies.exploit(step, lanes, rows)
     checkpoints.close()
     if record.on_divergence == "stop" and population.diverged(record, lanes, step):
         advice = "`ganjax resume --on-divergence freeze` or rollback goes on"
@@ -144,7 +157,7 @@ def _train(
         )
     states = population.by_name(record, lanes)
     alive = next(name for name in states if name not in dead)
-    own = of_setting(experiment, record.each[alive].numbers)
+    own = of_setting(experiment, copies.numbers[alive])
     figures = partial(draw, out, record, own, game, alive, states[alive], rows)
     failures += hosts.first(figures)
     if failures:
@@ -156,6 +169,10 @@ def _train(
     digest = storage.run_digest(params, rows, record.steps, "lanes" if record.sweep else "seeds")
     if played.tries:
         digest["tries"] = played.sorted_tries
+    if record.exploit:
+        digest["exploits"] = storage.metrics_digest(copies.lines)
+    if keeper.record:
+        digest["best"] = keeper.record
     if dead:
         digest["diverged"] = {str(seed): own for seed, own in dead.items()}
     if changes:
@@ -223,39 +240,6 @@ def _changes(
     change = {"step": step, **other, "changed": new}
     storage.record_change(out, change)
     return [*known, change]
-
-
-def _measurement(
-    record: RunRecord, experiment: Experiment, game: Game, data: Any, failures: list[str]
-) -> Callable[[int, play.State, int], dict[str, float | int | None]]:
-    """(lane, state, step) -> the numbers of its row; None for what is not finite.
-
-    They are the losses, what is measured and, at the end, what is evaluated. Why this could not be
-    evaluated is added to failures.
-    """
-    jitted = jax.jit(experiment.measure)
-
-    @cache
-    def of(setting: tuple[tuple[str, float], ...]) -> tuple[Any, Any]:
-        own = of_setting(experiment, dict(setting))
-        same = own.measure is experiment.measure
-        return jitted if same else jax.jit(own.measure), own.evaluate
-
-    def measured(name: int, state: play.State, step: int) -> dict[str, float | int | None]:
-        measure, evaluate = of(tuple(record.each[name].numbers.items()))
-        players = play.bound(game, state)
-        key = stream(state.key, "measure", step)
-        numbers = {**state.log, **with_players(measure, players, data, key)}
-        if step == experiment.steps:
-            key = stream(state.key, "judge")  # an old name: another would change the numbers
-            try:
-                numbers |= with_players(evaluate, players, data, key)
-            except Exception as error:  # hours of training must not be lost to it
-                failures.append(f"it cannot be evaluated: {told(error)}")
-        plain = {n: np.asarray(v).item() for n, v in jax.device_get(numbers).items()}
-        return {n: v if np.isfinite(v) else None for n, v in plain.items()}
-
-    return measured
 
 
 def _losses(game: Game, rows: list[storage.Row]) -> dict[str, str]:

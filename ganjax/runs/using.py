@@ -31,6 +31,7 @@ from ganjax.runs.arguments import (
     refuse_output,
     sample_parser,
 )
+from ganjax.runs.best import step_of
 from ganjax.runs.export import export as write_export
 from ganjax.runs.loading import Run, load
 from ganjax.runs.record import read_record
@@ -45,7 +46,8 @@ def sample(argv: Sequence[str]) -> int:
     """`ganjax sample`: the exit status. Raises ValueError, one line, for a wrong request."""
     args = sample_parser().parse(argv)
     written.refuse_place(args.out)
-    run = started(args.run, args.lane, args.step, args.trust, args.data_dir)
+    step = step_of(args.run, args.step)
+    run = started(args.run, args.lane, step, args.trust, args.data_dir)
     asked = args.n or (args.walk and WALKS * args.walk)
     n = written.number_of_samples(run.experiment, args.out, asked)
     x = run.sample(
