@@ -71,7 +71,7 @@ def test_a_table_is_played_once_and_its_record_is_what_the_runs_say() -> None:
     status, out, _ = reproduce()
     assert status == 0
     named = [line.split("  ")[0] for line in out.splitlines()]
-    assert named == ["", "narrow", "wide", "wide (paper)", "real"]
+    assert named == ["", "narrow", "wide", "wide (paper)", "real", "read"]  # and the note
     made = json.loads(Path("runs/tiny-pair/table.json").read_text())
     seconds = 0.0
     for row in ("narrow", "wide"):

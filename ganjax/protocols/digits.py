@@ -79,7 +79,7 @@ def at_a_glance(finished: Mapping[str, FinishedRow]) -> tuple[Columns, dict[str,
             curves[name] = row.metrics
             continue
         k = first.shape[1] if first.ndim == 5 else 1
-        images[name] = first[: 8 * max(1, round(8 / k))]
+        images[name] = first[: 6 * max(1, round(6 / k))]
         read = {seed: reading(x.reshape(-1, *x.shape[-3:])) for seed, x in drawn.items()}
         columns[name] = {
             column: [read[seed][column] if seed in read else None for seed in row.seeds]

@@ -65,8 +65,8 @@ def mean_sd(values: Sequence[float | None]) -> str:
 
 
 def plain_text(record: TableRecord) -> str:
-    """The table in plain text."""
-    return aligned(table_cells(record))
+    """The table in plain text, and its note."""
+    return "\n".join([aligned(table_cells(record)), *([record.note] if record.note else [])])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

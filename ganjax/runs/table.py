@@ -63,8 +63,8 @@ class Reproduction:
 
 
 def reproduce(r: Reproduction) -> str:
-    """Plays what is not finished of a table; its text, which out/table.txt has too, its note, and
-    where its figures are.
+    """Plays what is not finished of a table; its text, which out/table.txt has too, and where its
+    figures are.
 
     out/table.json is its record, written anew when a row ends: the rows that were asked for, and
     those that the folder had before with the same options. out/figures has what the table draws of
@@ -87,7 +87,7 @@ def reproduce(r: Reproduction) -> str:
     made = _write(r, finished, more)
     _report_missing(r, made.rows)
     pictures = [str(r.out / "figures" / f"{name}.png") for name in drawn]
-    return "\n".join([plain_text(made), *([made.note] if made.note else []), *pictures])
+    return "\n".join([plain_text(made), *pictures])
 
 
 def _with_earlier(r: Reproduction, finished: Mapping[str, FinishedRow]) -> dict[str, FinishedRow]:
