@@ -74,6 +74,7 @@ class Options:
     batch: int = option(128, "images a step", above=0)
     adam: bool = option(False, "Adam with beta1 .5 in the place of SGD")
     lr: float = option(0.02, "learning rate", above=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(50_000, "steps of training", above=0)
 
 
@@ -103,19 +104,19 @@ def game(shape: tuple[int, ...], classes: int, examples: int, o: Options) -> Gam
     """Convolutions for the finer levels, dense nets for the coarsest; 0 classes: no labels."""
     epoch = max(1, examples // o.batch)
     tx = optax.adam(o.lr, b1=0.5) if o.adam else heavy_ball(o.lr, epoch)
-    uniform = symmetric(1.0)
+    common: Any = {"prior": symmetric(1.0), "ema": o.ema}
     y = [(classes,)] if classes else []
     players: dict[str, Player] = {}
     for k in range(o.levels):
         side = shape[0] >> k
         image = (side, side, shape[2])
         if k + 1 < o.levels:
-            G = Player(lapgan.Generator(o.width), tx, ((side, side, 1), image, *y), prior=uniform)
+            G = Player(lapgan.Generator(o.width), tx, ((side, side, 1), image, *y), **common)
             D = Player(lapgan.Discriminator(o.width), tx, (image, image, *y))
         else:
             of_g = lapgan.coarse_generator(image, conditional=o.conditional)
             of_d = lapgan.coarse_discriminator(conditional=o.conditional)
-            G = Player(of_g, tx, ((100,), *y), prior=uniform)
+            G = Player(of_g, tx, ((100,), *y), **common)
             D = Player(of_d, tx, (image, *y), per={"rate": 0.5})
         players |= {f"G_{k}": G, f"D_{k}": D}
     return Game(players, losses, [list(players)], partial(draw, n=o.batch))

@@ -1,0 +1,154 @@
+"""What does every experiment show in a minute?
+
+    python benchmarks/gallery.py
+    python benchmarks/gallery.py gan dcgan
+
+Each experiment plays its `--quick` in a process of its own, programs compiled anew; one figure of
+the run is kept in docs/pictures/gallery, and docs/gallery.md says what it shows, the command, and
+the seconds. The runs are in runs/gallery. With names, the others stay as they are.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import timing
+from digests import processor
+from PIL import Image
+
+from ganjax.runs.arguments import Parser
+from ganjax.runs.discovery import experiment_file, files
+
+WIDTH, LARGEST = 640, 60_000  # of a picture: pixels, bytes
+
+
+class Shown(NamedTuple):
+    """The figure of a run that shows its point, and what one sees there."""
+
+    figure: str
+    sees: str
+
+
+# In the order of the page.
+PICTURES = {
+    "gan": Shown("samples", "Samples of a GAN."),
+    "cgan": Shown("classes", ""),
+    "dcgan": Shown("walk", ""),
+    "cdcgan": Shown("classes", ""),
+    "payoffs": Shown("samples", ""),
+    "dynamics": Shown("curves", ""),
+    "mad_gan": Shown("samples", ""),
+    "mad_gan_sim": Shown("samples", ""),
+    "gman": Shown("samples", ""),
+    "roles": Shown("views", ""),
+    "grid": Shown("samples", ""),
+    "lapgan": Shown("chain", ""),
+    "triple_gan": Shown("styles", ""),
+    "triple_gan_cifar": Shown("styles", ""),
+    "cogan": Shown("samples", ""),
+    "cogan_adapt": Shown("pairs", ""),
+    "pix2pix": Shown("samples", ""),
+    "cyclegan": Shown("samples", ""),
+    "gan3d": Shown("samples", ""),
+    "c_rnn_gan": Shown("samples", ""),
+    "channels": Shown("samples", ""),
+    "ctc": Shown("samples", ""),
+    "adversarial": Shown("attacked", ""),
+    "alexnet": Shown("filters", ""),
+    "perceptron": Shown("curves", ""),
+    "hopfield": Shown("recall", ""),
+    "boltzmann": Shown("samples", ""),
+    "rbm": Shown("classes", ""),
+    "dbn": Shown("samples", ""),
+}
+
+
+def play(name: str, out: Path) -> dict[str, float]:
+    """Plays `--quick`: its seconds, and those of all cores together. Raises ValueError with its
+    last line if it fails.
+    """
+    command = [sys.executable, "-m", "ganjax", "run", name, "--quick", "--quiet", "--no-cache"]
+    command += ["--out", str(out), "--overwrite"]
+    before, began = os.times(), time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    after, seconds = os.times(), time.perf_counter() - began
+    if done.returncode:
+        raise ValueError(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+    cores = sum(after[2:4]) - sum(before[2:4])  # of child processes
+    return {"seconds": round(seconds, 1), "core_seconds": round(cores, 1)}
+
+
+def small(picture: Path) -> bytes:
+    """A picture as a PNG of at most WIDTH pixels a row and LARGEST bytes, in as many colours as
+    these allow.
+    """
+    image = Image.open(picture).convert("RGB")
+    if image.width > WIDTH:
+        image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.LANCZOS)
+    for colours in (256, 128, 64, 32, 16, 8):
+        made = BytesIO()
+        image.quantize(colours).save(made, "png", optimize=True)
+        if len(made.getvalue()) <= LARGEST:
+            return made.getvalue()
+    raise ValueError(f"{picture} does not fit into {LARGEST} bytes")
+
+
+def page(record: dict[str, Any]) -> str:
+    """The gallery as Markdown."""
+    machine = record["machine"]
+    parts = [
+        "# Gallery",
+        "What every experiment shows with `--quick`: on digits of 8 x 8 pixels, points or other "
+        "small data that comes with ganjax, in nets that are as small. Papers' sizes are the "
+        "defaults without `--quick`. Made by `ganjax bench gallery`; seconds are of "
+        f"{machine['cores']} cores ({machine['processor']}), from the start of the process to its "
+        "figures, programs compiled anew; *core seconds* are those of all cores together, which "
+        "others on the machine change less.",
+    ]
+    for name, (_, sees) in PICTURES.items():
+        if name not in record["runs"]:
+            continue
+        took = record["runs"][name]
+        parts += [
+            f"## {name}",
+            experiment_file(name).about,
+            f"![{name}](pictures/gallery/{name}.png)",
+            sees,
+            f"`ganjax run {name} --quick`: {took['seconds']:.0f} s, {took['core_seconds']:.0f} "
+            "core seconds.",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main(argv: Sequence[str]) -> None:
+    """Plays the experiments, one after another."""
+    parser = Parser(description=timing.question(__doc__))
+    parser.add_argument("names", nargs="*", help="experiments (all)")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="the folder of the page")
+    args = parser.parse(argv)
+    names = [experiment_file(name).name for name in args.names] or list(PICTURES)
+    if missing := {file.name for file in files()} ^ {*PICTURES} | {*names} - {*PICTURES}:
+        raise ValueError(f"PICTURES names each experiment; see {', '.join(sorted(missing))}")
+    pictures = args.out / "pictures" / "gallery"
+    pictures.mkdir(parents=True, exist_ok=True)
+    kept = pictures / "runs.json"
+    record = json.loads(kept.read_text()) if kept.is_file() else {"runs": {}}
+    record["machine"] = timing.machine() | {"processor": processor()}
+    for name in names:
+        out = Path("runs/gallery") / name
+        record["runs"][name] = play(name, out)
+        figure = out / "figures" / f"{PICTURES[name].figure}.png"
+        (pictures / f"{name}.png").write_bytes(small(figure))
+        print(name, record["runs"][name], flush=True)
+        kept.write_text(json.dumps(record, indent=1) + "\n")
+        (args.out / "gallery.md").write_text(page(record))
+
+
+if __name__ == "__main__":
+    timing.script(main)
