@@ -61,9 +61,9 @@ PICTURES = {
     "ctc": Shown("samples", ""),
     "adversarial": Shown("attacked", ""),
     "alexnet": Shown("filters", ""),
-    "perceptron": Shown("curves", ""),
+    "perceptron": Shown("lines", ""),
     "hopfield": Shown("recall", ""),
-    "boltzmann": Shown("samples", ""),
+    "boltzmann": Shown("states", ""),
     "rbm": Shown("classes", ""),
     "dbn": Shown("samples", ""),
 }

@@ -27,7 +27,7 @@ from ganjax.losses import non_saturating as payoff
 from ganjax.nets import dcgan, symmetric
 from ganjax.protocols import latent_arithmetic, standard
 
-QUICK = {"steps": 60, "width": 16, "batch": 32}
+QUICK = {"steps": 5000, "width": 32, "batch": 64, "lr": 5e-4, "ema": 0.999}
 SMALL = {"size": 32, "width": 64, "steps": 6_000}
 SUMS = ("arithmetic", "arithmetic_plain", "arithmetic_chance")
 TABLES = {
