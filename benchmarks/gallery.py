@@ -37,35 +37,86 @@ class Shown(NamedTuple):
 
 # In the order of the page.
 PICTURES = {
-    "gan": Shown("samples", "Samples of a GAN."),
-    "cgan": Shown("classes", ""),
-    "dcgan": Shown("walk", ""),
-    "cdcgan": Shown("classes", ""),
-    "payoffs": Shown("samples", ""),
-    "dynamics": Shown("curves", ""),
-    "mad_gan": Shown("samples", ""),
-    "mad_gan_sim": Shown("samples", ""),
-    "gman": Shown("samples", ""),
-    "roles": Shown("views", ""),
-    "grid": Shown("samples", ""),
-    "lapgan": Shown("chain", ""),
-    "triple_gan": Shown("styles", ""),
-    "triple_gan_cifar": Shown("styles", ""),
-    "cogan": Shown("samples", ""),
-    "cogan_adapt": Shown("pairs", ""),
-    "pix2pix": Shown("samples", ""),
-    "cyclegan": Shown("samples", ""),
-    "gan3d": Shown("samples", ""),
-    "c_rnn_gan": Shown("samples", ""),
-    "channels": Shown("samples", ""),
-    "ctc": Shown("samples", ""),
-    "adversarial": Shown("attacked", ""),
-    "alexnet": Shown("filters", ""),
-    "perceptron": Shown("lines", ""),
-    "hopfield": Shown("recall", ""),
-    "boltzmann": Shown("states", ""),
-    "rbm": Shown("classes", ""),
-    "dbn": Shown("samples", ""),
+    "gan": Shown("samples", "Digits that G makes of noise."),
+    "cgan": Shown("classes", "A column for each class: both players see the label."),
+    "dcgan": Shown(
+        "walk",
+        "Each row walks along a straight line between two random z, and one digit becomes another "
+        "without a break.",
+    ),
+    "cdcgan": Shown("classes", "A column for each class; the label joins every layer."),
+    "payoffs": Shown(
+        "samples",
+        "Eight Gaussians (circles of three standard deviations) and samples, under the "
+        "relativistic payoff with both gradient penalties; `--payoff` names another.",
+    ),
+    "dynamics": Shown(
+        "curves",
+        "The bilinear game under simultaneous steps: the players move away from their rest.",
+    ),
+    "mad_gan": Shown(
+        "samples",
+        "A colour for each of eight generators. As D names the maker of a sample, each keeps to "
+        "modes of its own.",
+    ),
+    "mad_gan_sim": Shown(
+        "samples",
+        "The same ring and generators, which D's features keep apart in place of their names.",
+    ),
+    "gman": Shown("samples", "Digits of one G that faces five discriminators at once."),
+    "roles": Shown(
+        "views",
+        "Samples of one G as its three discriminators see them: all pixels, means of 2 x 2, and "
+        "of 4 x 4.",
+    ),
+    "grid": Shown("samples", "The ring, by a mixture of three generators."),
+    "lapgan": Shown(
+        "chain",
+        "From noise to 8 x 8 pixels (I1), the detail that the finer G adds (h0), and their sum of "
+        "16 x 16 (I0).",
+    ),
+    "triple_gan": Shown("styles", "A noise in each row, a class in each column."),
+    "triple_gan_cifar": Shown("samples", "A class in each column, in the nets for colour images."),
+    "cogan": Shown(
+        "pairs",
+        "Two generators with most layers in common make pairs of one z, a digit and its negative, "
+        "though they never saw a pair.",
+    ),
+    "cogan_adapt": Shown("pairs", "Pairs of the generators of the two sets."),
+    "pix2pix": Shown("translations", "Outlines, what G makes of them, and the digits they are of."),
+    "cyclegan": Shown(
+        "translations",
+        "A digit, its outline by G, and back by F; then an outline, its digit by F, and back by G. "
+        "No pairs were seen.",
+    ),
+    "gan3d": Shown("nearest", "Shapes of voxels by G, above the training shapes nearest to them."),
+    "c_rnn_gan": Shown("samples", "Melodies of G as piano rolls, which `ganjax sample` plays."),
+    "channels": Shown(
+        "samples",
+        "Tones in stereo: one discriminator hears the left, one the right, one both.",
+    ),
+    "ctc": Shown("alignment", "Speech, and the letters that the recurrent nets read over time."),
+    "adversarial": Shown(
+        "attacked",
+        "A digit, what an attack adds, and their sum, with what the classifier reads in each.",
+    ),
+    "alexnet": Shown("named", "Test images, and what the net names them; wrong names are orange."),
+    "perceptron": Shown(
+        "lines",
+        "XOR, learnt by two layers: no straight line, all that one neuron has, parts these points.",
+    ),
+    "hopfield": Shown(
+        "recall",
+        "Three stored digits (x), with 15 % of their pixels turned over (cue), after one sweep (1) "
+        "and at the end: each is recalled.",
+    ),
+    "boltzmann": Shown(
+        "states",
+        "The commonest images of 3 x 3 pixels: how often they are, and how probable to the "
+        "machine and to pixels that know nothing of each other.",
+    ),
+    "rbm": Shown("classes", "Samples of images with their labels, a column for each class."),
+    "dbn": Shown("samples", "Digits that the upper layer dreams and the lower layer draws."),
 }
 
 

@@ -108,9 +108,7 @@ def measure(arrays: Any, key: Array, *, B: Bound) -> dict[str, Array]:
     return {"log_likelihood": log_prob(B(), boltzmann.test_units(arrays)).mean()}
 
 
-def figures(
-    arrays: Any, x: Any, rows: Any, *, B: Bound, shape: tuple[int, ...]
-) -> dict[str, Any]:
+def figures(arrays: Any, x: Any, rows: Any, *, B: Bound, shape: tuple[int, ...]) -> dict[str, Any]:
     """The commonest training images: how often they are, and how likely to the machine and to
     pixels that know nothing of each other.
     """

@@ -26,7 +26,7 @@ from ganjax.nets import cgan, pixel_logits
 from ganjax.optim import heavy_ball
 from ganjax.protocols.conditional import evaluate, measure, sample
 
-QUICK = {"steps": 300, "width": 120}
+QUICK = {"width": 240, "ema": 0.999, "steps": 6000}
 TABLES = {
     data: Table(
         rows={

@@ -30,7 +30,7 @@ from ganjax.nets import voxels as nets
 from ganjax.protocols import voxel_features
 from ganjax.protocols import voxels as protocol
 
-QUICK = {"data": "blocks", "width": 4, "batch": 8, "steps": 60}
+QUICK = {"data": "blocks", "width": 8, "batch": 16, "lr_g": 1e-3, "lr_d": 2e-4, "steps": 400}
 NARROW = {"width": 16, "batch": 32, "lr_g": 5e-4, "lr_d": 2e-4, "steps": 300}
 COLUMNS = ("moves", "right", "iou_samples", "iou_shapes", "coverage", "empty", "occupancy")
 GATES = {f"at most {gate}": gate for gate in (0.6, 0.7, 0.8, 0.9)} | {"no gate": 1.0}

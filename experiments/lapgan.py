@@ -39,8 +39,10 @@ from ganjax.nets import lapgan, symmetric
 from ganjax.optim import heavy_ball
 from ganjax.protocols.laplacian import by_level, evaluate, labels, measure, sample
 
-SMALL = {"width": 8, "batch": 32, "lr": 0.05, "steps": 800}
-QUICK = {"data": "digits", "size": 16, "levels": 2, **SMALL}
+QUICK = {
+    "data": "digits", "size": 16, "levels": 2, "conditional": True, "adam": True, "lr": 2e-4,
+    "ema": 0.99, "width": 8, "batch": 32, "steps": 1500,
+}  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "parzen": {"width": 32, "steps": 4000},
     "adam": {"width": 32, "adam": True, "lr": 5e-4, "steps": 4000},

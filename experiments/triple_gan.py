@@ -31,7 +31,7 @@ from ganjax.nets import MLP, triple_gan
 from ganjax.protocols import semi_supervised
 from ganjax.protocols.conditional import sample_styles, styles
 
-QUICK = {"labels": 50, "width": 8, "batch": 50, "steps": 1000}
+QUICK = {"labels": 100, "width": 16, "batch": 50, "ema": 0.99, "steps": 2000}
 MNIST: dict[str, Any] = {"data": "mnist", "steps": 8000}
 ROWS = {
     "Triple-GAN": MNIST,
@@ -120,7 +120,9 @@ def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
         C = Player(MLP((8 * o.width,) * 2, (K,)), adam, shape, per={"rate": 0.5}, ema=0.99)
     else:
         C = Player(triple_gan.Classifier(K, o.width), adam, shape, ema=0.99)
-    G = Player(triple_gan.Generator(shape, units), adam, ((100,), (K,)), prior=random.uniform, ema=o.ema)
+    G = Player(
+        triple_gan.Generator(shape, units), adam, ((100,), (K,)), prior=random.uniform, ema=o.ema
+    )
     D = Player(triple_gan.Discriminator(widths), adam, (shape, (K,)))
     turns = [["C"]] if o.alone or o.supervised else [["D"], ["G"], ["C"]]
     sizes = {"x_u": max(o.batch, 100 * o.batch // o.labels), "x_d": 4 * o.batch}
