@@ -112,7 +112,7 @@ def figures(arrays: Any, x: Any, rows: Any, *, B: Bound, shape: tuple[int, ...])
     """The commonest training images: how often they are, and how likely to the machine and to
     pixels that know nothing of each other.
     """
-    v = boltzmann.test_units(arrays, "x")  # [N, V]
+    v = boltzmann.units(arrays["x"])  # [N, V]
     seen, count = jnp.unique(v, axis=0, return_counts=True)
     most = jnp.argsort(-count)[:20]
     seen, mean = seen[most], v.mean(0)
