@@ -31,7 +31,7 @@ from ganjax.protocols import classifier, standard
 
 QUICK = {
     "payoff": "relativistic", "r1": 0.1, "r2": 0.1, "width": 64, "batch": 128, "lr": 1e-3,
-    "steps": 4000,
+    "steps": 8000,
 }  # fmt: skip
 
 

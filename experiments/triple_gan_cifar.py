@@ -31,7 +31,10 @@ from ganjax.losses import ce
 from ganjax.nets import triple_gan
 from ganjax.protocols import conditional, semi_supervised
 
-QUICK = {"data": "digits", "size": 24, "labels": 100, "width": 4, "batch": 10, "steps": 40}
+QUICK = {
+    "data": "digits", "size": 24, "labels": 100, "width": 8, "batch": 20, "lr": 1e-3, "ema": 0.99,
+    "steps": 400,
+}  # fmt: skip
 TABLES = {
     "cifar4000": Table(
         rows={"Triple-GAN": {}, "C alone": {"alone": True}},
@@ -53,6 +56,7 @@ class Options:
     width: int = option(128, "channels of C's first layer and G's last, others by it", above=0)
     batch: int = option(100, "labelled and unlabelled images a step for C; twice for G", above=0)
     lr: float = option(3e-4, "learning rate of Adam for G and D; C's is ten times that", above=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(50_000, "steps of training", above=0)
 
 
@@ -106,7 +110,7 @@ def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
     G = triple_gan.ColourGenerator(shape, o.width)
     D = triple_gan.ColourDiscriminator(max(1, o.width // 4))
     players = {
-        "G": Player(G, adam, ((100,), (K,)), prior=random.uniform),
+        "G": Player(G, adam, ((100,), (K,)), prior=random.uniform, ema=o.ema),
         "D": Player(D, adam, (shape, (K,))),
         "C": Player(triple_gan.CifarClassifier(K, o.width), for_c, shape, ema=0.99),
         "L": L,
