@@ -32,10 +32,7 @@ from ganjax.keys import stream
 from ganjax.nets.sequences import Discriminator, Generator
 from ganjax.protocols import music as protocol
 
-QUICK = {
-    "cells": 16, "units": 32, "batch": 16, "pretrain": 300, "stage": 50, "adam": True, "lr": 3e-3,
-    "steps": 400,
-}  # fmt: skip
+QUICK = {"cells": 16, "units": 32, "batch": 16, "pretrain": 300, "stage": 50, "steps": 500}
 Losses = dict[str, Array]
 
 
