@@ -51,8 +51,9 @@ PICTURES = {
         "relativistic payoff with both gradient penalties; `--payoff` names another.",
     ),
     "dynamics": Shown(
-        "curves",
-        "The bilinear game under simultaneous steps: the players move away from their rest.",
+        "orbit",
+        "The bilinear game under simultaneous steps: the two players circle their rest (cross) and "
+        "move away from it. `--dynamics extragradient` brings them there.",
     ),
     "mad_gan": Shown(
         "samples",

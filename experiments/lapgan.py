@@ -39,10 +39,8 @@ from ganjax.nets import lapgan, symmetric
 from ganjax.optim import heavy_ball
 from ganjax.protocols.laplacian import by_level, evaluate, labels, measure, sample
 
-QUICK = {
-    "data": "digits", "size": 16, "levels": 2, "conditional": True, "adam": True, "lr": 2e-4,
-    "ema": 0.99, "width": 8, "batch": 32, "steps": 1500,
-}  # fmt: skip
+SMALL = {"data": "digits", "size": 16, "levels": 2, "width": 8, "batch": 32, "steps": 1500}
+QUICK = {**SMALL, "conditional": True, "adam": True, "lr": 2e-4, "ema": 0.99}
 SETTINGS: dict[str, dict[str, Any]] = {
     "parzen": {"width": 32, "steps": 4000},
     "adam": {"width": 32, "adam": True, "lr": 5e-4, "steps": 4000},
@@ -144,8 +142,7 @@ def experiment(o: Options) -> Experiment:
     play_on = partial(game, train.shape, K, train.examples or 0)
     arrays: Any = splits.valid.read() if splits.valid else {}
     valid = {name: scaled(jnp.asarray(values[:200])) for name, values in arrays.items()}
-    measured = partial(measure, valid=valid)
-    evaluated = partial(evaluate, splits=splits)
+    measured, evaluated = partial(measure, valid=valid), partial(evaluate, splits=splits)
     return Experiment(play_on, o, train.load(), sample, measured, evaluated, figures, classes=K)
 
 

@@ -31,10 +31,8 @@ from ganjax.losses import ce
 from ganjax.nets import triple_gan
 from ganjax.protocols import conditional, semi_supervised
 
-QUICK = {
-    "data": "digits", "size": 24, "labels": 100, "width": 8, "batch": 20, "lr": 1e-3, "ema": 0.99,
-    "steps": 400,
-}  # fmt: skip
+SMALL = {"data": "digits", "size": 24, "labels": 100}
+QUICK = {**SMALL, "width": 8, "batch": 20, "lr": 1e-3, "steps": 400}
 TABLES = {
     "cifar4000": Table(
         rows={"Triple-GAN": {}, "C alone": {"alone": True}},
@@ -56,7 +54,6 @@ class Options:
     width: int = option(128, "channels of C's first layer and G's last, others by it", above=0)
     batch: int = option(100, "labelled and unlabelled images a step for C; twice for G", above=0)
     lr: float = option(3e-4, "learning rate of Adam for G and D; C's is ten times that", above=0)
-    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(50_000, "steps of training", above=0)
 
 
@@ -89,8 +86,7 @@ def losses(
     R_P = ce(C(white(x_g), key=stream(key, "x_g")), y_g).mean()
     own += 0.01 * 0.5 * (p.max(-1) * sp(-by_c)).mean() + jnp.where(epoch < 200, 0, 0.1) * R_P
     L_D = sp(-real).mean() + 0.5 * sp(by_g).mean() + 0.5 * sp(by_c).mean()
-    L_G = 0.5 * sp(-by_g).mean()
-    return {"D": L_D, "G": L_G, "C": own, "R_L": R_L, "R_U": R_U, "R_P": R_P}
+    return {"D": L_D, "G": 0.5 * sp(-by_g).mean(), "C": own, "R_L": R_L, "R_U": R_U, "R_P": R_P}
 
 
 def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
@@ -110,7 +106,7 @@ def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
     G = triple_gan.ColourGenerator(shape, o.width)
     D = triple_gan.ColourDiscriminator(max(1, o.width // 4))
     players = {
-        "G": Player(G, adam, ((100,), (K,)), prior=random.uniform, ema=o.ema),
+        "G": Player(G, adam, ((100,), (K,)), prior=random.uniform),
         "D": Player(D, adam, (shape, (K,))),
         "C": Player(triple_gan.CifarClassifier(K, o.width), for_c, shape, ema=0.99),
         "L": L,
