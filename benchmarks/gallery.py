@@ -131,7 +131,8 @@ def play(name: str, out: Path) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True)
     after, seconds = os.times(), time.perf_counter() - began
     if done.returncode:
-        raise ValueError(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise ValueError(f"{name}: {said[-1]}")
     cores = sum(after[2:4]) - sum(before[2:4])  # of child processes
     return {"seconds": round(seconds, 1), "core_seconds": round(cores, 1)}
 

@@ -31,8 +31,8 @@ from ganjax.protocols import voxel_features
 from ganjax.protocols import voxels as protocol
 
 QUICK = {
-    "data": "blocks", "size": 8, "turns": False, "width": 16, "batch": 32, "lr_g": 1e-3,
-    "lr_d": 3e-4, "ema": 0.99, "steps": 1500,
+    "data": "blocks", "size": 8, "turns": False, "gate": 0.7, "width": 16, "batch": 32,
+    "lr_g": 1e-3, "lr_d": 1e-4, "ema": 0.99, "steps": 2500,
 }  # fmt: skip
 NARROW = {"width": 16, "batch": 32, "lr_g": 5e-4, "lr_d": 2e-4, "steps": 300}
 COLUMNS = ("moves", "right", "iou_samples", "iou_shapes", "coverage", "empty", "occupancy")
