@@ -70,14 +70,18 @@ PICTURES = {
         "Samples of one G as its three discriminators see them: all pixels, means of 2 x 2, and "
         "of 4 x 4.",
     ),
-    "grid": Shown("samples", "The ring, by a mixture of three generators."),
+    "grid": Shown(
+        "tournament",
+        "What three generators and three discriminators are worth against each other on the ring; "
+        "below their names the weights that both sides have learnt.",
+    ),
     "lapgan": Shown(
         "chain",
         "From noise to 8 x 8 pixels (I1), the detail that the finer G adds (h0), and their sum of "
         "16 x 16 (I0).",
     ),
     "triple_gan": Shown("styles", "A noise in each row, a class in each column."),
-    "triple_gan_cifar": Shown("samples", "A class in each column, in the nets for colour images."),
+    "triple_gan_cifar": Shown("styles", "As triple_gan, in the nets for colour images."),
     "cogan": Shown(
         "pairs",
         "Two generators with most layers in common make pairs of one z, a digit and its negative, "
@@ -96,7 +100,10 @@ PICTURES = {
         "samples",
         "Tones in stereo: one discriminator hears the left, one the right, one both.",
     ),
-    "ctc": Shown("alignment", "Speech, and the letters that the recurrent nets read over time."),
+    "ctc": Shown(
+        "alignment",
+        "Tones that stand for speech, and the letters that the recurrent nets read over time.",
+    ),
     "adversarial": Shown(
         "attacked",
         "A digit, what an attack adds, and their sum, with what the classifier reads in each.",

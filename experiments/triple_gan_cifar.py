@@ -32,7 +32,7 @@ from ganjax.nets import triple_gan
 from ganjax.protocols import conditional, semi_supervised
 
 SMALL = {"data": "digits", "size": 24, "labels": 100}
-QUICK = {**SMALL, "width": 8, "batch": 20, "lr": 1e-3, "steps": 400}
+QUICK = {**SMALL, "width": 4, "batch": 10, "lr": 1e-3, "steps": 200}
 TABLES = {
     "cifar4000": Table(
         rows={"Triple-GAN": {}, "C alone": {"alone": True}},
