@@ -62,7 +62,7 @@ PICTURES = {
     ),
     "mad_gan_sim": Shown(
         "samples",
-        "The same ring and generators, which D's features keep apart in place of their names.",
+        "The same ring; what keeps the eight generators apart is how alike D finds their samples.",
     ),
     "gman": Shown("samples", "Digits of one G that faces five discriminators at once."),
     "roles": Shown(
@@ -88,7 +88,10 @@ PICTURES = {
         "though they never saw a pair.",
     ),
     "cogan_adapt": Shown("pairs", "Pairs of the generators of the two sets."),
-    "pix2pix": Shown("translations", "Outlines, what G makes of them, and the digits they are of."),
+    "pix2pix": Shown(
+        "translations",
+        "Digits (x), outlines by G (Gx), true ones (y), and digits by F of these (Fy).",
+    ),
     "cyclegan": Shown(
         "translations",
         "A digit, its outline by G, and back by F; then an outline, its digit by F, and back by G. "
