@@ -153,7 +153,7 @@ def small(picture: Path) -> bytes:
     """
     image = Image.open(picture).convert("RGB")
     if image.width > WIDTH:
-        image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.LANCZOS)
+        image = image.resize((WIDTH, round(image.height * WIDTH / image.width)))
     for colours in (256, 128, 64, 32, 16, 8):
         made = BytesIO()
         image.quantize(colours).save(made, "png", optimize=True)

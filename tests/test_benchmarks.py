@@ -159,7 +159,7 @@ def test_a_picture_of_the_gallery_is_made_small_enough(tmp_path, monkeypatch):
     monkeypatch.setattr(script, "LARGEST", 30_000)
     made = Image.open(io.BytesIO(script.small(tmp_path / "noise.png")))
     assert (made.format, made.size) == ("PNG", (640, 64))
-    assert len(made.getcolors()) < 256
+    assert len(made.getcolors() or []) in range(1, 256)
 
 
 def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ def figures(arrays: Any, samples: None, rows: Any, *, C: Bound) -> dict[str, Any
     x, label = (np.asarray(arrays[name][:32]) for name in ("test_x", "test_label"))
     names = np.asarray(_classes(C, x))
     images = np.asarray(data.scaled(jnp.asarray(x), 0.0))
-    drawn = {"named": named_images(images, names, names == label)}
+    drawn = {"named": named_images(images, names.tolist(), names == label)}
     return drawn | filters(arrays, samples, rows, C=C)
 
 
