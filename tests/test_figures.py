@@ -58,7 +58,10 @@ def test_shares_of_states_stand_above_their_images():
     images = np.random.default_rng(0).integers(0, 2, (3, 2, 2, 1))
     figure = shares_of_states(images, {"data": [0.5, 0.3, 0.2], "model": [0.1, 0.2, 0.7]})
     (axes,) = figure.axes
-    assert [np.asarray(line.get_ydata()).tolist() for line in axes.lines] == [[50, 30, 20], [10, 20, 70]]
+    assert [np.asarray(line.get_ydata()).tolist() for line in axes.lines] == [
+        [50, 30, 20],
+        [10, 20, 70],
+    ]
     drawn = [inset.images[0].get_array() for inset in axes.child_axes]
     np.testing.assert_array_equal(drawn, 1 - images[..., 0])  # 1 is black
 
