@@ -80,8 +80,15 @@ PICTURES = {
         "From noise to 8 x 8 pixels (I1), the detail that the finer G adds (h0), and their sum of "
         "16 x 16 (I0).",
     ),
-    "triple_gan": Shown("styles", "A noise in each row, a class in each column."),
-    "triple_gan_cifar": Shown("styles", "As triple_gan, in the nets for colour images."),
+    "triple_gan": Shown(
+        "styles",
+        "A noise in each row, a class in each column, of ten labels each; the noise changes "
+        "little.",
+    ),
+    "triple_gan_cifar": Shown(
+        "styles",
+        "As triple_gan, in the nets for colour images, too few steps for digits.",
+    ),
     "cogan": Shown(
         "pairs",
         "Two generators with most layers in common make pairs of one z, a digit and its negative, "
@@ -97,7 +104,10 @@ PICTURES = {
         "A digit, its outline by G, and back by F; then an outline, its digit by F, and back by G. "
         "No pairs were seen.",
     ),
-    "gan3d": Shown("nearest", "Shapes of voxels by G, above the training shapes nearest to them."),
+    "gan3d": Shown(
+        "nearest",
+        "Shapes of voxels by G, above the training shapes nearest to them: all of G's are one.",
+    ),
     "c_rnn_gan": Shown("samples", "Melodies of G as piano rolls, which `ganjax sample` plays."),
     "channels": Shown(
         "samples",
