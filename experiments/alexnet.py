@@ -33,7 +33,7 @@ from ganjax.protocols import image_classifiers, semi_supervised
 GROUP = "games of one player"
 QUICK = {
     "data": "digits", "size": 32, "width": 6, "dropout": 0.0, "augment": False, "batch": 16,
-    "steps": 100,
+    "steps": 400,
 }  # fmt: skip
 NETS = {"AlexNet, narrow": "alexnet", "LeNet": "lenet", "MLP": "mlp"}
 COLUMNS = ("error", "parameters", "operations")
@@ -101,7 +101,7 @@ def experiment(o: Options) -> Experiment:
     arrays = semi_supervised.labelled_examples(dataset)
     this = partial(game, dataset.shape, classes)
     return Experiment(
-        this, o, arrays, evaluate=image_classifiers.evaluate, figures=image_classifiers.filters
+        this, o, arrays, evaluate=image_classifiers.evaluate, figures=image_classifiers.figures
     )
 
 

@@ -24,13 +24,14 @@ from jax.nn import logsumexp
 from ganjax import Game, Player, cli
 from ganjax.data import require
 from ganjax.experiment import Experiment, ImageForm, ImageOptions, Table, option
+from ganjax.figures.states import shares_of_states
 from ganjax.game import Bound
 from ganjax.metrics.partition import check_countable, states
 from ganjax.nets.boltzmann import Boltzmann, Machine, marginal_logits
 from ganjax.protocols import boltzmann
 
 GROUP = "games of one player"
-QUICK = {"steps": 300}
+QUICK = {"steps": 5000}
 CD: dict[str, Any] = {
     "experiment": "rbm", "size": 3, "sharp": True, "hidden": 3, "steps": 20_000,
 }  # fmt: skip
@@ -107,6 +108,22 @@ def measure(arrays: Any, key: Array, *, B: Bound) -> dict[str, Array]:
     return {"log_likelihood": log_prob(B(), boltzmann.test_units(arrays)).mean()}
 
 
+def figures(arrays: Any, x: Any, rows: Any, *, B: Bound, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The commonest training images: how often they are, and how likely to the machine and to
+    pixels that know nothing of each other.
+    """
+    v = boltzmann.units(arrays["x"])  # [N, V]
+    seen, count = jnp.unique(v, axis=0, return_counts=True)
+    most = jnp.argsort(-count)[:20]
+    seen, mean = seen[most], v.mean(0)
+    shares = {
+        "training images": count[most] / len(v),
+        "machine": jnp.exp(log_prob(B(), seen)),
+        "independent pixels": jnp.prod(jnp.where(seen > 0, mean, 1 - mean), 1),
+    }
+    return {"states": shares_of_states(seen.reshape(-1, *shape)[..., 0], shares)}
+
+
 def experiment(o: Options) -> Experiment:
     """A Boltzmann machine on images of a few pixels."""
     splits = o.images.find_splits()
@@ -116,8 +133,9 @@ def experiment(o: Options) -> Experiment:
     arrays = boltzmann.examples(splits, o.sharp)
     bias = marginal_logits(arrays["x"])
     return Experiment(
-        partial(game, bias), o, arrays, partial(sample, shape=shape), measure, shown=256
-    )
+        partial(game, bias), o, arrays, partial(sample, shape=shape), measure,
+        figures=partial(figures, shape=shape), shown=256,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -32,7 +32,10 @@ from ganjax.keys import stream
 from ganjax.nets.sequences import Discriminator, Generator
 from ganjax.protocols import music as protocol
 
-QUICK = {"cells": 10, "units": 16, "batch": 8, "pretrain": 0, "steps": 60}
+QUICK = {
+    "cells": 16, "units": 32, "batch": 16, "pretrain": 300, "stage": 50, "adam": True, "lr": 1e-3,
+    "steps": 600,
+}  # fmt: skip
 Losses = dict[str, Array]
 
 

@@ -25,7 +25,7 @@ from ganjax.losses import non_saturating as payoff
 from ganjax.nets import dcgan, symmetric
 from ganjax.protocols.conditional import evaluate, measure, sample
 
-QUICK = {"steps": 60, "width": 8, "units": 64, "batch": 32}
+QUICK = {"steps": 1500, "width": 16, "units": 64, "batch": 32, "lr": 1e-3, "ema": 0.99}
 TABLES = {
     data: Table(
         rows={"cDCGAN": {"data": data, "steps": 12_000}},
@@ -53,6 +53,7 @@ class Options:
     batch: int = option(128, "real samples a turn", above=0)
     lr: float = option(2e-4, "first learning rate of Adam, its beta1 .5", above=0)
     l2: float = option(2.5e-5, "weight decay", low=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(
         20_000,
         "steps of training (the authors' 200 epochs are 39,000 of 50,000 images, each step two "
@@ -78,7 +79,7 @@ def game(shape: tuple[int, ...], classes: int, o: Options) -> Game:
     adam = optax.chain(optax.add_decayed_weights(o.l2), optax.adam(rate, b1=0.5))
     net = dcgan.ConditionalGenerator(shape, o.width, o.units)
     players = {
-        "G": Player(net, adam, ((o.z,), (classes,)), prior=symmetric(1.0)),
+        "G": Player(net, adam, ((o.z,), (classes,)), prior=symmetric(1.0), ema=o.ema),
         "D": Player(dcgan.ConditionalDiscriminator(o.width, o.units), adam, (shape, (classes,))),
     }
     draws = partial(draw, n=o.batch, low=0.0, high=1.0)

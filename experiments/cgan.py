@@ -26,7 +26,7 @@ from ganjax.nets import cgan, pixel_logits
 from ganjax.optim import heavy_ball
 from ganjax.protocols.conditional import evaluate, measure, sample
 
-QUICK = {"steps": 300, "width": 120}
+QUICK = {"width": 240, "ema": 0.999, "steps": 6000}
 TABLES = {
     data: Table(
         rows={
@@ -55,6 +55,7 @@ class Options:
     noisy: bool = option(True, "they are dropped in samples too")
     batch: int = option(100, "real samples a step", above=0)
     lr: float = option(0.1, "first learning rate of SGD", above=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(50_000, "steps of training", above=0)
 
 
@@ -78,7 +79,7 @@ def game(shape: tuple[int, ...], classes: int, data: Any, o: Options) -> Game:
     units = (max(1, o.width // 5), max(1, o.width // 24), max(1, o.width // 5))
     net = cgan.Generator(shape, widths, bias=pixel_logits(data["x"]), rate=o.dropout)
     players = {
-        "G": Player(net, sgd, ((100,), (classes,)), prior=random.uniform),
+        "G": Player(net, sgd, ((100,), (classes,)), prior=random.uniform, ema=o.ema),
         "D": Player(cgan.Discriminator(units), sgd, (shape, (classes,))),
     }
     return Game(players, losses, [["D", "G"]], partial(draw, n=o.batch, low=0.0, high=1.0))

@@ -30,7 +30,7 @@ from ganjax.metrics import stereo as heard
 from ganjax.nets import MLP
 from ganjax.penalties import squared_norm
 
-QUICK = {"width": 64, "batch": 64, "steps": 500}
+QUICK = {"hears": "three", "width": 64, "batch": 64, "lr": 1e-3, "steps": 4000}
 HEARD = {"L": slice(0, 1), "R": slice(1, 2), "B": slice(0, 2)}  # the channels of each D
 SHARES = {  # of the parameters
     "one": {"B": 1.0}, "two": {"L": 0.5, "R": 0.5}, "three": {"L": 0.25, "R": 0.25, "B": 0.5},

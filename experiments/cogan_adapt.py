@@ -28,7 +28,7 @@ from ganjax.losses import ce, non_saturating
 from ganjax.nets import cogan
 from ganjax.protocols import domain_adaptation
 
-SMALL = {"width": 4, "width_d": 15, "batch": 32, "lr": 1e-3, "steps": 200}
+SMALL = {"width": 8, "width_d": 10, "batch": 16, "lr": 1e-3, "steps": 400}
 QUICK = {"x": "digits", "y": "digits", **SMALL}
 WAYS = (("mnist", "optdigits"), ("optdigits", "mnist"))
 PAPER = {"mnist to optdigits": {"accuracy": 0.912}, "optdigits to mnist": {"accuracy": 0.891}}

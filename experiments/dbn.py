@@ -32,7 +32,7 @@ from ganjax.nets.boltzmann import Boltzmann, draw_units, marginal_logits
 from ganjax.protocols import boltzmann, deep_belief, standard
 
 GROUP = "games of one player"
-QUICK = {"width": 16, "tune": 0.25, "batch": 20, "gibbs": 20, "steps": 300}
+QUICK = {"gibbs": 500, "steps": 10_000}
 MNIST: dict[str, Any] = {"data": "mnist", "steps": 40_000}
 TABLES = {
     "digits": Table(

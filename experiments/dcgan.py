@@ -27,7 +27,7 @@ from ganjax.losses import non_saturating as payoff
 from ganjax.nets import dcgan, symmetric
 from ganjax.protocols import latent_arithmetic, standard
 
-QUICK = {"steps": 60, "width": 16, "batch": 32}
+QUICK = {"steps": 5000, "width": 32, "batch": 64, "lr": 5e-4, "ema": 0.999}
 SMALL = {"size": 32, "width": 64, "steps": 6_000}
 SUMS = ("arithmetic", "arithmetic_plain", "arithmetic_chance")
 TABLES = {
@@ -63,6 +63,7 @@ class Options:
     batch: int = option(128, "real samples a turn", above=0)
     lr: float = option(2e-4, "learning rate of Adam, its beta1 .5", above=0)
     l2: float = option(1e-5, "weight decay", low=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(20_000, "steps of training", above=0)
 
 
@@ -81,7 +82,7 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
     adam = optax.chain(optax.add_decayed_weights(o.l2), optax.adam(o.lr, b1=0.5))
     net = dcgan.Generator(shape, o.width, o.kernel)
     players = {
-        "G": Player(net, adam, (o.z,), prior=symmetric(1.0)),
+        "G": Player(net, adam, (o.z,), prior=symmetric(1.0), ema=o.ema),
         "D": Player(dcgan.Discriminator(o.width, o.kernel), adam, shape),
     }
     return Game(players, losses, [["D"], ["G"]], partial(draw, n=o.batch), fresh="turn")

@@ -31,7 +31,7 @@ from ganjax.nets import MLP, Linear, Point
 from ganjax.protocols import teams
 from ganjax.protocols.dynamics import bilinear_factors, distance, eigenvalues, figures, rates
 
-QUICK = {"steps": 200}
+QUICK = {"lr": 0.3, "steps": 20}
 CLOSED = bilinear_factors(eta=0.1)
 DIRAC: dict[str, dict[str, Any]] = {
     "GAN": {}, "GAN, alternating": {"dynamics": "alternating"},

@@ -31,7 +31,7 @@ from ganjax.nets import MLP, MaxoutNet, pixel_logits, symmetric, symmetric_init
 from ganjax.optim import heavy_ball
 from ganjax.protocols import latent_arithmetic, standard
 
-QUICK = {"steps": 300, "width": 64}
+QUICK = {"width": 240, "ema": 0.999, "steps": 6000}
 SMALL = {"data": "hills", "width": 64, "z": 2, "batch": 256, "lr": 1e-3, "ema": 0.99, "steps": 3000}
 MNIST = {"data": "mnist", "steps": 60_000}
 PARZEN = ("parzen", "parzen_sigma", "quality")

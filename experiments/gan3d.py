@@ -30,7 +30,10 @@ from ganjax.nets import voxels as nets
 from ganjax.protocols import voxel_features
 from ganjax.protocols import voxels as protocol
 
-QUICK = {"data": "blocks", "width": 4, "batch": 8, "steps": 60}
+QUICK = {
+    "data": "blocks", "size": 8, "turns": False, "gate": 0.7, "width": 16, "batch": 32,
+    "lr_g": 1e-3, "lr_d": 1e-4, "ema": 0.99, "steps": 2500,
+}  # fmt: skip
 NARROW = {"width": 16, "batch": 32, "lr_g": 5e-4, "lr_d": 2e-4, "steps": 300}
 COLUMNS = ("moves", "right", "iou_samples", "iou_shapes", "coverage", "empty", "occupancy")
 GATES = {f"at most {gate}": gate for gate in (0.6, 0.7, 0.8, 0.9)} | {"no gate": 1.0}
@@ -72,6 +75,7 @@ class Options:
     batch: int = option(100, "real shapes a step", low=2)
     lr_g: float = option(0.0025, "learning rate of G's Adam, its beta1 .5", above=0)
     lr_d: float = option(1e-5, "learning rate of D's Adam, its beta1 .5", above=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(10_000, "steps of training", above=0)
 
 
@@ -101,11 +105,10 @@ def game(side: int, o: Options) -> Game:
     """D before G, on the same batch; the accuracy that the gate sees is D's before G moved."""
     shape = (side,) * 3 + (1,)
     gate = Turn(("D",), when=lambda step, log: opens(log["accuracy"], o))
+    net, adam = nets.generator(side, o.width), partial(optax.adam, b1=0.5)
     players = {
-        "G": Player(
-            nets.generator(side, o.width), optax.adam(o.lr_g, b1=0.5), (o.z,), prior=random.uniform
-        ),
-        "D": Player(nets.discriminator(o.width), optax.adam(o.lr_d, b1=0.5), shape),
+        "G": Player(net, adam(o.lr_g), (o.z,), prior=random.uniform, ema=o.ema),
+        "D": Player(nets.discriminator(o.width), adam(o.lr_d), shape),
     }
     return Game(
         players,

@@ -31,7 +31,7 @@ from ganjax.protocols.overlay import overlay
 from ganjax.protocols.teams import measure, sample
 from ganjax.protocols.tournament import tournament
 
-QUICK = {"data": "ring", "n": 2, "width": 64, "lr": 1e-3, "batch": 64, "steps": 1500}
+QUICK = {"n": 5, "width": 128, "lr": 5e-4, "batch": 20, "ema": 0.999, "steps": 5000}
 MNIST = {"data": "mnist", "pad": 32, "width": 128, "steps": 6000}
 SIZES = {"steady": MNIST, "small": {**MNIST, "width": 32, "batch": 25, "steps": 2500}}
 CURVES = {"G_value": None, "sd": convergence.LIMIT, "lambda": None}
@@ -78,6 +78,7 @@ class Options:
     width: int = option(512, "units of a hidden layer; channels of the nets of images", above=0)
     batch: int = option(100, "real samples a step for each discriminator", above=0)
     lr: float = option(2e-4, "learning rate of Adam, beta1 .5", above=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(12_000, "steps of training", above=0)
 
 
@@ -113,7 +114,7 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
     adam = optax.adam(o.lr, b1=0.5)
     generator, discriminator = gman.pair(shape, o.width)
     players = {
-        "G": Player(generator, adam, (100,), prior=symmetric(1.0)),
+        "G": Player(generator, adam, (100,), prior=symmetric(1.0), ema=o.ema),
         "D": Player(discriminator, adam, shape, n=o.n, per={"rate": gman.rates(o.n)}),
     }
     if o.aggregate == "learned":

@@ -28,7 +28,7 @@ from ganjax.nets.hopfield import Hopfield
 from ganjax.protocols import associative_memory as memory
 
 GROUP = "games of one player"
-QUICK = {"units": 64, "patterns": 8, "damage": 0.1, "sweeps": 5}
+QUICK = {"kind": "digits", "patterns": 3, "damage": 0.15, "sweeps": 5}
 LOADS = (0.05, 0.08, 0.10, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16, 0.17, 0.18, 0.20)
 TABLES = {
     "capacity": Table(

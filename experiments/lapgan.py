@@ -39,8 +39,8 @@ from ganjax.nets import lapgan, symmetric
 from ganjax.optim import heavy_ball
 from ganjax.protocols.laplacian import by_level, evaluate, labels, measure, sample
 
-SMALL = {"width": 8, "batch": 32, "lr": 0.05, "steps": 800}
-QUICK = {"data": "digits", "size": 16, "levels": 2, **SMALL}
+SMALL = {"data": "digits", "size": 16, "levels": 2, "width": 8, "batch": 32, "steps": 1500}
+QUICK = {**SMALL, "conditional": True, "adam": True, "lr": 2e-4, "ema": 0.99}
 SETTINGS: dict[str, dict[str, Any]] = {
     "parzen": {"width": 32, "steps": 4000},
     "adam": {"width": 32, "adam": True, "lr": 5e-4, "steps": 4000},
@@ -74,6 +74,7 @@ class Options:
     batch: int = option(128, "images a step", above=0)
     adam: bool = option(False, "Adam with beta1 .5 in the place of SGD")
     lr: float = option(0.02, "learning rate", above=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(50_000, "steps of training", above=0)
 
 
@@ -103,19 +104,19 @@ def game(shape: tuple[int, ...], classes: int, examples: int, o: Options) -> Gam
     """Convolutions for the finer levels, dense nets for the coarsest; 0 classes: no labels."""
     epoch = max(1, examples // o.batch)
     tx = optax.adam(o.lr, b1=0.5) if o.adam else heavy_ball(o.lr, epoch)
-    uniform = symmetric(1.0)
+    common: Any = {"prior": symmetric(1.0), "ema": o.ema}
     y = [(classes,)] if classes else []
     players: dict[str, Player] = {}
     for k in range(o.levels):
         side = shape[0] >> k
         image = (side, side, shape[2])
         if k + 1 < o.levels:
-            G = Player(lapgan.Generator(o.width), tx, ((side, side, 1), image, *y), prior=uniform)
+            G = Player(lapgan.Generator(o.width), tx, ((side, side, 1), image, *y), **common)
             D = Player(lapgan.Discriminator(o.width), tx, (image, image, *y))
         else:
             of_g = lapgan.coarse_generator(image, conditional=o.conditional)
             of_d = lapgan.coarse_discriminator(conditional=o.conditional)
-            G = Player(of_g, tx, ((100,), *y), prior=uniform)
+            G = Player(of_g, tx, ((100,), *y), **common)
             D = Player(of_d, tx, (image, *y), per={"rate": 0.5})
         players |= {f"G_{k}": G, f"D_{k}": D}
     return Game(players, losses, [list(players)], partial(draw, n=o.batch))
@@ -141,8 +142,7 @@ def experiment(o: Options) -> Experiment:
     play_on = partial(game, train.shape, K, train.examples or 0)
     arrays: Any = splits.valid.read() if splits.valid else {}
     valid = {name: scaled(jnp.asarray(values[:200])) for name, values in arrays.items()}
-    measured = partial(measure, valid=valid)
-    evaluated = partial(evaluate, splits=splits)
+    measured, evaluated = partial(measure, valid=valid), partial(evaluate, splits=splits)
     return Experiment(play_on, o, train.load(), sample, measured, evaluated, figures, classes=K)
 
 

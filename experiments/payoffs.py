@@ -29,7 +29,7 @@ from ganjax.metrics import stacked_mnist
 from ganjax.nets import MLP, dcgan
 from ganjax.protocols import classifier, standard
 
-QUICK = {"width": 64, "steps": 300}
+QUICK = {"payoff": "relativistic", "r1": 0.1, "r2": 0.1, "width": 64, "lr": 1e-3, "steps": 6000}
 
 
 def rows(gp: float, r: float, **data: Any) -> dict[str, dict[str, Any]]:

@@ -33,8 +33,7 @@ from ganjax.nets import MLP
 from ganjax.protocols import neurons
 
 GROUP = "games of one player"
-QUICK = {"task": "digits", "steps": 1000}
-TWO_LAYERS = {"task": "xor", "hidden": 8, "lr": 0.5, "batch": 4, "steps": 2000}
+QUICK = TWO_LAYERS = {"task": "xor", "hidden": 8, "lr": 0.5, "batch": 4, "steps": 2000}
 TABLES = {
     "logic": Table(
         rows={

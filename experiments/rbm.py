@@ -30,7 +30,7 @@ from ganjax.nets.boltzmann import Boltzmann, marginal_logits
 from ganjax.protocols import boltzmann, standard
 
 GROUP = "games of one player"
-QUICK = {"hidden": 16, "batch": 20, "gibbs": 20, "steps": 300}
+QUICK = {"persistent": True, "labels": True, "betas": 200, "gibbs": 200, "steps": 10_000}
 ROWS: dict[str, dict[str, Any]] = {
     "CD-1": {},
     "CD-10": {"k": 10},

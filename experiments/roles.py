@@ -20,13 +20,14 @@ from jax import Array
 from ganjax import Game, Player, aggregates, cli, data
 from ganjax.data.transforms import ROLES, views
 from ganjax.experiment import Experiment, ImageOptions, Table, option
+from ganjax.figures.strips import strips
 from ganjax.game import Bound
 from ganjax.keys import stream
 from ganjax.nets import gman, symmetric
 from ganjax.protocols import classifier, standard
 from ganjax.protocols.teams import sample
 
-QUICK = {"width": 64, "lr": 1e-3, "batch": 32, "steps": 1000}
+QUICK = {"width": 128, "lr": 5e-4, "batch": 32, "ema": 0.999, "steps": 5000}
 FASHION = {"data": "fashion_mnist", "size": 32, "width": 128, "steps": 6000, "features": True}
 TABLES = {
     "fashion": Table(
@@ -53,6 +54,7 @@ class Options:
     width: int = option(128, "units of a hidden layer; channels of D's last at 32 px", above=0)
     batch: int = option(100, "real samples a step for each discriminator", above=0)
     lr: float = option(2e-4, "learning rate of Adam, beta1 .5", above=0)
+    ema: float = option(0.0, "decay of the averaged G that is sampled; 0: none", low=0, below=1)
     steps: int = option(6000, "steps of training", above=0)
 
 
@@ -72,7 +74,7 @@ def game(shape: tuple[int, ...], o: Options) -> Game:
     adam = optax.adam(o.lr, b1=0.5)
     generator, discriminator = gman.pair(shape, o.width)
     players = {
-        "G": Player(generator, adam, (100,), prior=symmetric(1.0)),
+        "G": Player(generator, adam, (100,), prior=symmetric(1.0), ema=o.ema),
         "D": Player(discriminator, adam, shape, n=o.n, per={"rate": gman.rates(o.n)}),
     }
     draw = partial(data.draw, n=o.batch * o.n)
@@ -95,6 +97,12 @@ def evaluate(arrays: Any, key: Array, *, G: Bound, o: Options) -> dict[str, floa
     return numbers | classifier.frechet_distance(draw, o.images.data, **o.images.how)
 
 
+def figures(arrays: Any, x: Any, rows: Any, *, D: Bound, roles: str) -> dict[str, Any]:
+    """Sixteen samples as each discriminator sees them; 0 is grey."""
+    seen = views(jnp.stack([2 * jnp.asarray(x[:16]) - 1] * D.n, 1), roles)
+    return {"views": strips((seen + 1) / 2, [f"D{i + 1}" for i in range(D.n)])}
+
+
 def experiment(o: Options) -> Experiment:
     """Discriminators with roles, on images."""
     dataset = data.require(o.images.find(), (None, None, None), labels=o.features)
@@ -109,6 +117,7 @@ def experiment(o: Options) -> Experiment:
         sample,
         partial(measure, roles=o.roles),
         partial(evaluate, o=o),
+        partial(figures, roles=o.roles),
     )
 
 

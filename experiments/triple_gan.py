@@ -31,7 +31,7 @@ from ganjax.nets import MLP, triple_gan
 from ganjax.protocols import semi_supervised
 from ganjax.protocols.conditional import sample_styles, styles
 
-QUICK = {"labels": 50, "width": 8, "batch": 50, "steps": 1000}
+QUICK = {"labels": 100, "width": 16, "batch": 50, "steps": 1500}
 MNIST: dict[str, Any] = {"data": "mnist", "steps": 8000}
 ROWS = {
     "Triple-GAN": MNIST,

@@ -31,7 +31,8 @@ from ganjax.losses import ce
 from ganjax.nets import triple_gan
 from ganjax.protocols import conditional, semi_supervised
 
-QUICK = {"data": "digits", "size": 24, "labels": 100, "width": 4, "batch": 10, "steps": 40}
+SMALL = {"data": "digits", "size": 24, "labels": 100}
+QUICK = {**SMALL, "width": 4, "batch": 10, "lr": 1e-3, "steps": 200}
 TABLES = {
     "cifar4000": Table(
         rows={"Triple-GAN": {}, "C alone": {"alone": True}},
@@ -85,8 +86,7 @@ def losses(
     R_P = ce(C(white(x_g), key=stream(key, "x_g")), y_g).mean()
     own += 0.01 * 0.5 * (p.max(-1) * sp(-by_c)).mean() + jnp.where(epoch < 200, 0, 0.1) * R_P
     L_D = sp(-real).mean() + 0.5 * sp(by_g).mean() + 0.5 * sp(by_c).mean()
-    L_G = 0.5 * sp(-by_g).mean()
-    return {"D": L_D, "G": L_G, "C": own, "R_L": R_L, "R_U": R_U, "R_P": R_P}
+    return {"D": L_D, "G": 0.5 * sp(-by_g).mean(), "C": own, "R_L": R_L, "R_U": R_U, "R_P": R_P}
 
 
 def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:

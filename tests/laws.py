@@ -21,6 +21,13 @@ from ganjax.game import Bound, Game
 
 Losses = Callable[..., Mapping[str, Any]]
 
+# Beside an experiment's quick options: every player moves from the first steps on, and nets are
+# small.
+ALSO: dict[str, dict[str, Any]] = {
+    "c_rnn_gan.py": {"pretrain": 0, "cells": 10, "units": 16},
+    "dbn.py": {"tune": 0.25, "width": 16, "steps": 300},
+}
+
 BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which take long to compile
 
 
@@ -28,7 +35,7 @@ BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which tak
 def setting(name: str) -> tuple[Game, Any]:
     """The game and its data."""
     if name in EXPERIMENTS:
-        experiment = EXPERIMENTS[name].build(EXPERIMENTS[name].quick)
+        experiment = EXPERIMENTS[name].build(EXPERIMENTS[name].quick | ALSO.get(name, {}))
         return experiment.played, experiment.data
     return {**games.DENSE, **games.CONVOLUTIONAL}[name]()
 

@@ -3,13 +3,16 @@ same games.
 """
 
 import importlib.util
+import io
 import json
 import sys
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
-from runs import call
+from PIL import Image
+from runs import EXPERIMENTS, call
 
 from ganjax import play
 
@@ -139,6 +142,24 @@ def test_the_first_start_is_told_apart_from_those_that_find_programs_compiled(
     told = {"game": "gan --data ring", "first s": 9.0, "later s": 3.0, "low": 2.0, "high": 5.0}
     assert row == told | {"end, first s": 12.0, "end, later s": 5.0}
     assert len(set(caches)) == 1
+
+
+def test_the_gallery_shows_every_experiment_and_its_page_is_of_its_record():
+    script, pictures = module("gallery"), BENCHMARKS.parent / "docs" / "pictures" / "gallery"
+    record = json.loads((pictures / "runs.json").read_text())
+    assert {*record["runs"]} == {*script.PICTURES} == {file.name for file in EXPERIMENTS.values()}
+    assert (pictures.parents[1] / "gallery.md").read_text("utf-8") == script.page(record)
+    for name in script.PICTURES:
+        assert (pictures / f"{name}.png").stat().st_size <= script.LARGEST
+
+
+def test_a_picture_of_the_gallery_is_made_small_enough(tmp_path, monkeypatch):
+    script, noise = module("gallery"), np.random.default_rng(0).integers(0, 256, (90, 900, 3))
+    Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "noise.png")
+    monkeypatch.setattr(script, "LARGEST", 30_000)
+    made = Image.open(io.BytesIO(script.small(tmp_path / "noise.png")))
+    assert (made.format, made.size) == ("PNG", (640, 64))
+    assert len(made.getcolors() or []) in range(1, 256)
 
 
 def test_numbers_come_with_the_machine_that_they_were_taken_on(tmp_path, monkeypatch):

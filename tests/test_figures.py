@@ -11,7 +11,9 @@ from PIL import Image
 
 from ganjax.data.mixtures import mixture1d, ring
 from ganjax.figures.curves import curves
+from ganjax.figures.named import named_images
 from ganjax.figures.samples import histogram, image_grid, marginals, sample_figure, scatter
+from ganjax.figures.states import shares_of_states
 from ganjax.figures.style import save
 
 ROWS: list[dict[str, float]] = [
@@ -42,6 +44,26 @@ def test_the_same_arrays_give_the_same_bytes(name, tmp_path):
     assert first == second
     assert b"Matplotlib" not in first
     assert np.asarray(Image.open(tmp_path / "deep" / "a.png").convert("L")).std() > 1
+
+
+def test_wrong_names_are_told_apart():
+    figure = named_images(np.zeros((3, 4, 4, 1)), [7, "a", 9], [True, False, True], columns=2)
+    titles = [axes.title for axes in figure.axes]
+    assert [title.get_text() for title in titles] == ["7", "a", "9"]
+    colours = [title.get_color() for title in titles]
+    assert colours[0] == colours[2] != colours[1]
+
+
+def test_shares_of_states_stand_above_their_images():
+    images = np.random.default_rng(0).integers(0, 2, (3, 2, 2, 1))
+    figure = shares_of_states(images, {"data": [0.5, 0.3, 0.2], "model": [0.1, 0.2, 0.7]})
+    (axes,) = figure.axes
+    assert [np.asarray(line.get_ydata()).tolist() for line in axes.lines] == [
+        [50, 30, 20],
+        [10, 20, 70],
+    ]
+    drawn = [inset.images[0].get_array() for inset in axes.child_axes]
+    np.testing.assert_array_equal(drawn, 1 - images[..., 0])  # 1 is black
 
 
 def test_pyplot_is_never_imported(tmp_path):

@@ -108,7 +108,7 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
     """
     losses = []
     for is_alone in (True, False):
-        experiment = build(triple_gan, **{**triple_gan.QUICK, "alone": is_alone})
+        experiment = build(triple_gan, **{**triple_gan.QUICK, "steps": 1000, "alone": is_alone})
         game, params = state_of(experiment)
         batch = game.draw(experiment.data, random.key(1))
         evaluate = jax.jit(partial(game.apply, params, batch, random.key(2), aux={}))

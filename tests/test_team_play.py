@@ -83,7 +83,7 @@ def state_of(experiment: Experiment, seed: int = 0) -> Any:
 
 @pytest.mark.parametrize("aggregate", ["F-boost", "P-boost"])
 def test_the_generator_faces_the_booster_or_the_best_learner(aggregate):
-    options = {**gman.QUICK, "n": 3, "width": 8, "batch": 8, "aggregate": aggregate}
+    options = {**gman.QUICK, "data": "ring", "n": 3, "width": 8, "batch": 8, "aggregate": aggregate}
     experiment = build(gman, **options)
     game, state = state_of(experiment)
     params = {
@@ -118,7 +118,7 @@ UNDECIDED = {"mean": {}, "soft": {}, "learned": {}, "mean, modified": {"modified
 def test_the_curve_of_gman_is_of_the_generators_part_of_the_value(name, n):
     """For undecided D_i G_value is log 1/2 and V twice that; real samples move V alone."""
     aggregate = name.split(",")[0]
-    options = {**gman.QUICK, "n": n, "width": 8, "batch": 4, "aggregate": aggregate}
+    options = {**gman.QUICK, "data": "ring", "n": n, "width": 8, "batch": 4, "aggregate": aggregate}
     experiment = build(gman, **options, **UNDECIDED[name])
     game, state = state_of(experiment)
     key = random.key(2)
@@ -192,7 +192,7 @@ def test_equal_views_are_gman_0():
 
 def played(aggregate: str, n: int, seeds: tuple[int, ...], lives: tuple[int, ...]) -> FinishedRow:
     """A row of gman that has just begun."""
-    options = {**gman.QUICK, "n": n, "width": 8, "aggregate": aggregate, "lam": 1.0}
+    options = {**gman.QUICK, "data": "ring", "n": n, "width": 8, "aggregate": aggregate, "lam": 1.0}
     experiment = build(gman, **options)
     players = {seed: play.bound(*state_of(experiment, seed)) for seed in lives}
     return FinishedRow(experiment, options, seeds, [], lambda: players)

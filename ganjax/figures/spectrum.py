@@ -51,6 +51,28 @@ def spectrum_along(rows: Iterable[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def orbit(rows: Iterable[Mapping[str, Any]], names: tuple[str, str]) -> Figure:
+    """The way of two players of one parameter each, a line for each seed that ends in a dot, around
+    the cross where they rest.
+
+    rows: those of metrics.jsonl, with at_NAME for both names; numbers that are None are left out.
+    """
+    figure, axes = panel((3.6, 3.6))
+    by_seed: dict[int, list[tuple[float, ...]]] = {}
+    for row in rows:
+        place = tuple(row[f"at_{name}"] for name in names)
+        by_seed.setdefault(row["seed"], []).append(tuple(np.nan if v is None else v for v in place))
+    for colour, places in zip(palette(len(by_seed)), by_seed.values()):
+        x, y = np.array(places, np.float64).T
+        axes.plot(x, y, ".-", color=colour, linewidth=0.8, markersize=4)
+        axes.plot(x[-1:], y[-1:], "o", color=colour, markersize=7)
+    axes.plot([0], [0], "+", color=INK, markersize=10)
+    axes.axis("equal")
+    axes.set_xlabel(names[0], fontsize=8, color=INK)
+    axes.set_title(names[1], loc="left", fontsize=9, color=INK)
+    return figure
+
+
 def distances(runs: Mapping[str, Iterable[Mapping[str, Any]]]) -> Figure:
     """The distance from rest over the steps on a logarithmic axis: a colour for each run, a line
     for each of its seeds.

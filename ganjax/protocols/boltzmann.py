@@ -195,7 +195,12 @@ def log_likelihood(machine: Machine, arrays: Any, log_z: Array) -> Float[Array, 
 
 def test_units(arrays: Any) -> Float[Array, "t D"]:
     """The test images as units, drawn once from their grey values: the same for every run."""
-    p = data.scaled(jnp.asarray(arrays["test_x"]), 0.0)
+    return units(arrays["test_x"])
+
+
+def units(x: Any) -> Float[Array, "N D"]:
+    """Images as units, drawn once from their grey values: the same for every run."""
+    p = data.scaled(jnp.asarray(x), 0.0)
     return draw_units(random.key(0), p.reshape(len(p), -1))
 
 

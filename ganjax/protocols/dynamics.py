@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from ganjax import play
 from ganjax.experiment import Columns, FinishedRow
-from ganjax.figures.spectrum import distances, spectrum_along
+from ganjax.figures.spectrum import distances, orbit, spectrum_along
 from ganjax.game import Bound, Game
 from ganjax.keys import stream
 from ganjax.metrics import spectrum
@@ -26,9 +26,12 @@ REST = 0.05  # of the first distance: nearer than that a game is coming to rest
 
 
 def distance(players: Mapping[str, Bound]) -> dict[str, Array]:
-    """{"distance"}: of all parameters from 0, where the bilinear game and the Dirac-GAN rest."""
+    """{"distance"}: of all parameters from 0, where the bilinear game and the Dirac-GAN rest;
+    "at_G" and so on: the one parameter of each player.
+    """
     flat, _ = ravel_pytree({name: player.params for name, player in players.items()})
-    return {"distance": jnp.linalg.norm(flat)}
+    at = {f"at_{name}": ravel_pytree(player.params)[0][0] for name, player in players.items()}
+    return {"distance": jnp.linalg.norm(flat), **at}
 
 
 def eigenvalues(
@@ -112,5 +115,6 @@ def rates(
 
 
 def figures(data: Any, x: Any, rows: Any) -> dict[str, Any]:
-    """{"spectrum"}: the eigenvalues along the run."""
-    return {"spectrum": spectrum_along(rows)}
+    """{"spectrum"}: the eigenvalues along the run; {"orbit"} of players of one parameter."""
+    drawn = {"spectrum": spectrum_along(rows)}
+    return drawn | ({"orbit": orbit(rows, ("G", "D"))} if "at_G" in rows[0] else {})

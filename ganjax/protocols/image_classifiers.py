@@ -14,6 +14,7 @@ from jax import Array
 
 from ganjax import data
 from ganjax.data import transforms
+from ganjax.figures.named import named_images
 from ganjax.figures.samples import image_grid
 from ganjax.game import Bound
 from ganjax.keys import stream
@@ -76,6 +77,15 @@ def evaluate(arrays: Mapping[str, Any], key: Array, *, C: Bound) -> dict[str, fl
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(C.params)),
         "operations": sum(needed(C.player.net, *C.player.inputs)),
     }
+
+
+def figures(arrays: Any, samples: None, rows: Any, *, C: Bound) -> dict[str, Any]:
+    """{"named"}: the first 32 test images and what C names them; `filters`."""
+    x, label = (np.asarray(arrays[name][:32]) for name in ("test_x", "test_label"))
+    names = np.asarray(_classes(C, x))
+    images = np.asarray(data.scaled(jnp.asarray(x), 0.0))
+    drawn = {"named": named_images(images, names.tolist(), names == label)}
+    return drawn | filters(arrays, samples, rows, C=C)
 
 
 def filters(arrays: Any, samples: None, rows: Any, *, C: Bound) -> dict[str, Any]:
