@@ -34,6 +34,7 @@ from ganjax.protocols.teams import evaluate, measure, sample
 EQUAL = {"data": "ring", "width": 64, "batch": 64, "lr": 1e-3, "steps": 2000}
 RING = {**EQUAL, "beta1": 0.0}
 QUICK = {**RING, "k": 8}
+DIGITS = {"data": "digits", "width": 192, "lr": 4e-4, "ema": 0.998, "steps": 4000}
 STACKED = {"data": "stacked_mnist", "size": 32, "steps": 12_000}
 TOY: dict[str, dict[str, Any]] = {
     "GAN": {"experiment": "gan", "data": "mixture1d"},
@@ -76,12 +77,8 @@ TABLES = {
             "MAD-GAN, ring": {**EQUAL, "k": 8, "ema": 0.99},
             "GAN, digits": {
                 "experiment": "gan", "data": "digits", "width": 128, "lr": 0.2, "steps": 3000},
-            "GAN, averaged, digits": {
-                "data": "digits", "k": 1, "width": 192, "batch": 64, "lr": 4e-4, "ema": 0.998,
-                "steps": 4000},
-            "MAD-GAN, digits": {
-                "data": "digits", "k": 3, "width": 192, "batch": 32, "lr": 4e-4, "ema": 0.998,
-                "steps": 4000},
+            "GAN, averaged, digits": {**DIGITS, "k": 1, "batch": 64},
+            "MAD-GAN, digits": {**DIGITS, "k": 3, "batch": 32},
         }, columns=("modes", "quality", "sure", "rarest", "commonest"), seeds=4,
         anchors=digits.real_digits, after=digits.at_a_glance, note=digits.NOTE,
     ),

@@ -1,5 +1,7 @@
 """Digits are read as what they are, and noise and one digit alone are seen as such."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,8 @@ from ganjax.protocols import classifier, digits
 @pytest.fixture(scope="module")
 def real() -> tuple[np.ndarray, np.ndarray]:
     """Digits in 0..1, and their labels, that the classifier has not seen."""
-    found = data.find("digits").load()
-    x, label = (np.asarray(found[name])[1::2] for name in ("x", "label"))  # type: ignore[index]
+    found: Any = data.find("digits").load()
+    x, label = (np.asarray(found[name])[1::2] for name in ("x", "label"))
     return x / np.float32(x.max()), label
 
 
