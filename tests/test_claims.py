@@ -142,6 +142,7 @@ def test_a_record_keeps_its_claims_and_is_judged_by_them_anew(
     swapped = {**kept.rows, "a": kept.rows["b"], "b": kept.rows["a"]}
     swapped_record = dataclasses.replace(kept, rows=swapped)
     assert "a is more. **refuted here**." in report.markdown_section(swapped_record)
+    assert claims.judge(kept, [claim(than="b", seen=True)])[0].short == "shown†"
     Path("experiments/claims.toml").write_text(text.replace('than = "b"', ""))
     with pytest.raises(ValueError, match=r"\Aexperiments.claims.toml is no file of claims: [^\n]+"):
         claims.known_claims()

@@ -40,6 +40,7 @@ class Claim:
     than: str | float | Sequence[str] = ()
     larger: bool = True  # or the smaller ones, the smallest first
     margin: float = 0.0  # the difference is more than this, in the column's unit
+    seen: bool = False  # numbers of some of its seeds were known when it was written
 
     def __post_init__(self) -> None:
         if not self.comparisons:
@@ -86,7 +87,7 @@ class Judged:
     word: str
     parts: list[tuple[str, Verdict]]  # what is compared
     why: str  # it is not decided
-    later: bool  # the claim was written when the numbers were known
+    later: bool  # the claim was written when these numbers, or some, were known
 
     @property
     def line(self) -> str:
@@ -158,7 +159,7 @@ def _judged(record: TableRecord, claim: Claim) -> Judged | None:
     why = OTHER if not same else f"{seeds} of {claim.seeds} seeds" if seeds < claim.seeds else ""
     word = OPEN if why else together([v.word for v in numbers])
     kept = [entry.get("says") for entry in record.claims]
-    return Judged(claim, word, parts, why, claim.says not in kept)
+    return Judged(claim, word, parts, why, claim.seen or claim.says not in kept)
 
 
 def _values(record: TableRecord, cell: Cell | float) -> Sequence[float | None]:

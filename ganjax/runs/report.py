@@ -25,7 +25,8 @@ seed) wholly above 0, and an exact one-sided sign test has p ≤ .05: with five 
 It is **refuted here** where both hold the other way, and **not decided** otherwise: also with fewer
 seeds than the claim's command has, or than five, and with other options. A claim of several parts
 is shown where all are, refuted where one is. The numbers are the gain beyond what is claimed, its
-interval, and how many seeds agree. †: the claim was written when these numbers were known."""
+interval, and how many seeds agree. †: the claim was written when these numbers, or some of them,
+were known."""
 
 SUMMARY = """## Claims
 
