@@ -68,8 +68,7 @@ TABLES = {
         rows={f"k = {k}": {**STACKED, "k": k} for k in (1, 4)}, columns=("modes", "kl"), seeds=3,
         paper={"k = 1": {"modes": 712, "kl": 2.15}, "k = 4": {"modes": 890, "kl": 0.91}},
         anchors=partial(classifier.training_images, name="stacked_mnist", size=32),
-        note="The paper's numbers are recalled, not read, k = 1 being its DCGAN; 25,600 samples, "
-        "named by a classifier of ours.",
+        note="The paper's numbers are recalled, k = 1 is its DCGAN; 25,600 samples, read by our C.",
     ),
     "demo": Table(
         rows={

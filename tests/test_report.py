@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from runs import TINY, call, everything
 
 from ganjax.runs import report, storage
+from ganjax.runs.claims import read_claims
 from ganjax.runs.discovery import files
 from ganjax.runs.table import _folder_name, _joined
 
@@ -269,7 +270,13 @@ def test_a_page_is_a_function_of_the_set_of_its_records() -> None:
     assert Path("page.md").read_text() == report.markdown_page([Path("0")])
 
 
+NEEDED = [
+    field
+    for field in dataclasses.fields(report.TableRecord)
+    if field.default is dataclasses.MISSING
+]
 WRONG = [
+    {"claims": [{"says": "nothing"}]},
     {"rows": 3},
     {"rows": {"GAN": 3}},
     {"rows": {"GAN": {"kl": ["a"]}}},
@@ -280,9 +287,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(
-    "wrong", [*WRONG, *(field.name for field in dataclasses.fields(report.TableRecord))]
-)
+@pytest.mark.parametrize("wrong", [*WRONG, *(field.name for field in NEEDED)])
 def test_what_is_no_record_is_refused_in_one_line(wrong: dict[str, Any] | str) -> None:
     record = dataclasses.asdict(RECORD)
     if isinstance(wrong, str):
@@ -304,7 +309,8 @@ def test_rows_of_several_machines_are_told_apart() -> None:
 def test_the_page_of_results_is_that_of_the_records_beside_it() -> None:
     records = sorted((DOCS / "results").glob("*.json"))
     assert records
-    assert (DOCS / "results.md").read_text() == report.markdown_page(records)
+    claims = read_claims(DOCS.parent / "experiments" / "claims.toml")
+    assert (DOCS / "results.md").read_text() == report.markdown_page(records, claims)
 
 
 def test_rows_of_a_table_have_folders_of_their_own_that_a_shell_can_name() -> None:

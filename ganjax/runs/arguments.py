@@ -267,6 +267,8 @@ def report_parser() -> Parser:
     parser.add_argument("records", type=Path, nargs="+", metavar="RUN|RECORD", help=how)
     parser.add_argument("--out", type=Path, required=True, help="an .html, or a .md")
     parser.add_argument("--overwrite", action="store_true", help="replace the page")
+    how = "of results: begin with the claims of experiments/claims.toml, also those that wait"
+    parser.add_argument("--claims", action="store_true", help=how)
     how = "of runs: draw no samples from checkpoints, show only what lies in the folders"
     parser.add_argument("--no-samples", dest="samples", action="store_false", help=how)
     add_data_dir(parser)

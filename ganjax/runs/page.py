@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ganjax
 from ganjax.runs.best import sentence, table
+from ganjax.runs.claims import known_claims
 from ganjax.runs.folder import FEW, RunFolder, differences, read_folders
 from ganjax.runs.report import markdown_page
 from ganjax.runs.surroundings import start
@@ -34,7 +35,7 @@ def made(args: argparse.Namespace) -> str:
     Raises ValueError, one line, where a record or a run cannot be read, or Bokeh is missing.
     """
     if args.out.suffix.lower() == ".md":
-        return markdown_page(args.records)
+        return markdown_page(args.records, known_claims() if args.claims else ())
     return html_page(args.records, args.samples, args.data_dir, args.trust)
 
 

@@ -16,6 +16,7 @@ from typing import IO
 
 from ganjax.runs.arguments import Parser, integer
 from ganjax.runs.checking import check
+from ganjax.runs.claims import read_claims
 
 QUEUE = "queue.txt"
 LEAST_S = 20  # no table is begun with less time than this
@@ -48,8 +49,13 @@ class Line:
 def lines(path: Path) -> list[Line]:
     """The lines of a queue: `TABLE [OPTION …]  # MINUTES`. Raises ValueError, one line, for others.
 
-    Empty lines, and those that begin with #, are passed over.
+    Empty lines, and those that begin with #, are passed over. Of a .toml the commands of its
+    claims, each once.
     """
+    if path.suffix == ".toml":
+        minutes_of = {claim.play: claim.minutes for claim in reversed(read_claims(path))}
+        plays = enumerate(reversed(minutes_of), 1)
+        return [Line(i, tuple(shlex.split(play)), minutes_of[play]) for i, play in plays]
     found = []
     for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
         words, _, minutes = text.partition("#")
@@ -96,7 +102,7 @@ def play(argv: Sequence[str], queues: Sequence[Path]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables' folders")
     how = "tables that are played side by side (1); on a GPU small games leave it idle"
     parser.add_argument("--at-once", type=integer(1, 65), default=1, help=how)
-    how = "a file with `TABLE [OPTION …]  # MINUTES` a line (experiments/queue.txt)"
+    how = "`TABLE [OPTION …]  # MINUTES` a line, or claims in a .toml (experiments/queue.txt)"
     parser.add_argument("--queue", type=Path, help=how)
     parser.add_argument("--quick", action="store_true", help="a hundredth of each table's steps")
     parser.add_argument("--data-dir", help="where prepared data sets are")

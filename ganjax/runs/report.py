@@ -9,13 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganjax.runs.claims import Claim, as_claim, judge, summary
+
 HEAD = """# Results
 
 `ganjax report` makes this page from the records that `ganjax reproduce` leaves. Our numbers are
 mean ± sample standard deviation over seeds. Where a seed diverged, or its number is not finite,
 the cell says how many are left. A row without seeds is an anchor, which no game plays, or the
 paper's own numbers, marked (paper); the note says whether they were read or recalled. Minutes are
-those of the rows' runs, measurements included, on a device that other tables may have shared."""
+those of the rows' runs, measurements included, on a device that other tables may have shared.
+
+Under a table stand the claims that it can decide (experiments/claims.toml). A claim is **shown**
+where the mean gain over the seeds, paired, has a 95 % bootstrap interval (9,999 draws, one fixed
+seed) wholly above 0, and an exact one-sided sign test has p ≤ .05: with five seeds all five agree.
+It is **refuted here** where both hold the other way, and **not decided** otherwise: also with fewer
+seeds than the claim's command has, or than five, and with other options. A claim of several parts
+is shown where all are, refuted where one is. The numbers are the gain beyond what is claimed, its
+interval, and how many seeds agree. †: the claim was written when these numbers, or some of them,
+were known."""
+
+SUMMARY = """## Claims
+
+What waits is played by `ganjax reproduce all --queue experiments/claims.toml --within MINUTES
+--out DIR`, the most doubtful first; minutes of what waits are estimates for a quiet machine."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,7 @@ class TableRecord:
     anchors: Mapping[str, Mapping[str, float]]  # rows that no game plays
     paper: Mapping[str, Mapping[str, float]]
     note: str
+    claims: Sequence[Mapping[str, Any]] = ()  # that it had when it was played, with their verdicts
 
 
 def table_cells(record: TableRecord) -> list[list[str]]:
@@ -65,8 +82,15 @@ def mean_sd(values: Sequence[float | None]) -> str:
 
 
 def plain_text(record: TableRecord) -> str:
-    """The table in plain text, and its note."""
-    return "\n".join([aligned(table_cells(record)), *([record.note] if record.note else [])])
+    """The table in plain text, its note and its claims."""
+    judged = [one.line for one in judge(record, _claims_of(record))]
+    note = [record.note] if record.note else []
+    return "\n".join([aligned(table_cells(record)), *note, *judged])
+
+
+def _claims_of(record: TableRecord) -> list[Claim]:
+    """The claims that it keeps."""
+    return [as_claim(entry) for entry in record.claims]
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -76,8 +100,8 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
-def markdown_section(record: TableRecord) -> str:
-    """The table in Markdown: its command, its numbers, and what it was played on."""
+def markdown_section(record: TableRecord, claims: Sequence[Claim] = ()) -> str:
+    """The table in Markdown: its command, its numbers, what it was played on, and its claims."""
     head, *body = table_cells(record)
     lines = [head, ["---"] * len(head), *body]
     escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
@@ -93,20 +117,26 @@ def markdown_section(record: TableRecord) -> str:
     text = [f"## {record.table}", f"```\n{record.command}\n```", table, played]
     if record.note:
         text.append(f"Note: {record.note.rstrip('.')}.")
+    judged = judge(record, claims or _claims_of(record))
+    if judged:
+        text.append("\n".join(f"- {one.line}" for one in judged))
     return "\n\n".join(text)
 
 
-def markdown_page(paths: Iterable[Path]) -> str:
-    """A page of the records in these files, or in the table.json of these folders, by name.
+def markdown_page(paths: Iterable[Path], claims: Sequence[Claim] = ()) -> str:
+    """A page of the records in these files, or in the table.json of these folders, by name; with
+    claims it begins with what is known of each. Without, those that the records keep are judged.
 
     Raises ValueError, one line, for a file that is no record.
     """
-    sections = set()
-    for path in paths:
+    sections, records = set(), []
+    for path in sorted(paths):
         file = path / "table.json" if path.is_dir() else path
         try:
-            sections.add(markdown_section(TableRecord(**json.loads(file.read_text("utf-8")))))
+            records.append(TableRecord(**json.loads(file.read_text("utf-8"))))
+            sections.add(markdown_section(records[-1], claims))
         except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
             wanted = "it needs a table.json made by `ganjax reproduce`"
             raise ValueError(f"{path} is no record of a table: {wanted}") from error
-    return "\n\n".join([HEAD, *sorted(sections)]) + "\n"
+    first = [SUMMARY, summary(claims, records)] if claims else []
+    return "\n\n".join([HEAD, *first, *sorted(sections)]) + "\n"

@@ -18,6 +18,7 @@ from ganjax.experiment import Experiment, FinishedRow, Table
 from ganjax.figures.style import save
 from ganjax.host import whole_file
 from ganjax.runs import origin, population, record, storage
+from ganjax.runs.claims import known_claims, with_claims
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord
 from ganjax.runs.report import TableRecord, plain_text
@@ -71,7 +72,8 @@ def reproduce(r: Reproduction) -> str:
     all rows together. Raises ValueError, one line, for an unknown row or option, and where the
     folder holds a row with other options.
     """
-    requests = {row: _request(r, row) for row in _rows(r)}  # all are checked before any is played
+    known_claims()  # refuses a wrong file before any time is spent, and so are all rows checked
+    requests = {row: _request(r, row) for row in _rows(r)}
     if r.overwrite:
         (r.out / "anchors.json").unlink(missing_ok=True)
     finished: dict[str, FinishedRow] = {}
@@ -139,6 +141,7 @@ def _write(
         paper={row: dict(n) for row, n in r.table.paper.items() if not r.only or row in r.only},
         note=r.table.note + (OTHER if r.changed else ""),
     )
+    made = with_claims(made)
     storage.write_json(r.out / "table.json", dataclasses.asdict(made))
     with whole_file(r.out / "table.txt") as scratch:
         scratch.write_text(plain_text(made) + "\n", "utf-8")
