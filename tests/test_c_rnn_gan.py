@@ -23,11 +23,12 @@ from ganjax.protocols import music as protocol
 from ganjax.runs import population, written
 
 FILE = EXPERIMENTS["c_rnn_gan.py"]
+SMALL = {**FILE.quick, "cells": 10, "steps": 60}
 
 
 def test_samples_are_midi_files_that_say_the_tuples(tmp_path: Path) -> None:
     pytest.importorskip("mido")
-    built = FILE.build({**FILE.quick, "tones": 3, "units": 4, "layers": 1})
+    built = FILE.build({**SMALL, "tones": 3, "units": 4, "layers": 1})
     state = play.init(built.played, random.key(0), built.data)
     x = population.sample(built, built.played, state, 3)
     assert x.shape == (3, 10, 7)
@@ -87,7 +88,7 @@ def test_a_told_g_sees_the_real_tone_before_and_none_later() -> None:
 
 def test_the_one_that_is_far_ahead_rests() -> None:
     """The paper's rule: not both, and never the one that is behind."""
-    game = FILE.build({**FILE.quick, "pretrain": 5}).played
+    game = FILE.build({**SMALL, "pretrain": 5}).played
     D, G = (turn.when for turn in game.schedule)
     assert D is not None
     assert G is not None
@@ -102,9 +103,7 @@ def test_the_one_that_is_far_ahead_rests() -> None:
 
 
 def test_pre_training_moves_g_alone() -> None:
-    built = FILE.build(
-        {**FILE.quick, "pretrain": 2, "stage": 1, "units": 4, "layers": 1, "batch": 2}
-    )
+    built = FILE.build({**SMALL, "pretrain": 2, "stage": 1, "units": 4, "layers": 1, "batch": 2})
     game, data = built.played, built.data
     state = play.init(game, random.key(0), data)
     for step, moved in ((1, "G"), (2, "G"), (3, "DG")):
@@ -119,7 +118,7 @@ def test_pre_training_moves_g_alone() -> None:
 
 
 def test_pre_training_sees_four_more_cells_a_stage() -> None:
-    game = FILE.build({**FILE.quick, "pretrain": 60, "stage": 3, "units": 4, "layers": 1}).played
+    game = FILE.build({**SMALL, "pretrain": 60, "stage": 3, "units": 4, "layers": 1}).played
     params, aux = game.players["G"].init(random.key(0))
     x = jnp.zeros((2, 10, 3))
 
@@ -134,7 +133,7 @@ def test_pre_training_sees_four_more_cells_a_stage() -> None:
 
 
 def test_a_language_model_is_a_g_without_d() -> None:
-    game = FILE.build({**FILE.quick, "pretrain": 60}).played
+    game = FILE.build({**SMALL, "pretrain": 60}).played
     assert set(game.players) == {"G"}
 
 

@@ -80,6 +80,8 @@ def agree(compiled: Any, eager: Any) -> None:
 def tiny(name: str) -> Experiment:
     """The experiment at its quick options with a batch of 4, where it has one."""
     small = {"batch": 4} if "batch" in EXPERIMENTS[name].options() else {}
+    if name == "hopfield.py":  # its batch divides its patterns
+        small = {"batch": 3}
     return EXPERIMENTS[name].build({**EXPERIMENTS[name].quick, **small})
 
 

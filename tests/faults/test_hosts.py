@@ -93,7 +93,9 @@ def test_two_processes_stopped_killed_and_restarted_end_in_the_bits_of_one_run(
     assert outcome(run) == outcome(whole)
 
     # another number of devices, and of processes: other bits, the same run
-    assert call("resume", tmp_path / "alone", "--quiet", "--devices=1") == (0, "", "")
+    status, out, err = call("resume", tmp_path / "alone", "--quiet", "--devices=1")
+    assert (status, out) == (0, "")
+    assert err.endswith("with other bits: mesh data=4 is now data=1\n")
     last = [storage.read_rows(out / "metrics.jsonl")[-1] for out in (whole, tmp_path / "alone")]
     np.testing.assert_allclose(last[1]["slope"], last[0]["slope"], rtol=1e-4)
 
