@@ -175,6 +175,8 @@ def test_without_digest_and_figures_it_makes_them_and_plays_nothing(
     out = shutil.copytree(whole, tmp_path / "run")
     (out / "digest.json").unlink()
     shutil.rmtree(out / "figures")
+    (out / "figures").mkdir()
+    (out / "figures" / ".9.curves.png").write_bytes(b"half of it")  # killed as it wrote
     steps = played(monkeypatch)
     assert call("resume", out, "--quiet") == (0, "", "")
     assert steps == []

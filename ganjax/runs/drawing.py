@@ -57,6 +57,8 @@ def draw(
             drawn |= make()
         except Exception as error:  # the others are drawn
             failures.append(f"figures ({part}) cannot be drawn: {told(error)}")
+    for left in (out / "figures").glob(".*.png"):  # of a process that was killed as it wrote
+        left.unlink(missing_ok=True)
     for title, figure in drawn.items():
         try:
             save(figure, out / "figures" / f"{title}.png")
