@@ -15,7 +15,8 @@ from mkdocs.structure.files import File as Page
 from mkdocs.structure.files import Files
 
 from ganjax.runs.discovery import File, experiments
-from ganjax.runs.report import TableRecord, markdown_section
+from ganjax.runs.report import markdown_section
+from ganjax.runs.table_record import TableRecord
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"

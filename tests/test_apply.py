@@ -104,7 +104,9 @@ def test_an_attacker_writes_images_that_differ_by_its_size(runs: Path) -> None:
         ("cyclegan", "--player G --input photos --out m.csv", "this player makes images: --out is"),
         ("cyclegan", "--player G --input photos --out m.npz", "an .npz holds images of one size"),
         ("cyclegan", "--player G --input none --out m", "none is neither a folder of images nor"),
-        ("cyclegan", "--player G --input photos --seed 4 --out m", "has no seed 4: there are 0"),
+        ("cyclegan", "--player G --input photos --step 7 --out m", "keeps no step 7: it keeps 2"),
+        ("cyclegan", "--player G --input photos --step best --out m", "keeps no best step"),
+        ("cyclegan", "--player G --input photos --lane 4 --out m", "has no seed 4: there are 0"),
         (
             "adversarial",
             "--input photos --size 8 --crop --out m",

@@ -17,10 +17,11 @@ from ganjax.metrics.verdicts import OPEN, REFUTED, SHOWN, together, verdict
 from ganjax.runs import claims, report
 from ganjax.runs.discovery import File
 from ganjax.runs.queue import lines
+from ganjax.runs.table_record import TableRecord
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = ROOT / "experiments" / "claims.toml"
-RECORD = report.TableRecord(
+RECORD = TableRecord(
     table="tiny/pair",
     command="ganjax reproduce tiny/pair --steps 4 --rows a b",
     quick=False,
@@ -43,7 +44,7 @@ def claim(**more: Any) -> claims.Claim:
     return claims.Claim(**{**play, "better": "a", "by": "x", **more})
 
 
-def judged(record: report.TableRecord = RECORD, **more: Any) -> claims.Judged:
+def judged(record: TableRecord = RECORD, **more: Any) -> claims.Judged:
     return claims.judge(record, [claim(**more)])[0]
 
 
@@ -174,7 +175,7 @@ def test_every_experiment_has_a_claim_that_its_tables_can_decide() -> None:
 def test_verdicts_that_committed_records_keep_are_those_of_their_numbers() -> None:
     own = claims.read_claims(OWN)
     for path in sorted((ROOT / "docs" / "results").glob("*.json")):
-        record = report.TableRecord(**json.loads(path.read_text()))
+        record = TableRecord(**json.loads(path.read_text()))
         words = {one.claim.says: one.word for one in claims.judge(record, own)}
         for entry in record.claims:
             if entry["says"] in words:

@@ -16,9 +16,10 @@ from ganjax.runs import report, storage
 from ganjax.runs.claims import read_claims
 from ganjax.runs.discovery import files
 from ganjax.runs.table import _folder_name, _joined
+from ganjax.runs.table_record import TableRecord
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-RECORD = report.TableRecord(
+RECORD = TableRecord(
     table="tiny/pair",
     command="ganjax reproduce tiny/pair",
     quick=False,
@@ -271,9 +272,7 @@ def test_a_page_is_a_function_of_the_set_of_its_records() -> None:
 
 
 NEEDED = [
-    field
-    for field in dataclasses.fields(report.TableRecord)
-    if field.default is dataclasses.MISSING
+    field for field in dataclasses.fields(TableRecord) if field.default is dataclasses.MISSING
 ]
 WRONG = [
     {"claims": [{"says": "nothing"}]},

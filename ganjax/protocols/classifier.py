@@ -6,6 +6,7 @@ Its training is a game of one player. Images are uint8, or floats in 0..1. Host 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -97,7 +98,7 @@ def trained(
 
     train, test: {"x": images [N, H, W, C], "label": [N] of 0, 1, …}. Adam, 128 images a step, a
     learning rate that falls from 1e-3 to 0 as a cosine. The result is a function of the data, the
-    seed, the compiled program, the version of JAX and the backend; it is cached in the user's cache
+    seed, the program, XLA's flags, the version of JAX and the backend; it is cached in the user's cache
     folder under the SHA-256 of these. Distances in its features compare only with distances in the
     same features. Raises ValueError for arrays that are no labelled images of 4 x 4 pixels or more.
     """
@@ -121,7 +122,8 @@ def trained(
         jax.jit(player.init).lower(key).as_text(),
         jax.jit(partial(play.step, training)).lower(start, arrays).as_text(),
     )
-    environment = (jax.__version__, jax.default_backend(), seed, steps)
+    flags = os.environ.get("XLA_FLAGS", "")
+    environment = (jax.__version__, jax.default_backend(), flags, seed, steps)
     stamp = digest(*programs, *environment, *(a for split in splits for a in split.values()))
     paths = cache.places(f"classifiers/{stamp[:16]}.npz")
     leaves = cache.read(paths, stamp) if cached else None

@@ -238,7 +238,6 @@ def sample_parser() -> Parser:
     about = "Samples of a run, from its newest readable checkpoint."
     parser = Parser(prog="ganjax sample", description=about)
     add = parser.add_argument
-    add("run", type=Path, help="the run's folder")
     how = "samples, of each generator of a team (64; 1 where a file holds one)"
     add("--n", type=integer(1, 2**20), help=how)
     how = "a .png figure, an .npz with the array x, or one sample in a file of the experiment's "
@@ -248,15 +247,22 @@ def sample_parser() -> Parser:
     add("--seed", type=integer(0, SEEDS), help="of the noise, the same for every run (the run's)")
     how = "samples of this class alone, of those that take turns"
     add("--class", type=integer(0), dest="label", metavar="C", help=how)
+    how = "walks of N samples each, from one noise to another; in a .png of images a row each"
+    add("--interpolate", type=integer(2, 4097), dest="walk", metavar="N", help=how)
+    add_trained(parser)
+    return parser
+
+
+def add_trained(parser: argparse.ArgumentParser) -> None:
+    """Which run is used, and which of its lanes and steps."""
+    add = parser.add_argument
+    add("run", type=Path, help="the run's folder")
     how = "a step whose checkpoint is kept (the newest); best: what `ganjax run --keep` kept"
     add("--step", metavar="N|best", help=how)
     how = "the seed of a population, or the lane of a sweep (the one that came farthest)"
     add("--lane", type=integer(0), help=how)
-    how = "walks of N samples each, from one noise to another; in a .png of images a row each"
-    add("--interpolate", type=integer(2, 4097), dest="walk", metavar="N", help=how)
     add_data_dir(parser)
     add_trust(parser)
-    return parser
 
 
 def report_parser() -> Parser:

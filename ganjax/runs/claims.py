@@ -9,13 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ganjax.metrics.verdicts import FEWEST, OPEN, Verdict, together, verdict
 from ganjax.runs.discovery import folders
-
-if TYPE_CHECKING:
-    from ganjax.runs.report import TableRecord
+from ganjax.runs.table_record import TableRecord
 
 CLAIMS = "claims.toml"
 OTHER = "other options"

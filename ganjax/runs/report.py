@@ -1,15 +1,14 @@
-"""The record of a table that was played, and records as plain text and as a page of Markdown."""
+"""Records of tables as plain text and as a page of Markdown."""
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ganjax.runs.claims import Claim, as_claim, judge, summary
+from ganjax.runs.table_record import TableRecord
 
 HEAD = """# Results
 
@@ -32,25 +31,6 @@ SUMMARY = """## Claims
 
 What waits is played by `ganjax reproduce all --queue experiments/claims.toml --within MINUTES
 --out DIR`, the most doubtful first; minutes of what waits are estimates for a quiet machine."""
-
-
-@dataclass(frozen=True)
-class TableRecord:
-    """What table.json says of a table."""
-
-    table: str  # EXPERIMENT/NAME
-    command: str
-    quick: bool  # a hundredth of the steps
-    seeds: list[int]
-    minutes: float
-    device: dict[str, Any]  # as options.json has them; where rows were played on several, "A and B"
-    versions: dict[str, str]
-    # by row and column a number for each seed; None: not finite, or it diverged
-    rows: Mapping[str, Mapping[str, list[float | None]]]
-    anchors: Mapping[str, Mapping[str, float]]  # rows that no game plays
-    paper: Mapping[str, Mapping[str, float]]
-    note: str
-    claims: Sequence[Mapping[str, Any]] = ()  # that it had when it was played, with their verdicts
 
 
 def table_cells(record: TableRecord) -> list[list[str]]:

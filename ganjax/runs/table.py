@@ -21,8 +21,9 @@ from ganjax.runs import origin, population, record, storage
 from ganjax.runs.claims import known_claims, with_claims
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord
-from ganjax.runs.report import TableRecord, plain_text
+from ganjax.runs.report import plain_text
 from ganjax.runs.request import Request, prepare_run
+from ganjax.runs.table_record import TableRecord
 from ganjax.runs.train import train
 
 OTHER = " (Where this speaks of sizes, they are the table's own; the command has others.)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
 import sys
@@ -25,8 +26,7 @@ from ganjax.keys import stream
 from ganjax.runs import storage, written
 from ganjax.runs.arguments import (
     Parser,
-    add_data_dir,
-    add_trust,
+    add_trained,
     integer,
     refuse_output,
     sample_parser,
@@ -46,8 +46,7 @@ def sample(argv: Sequence[str]) -> int:
     """`ganjax sample`: the exit status. Raises ValueError, one line, for a wrong request."""
     args = sample_parser().parse(argv)
     written.refuse_place(args.out)
-    step = step_of(args.run, args.step)
-    run = started(args.run, args.lane, step, args.trust, args.data_dir)
+    run = started(args)
     asked = args.n or (args.walk and WALKS * args.walk)
     n = written.number_of_samples(run.experiment, args.out, asked)
     x = run.sample(
@@ -59,13 +58,12 @@ def sample(argv: Sequence[str]) -> int:
     return 0
 
 
-def started(
-    out: Path, lane: int | None, step: int | None, trust: bool, data_dir: str | None
-) -> Run:
-    """A run, loaded in a process that computes as it did."""
-    record = read_record(out)
+def started(args: argparse.Namespace) -> Run:
+    """The run that is asked for, loaded in a process that computes as it did."""
+    step = step_of(args.run, args.step)
+    record = read_record(args.run)
     start(cache=True, fast=not record.deterministic, portable=record.portable)
-    return load(out, lane, step, trust, data_dir)
+    return load(args.run, args.lane, step, args.trust, args.data_dir)
 
 
 def black(run: Run) -> float:
@@ -97,11 +95,11 @@ def export(argv: Sequence[str]) -> int:
     """`ganjax export`: the exit status. Raises ValueError, one line, for a wrong request."""
     about = "A player of a run as files that need no ganjax: StableHLO, safetensors, a card."
     parser = Parser(prog="ganjax export", description=about)
-    _add_run(parser)
+    add_trained(parser)
     parser.add_argument("--player", required=True, help="its name, G say")
     parser.add_argument("--out", type=Path, required=True, help="a new or empty folder")
     args = parser.parse(argv)
-    run = started(args.run, args.seed, None, args.trust, args.data_dir)
+    run = started(args)
     player = player_of(run, args.player, lambda _: True, "anything")
     told: dict[str, Any] = {
         "step": run.step,
@@ -121,7 +119,7 @@ def apply(argv: Sequence[str]) -> int:
     """`ganjax apply`: the exit status. Raises ValueError, one line, for a wrong request."""
     about = "A player of a run on your images: translations, labels as a table, attacks."
     parser = Parser(prog="ganjax apply", description=about)
-    _add_run(parser)
+    add_trained(parser)
     parser.add_argument("--player", help="its name, where several take images; an attack")
     parser.add_argument("--input", type=Path, required=True, help="a folder of images, or an .npz")
     how = "a new or empty folder of .png, an .npz with the array x, or of a classifier a .csv"
@@ -135,7 +133,7 @@ def apply(argv: Sequence[str]) -> int:
     elif args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise ValueError(f"{args.out} is not empty: choose another --out")
 
-    run = started(args.run, args.seed, None, args.trust, args.data_dir)
+    run = started(args)
     low = black(run)
     attack = args.player in run.experiment.attackers
     player = player_of(run, None if attack else args.player, takes_images, "one image")
@@ -287,10 +285,3 @@ def write(made: dict[str, np.ndarray], out: Path, low: float) -> str:
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(x.squeeze(-1) if x.shape[-1] == 1 else x).save(place)
     return counted(len(made), "image")
-
-
-def _add_run(parser: Parser) -> None:
-    parser.add_argument("run", type=Path, help="the run's folder")
-    parser.add_argument("--seed", type=integer(0), help="of a population (the one that came far)")
-    add_data_dir(parser)
-    add_trust(parser)
