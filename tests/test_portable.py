@@ -30,11 +30,16 @@ recorded = pytest.mark.skipif(
 )
 
 
-def ganjax(*argv: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command in a process of its own, with the flags that users get."""
+def python(*argv: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A process of Python with the flags that users get."""
     env = {n: v for n, v in os.environ.items() if n not in {"XLA_FLAGS", *portable.ENVIRONMENT}}
-    command = [sys.executable, "-m", "ganjax", *map(str, argv)]
+    command = [sys.executable, *map(str, argv)]
     return subprocess.run(command, env=env | environment, capture_output=True, text=True)
+
+
+def ganjax(*argv: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in such a process."""
+    return python("-m", "ganjax", *argv, **environment)
 
 
 @x86
@@ -76,13 +81,7 @@ for l1 in (32, 64, 32):
 @x86
 def test_sums_are_cut_by_the_sizes_that_are_set() -> None:
     """If jaxlib kept the sizes elsewhere, the middle product would have the bits of the others."""
-    env = {n: v for n, v in os.environ.items() if n not in {"XLA_FLAGS", *portable.ENVIRONMENT}}
-    done = subprocess.run(
-        [sys.executable, "-c", PRODUCTS],
-        env=env | {"JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-    )
+    done = python("-c", PRODUCTS, JAX_PLATFORMS="cpu")
     assert done.returncode == 0, done.stderr
     first, other, last = done.stdout.split()
     assert first == last != other

@@ -41,7 +41,7 @@ def overview(
     legend_of_lines(axes)
     for i, (title, x) in enumerate(images.items()):
         axes = figure.add_subplot(grid[1, i])
-        sheet, _ = image_sheet(x, columns=6)
+        sheet, _ = image_sheet(x, columns=6, gap=12)
         axes.imshow(sheet, interpolation="nearest")
         axes.set_axis_off()
         axes.set_title(title, loc="left", fontsize=9, color=INK)

@@ -223,9 +223,16 @@ def image_grid(
 
 
 def image_sheet(
-    images: ArrayLike, low: float = 0.0, high: float = 1.0, columns: int | None = None
+    images: ArrayLike,
+    low: float = 0.0,
+    high: float = 1.0,
+    columns: int | None = None,
+    gap: int = 2,
 ) -> tuple[np.ndarray, int]:
-    """What `image_grid` shows, [height, width, 3] in 0..1, and the number of its blocks."""
+    """What `image_grid` shows, [height, width, 3] in 0..1, and the number of its blocks.
+
+    gap: white pixels between images.
+    """
     tiles = np.asarray(images, np.float32)
     tiles = tiles if tiles.ndim > 3 and tiles.shape[-1] in (1, 3) else tiles[..., None]
     tiles = tiles if tiles.ndim == 5 else tiles[:, None]  # [n, K, H, W, C]
@@ -239,7 +246,6 @@ def image_sheet(
     columns = columns or (math.ceil(math.sqrt(n)) if k == 1 else min(n, 16))
     rows = math.ceil(n / columns)
     scale = max(1, 640 // (columns * width))
-    gap = 2
     tiles = tiles.repeat(scale, 2).repeat(scale, 3)
     cell = np.array(tiles.shape[2:4]) + gap
     block_gap = 0 if rows == 1 else 4 * gap

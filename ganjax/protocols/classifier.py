@@ -98,9 +98,10 @@ def trained(
 
     train, test: {"x": images [N, H, W, C], "label": [N] of 0, 1, …}. Adam, 128 images a step, a
     learning rate that falls from 1e-3 to 0 as a cosine. The result is a function of the data, the
-    seed, the program, XLA's flags, the version of JAX and the backend; it is cached in the user's cache
-    folder under the SHA-256 of these. Distances in its features compare only with distances in the
-    same features. Raises ValueError for arrays that are no labelled images of 4 x 4 pixels or more.
+    seed, the program, XLA's flags, the version of JAX and the backend; it is cached in the user's
+    cache folder under the SHA-256 of these. Distances in its features compare only with distances
+    in the same features. Raises ValueError for arrays that are no labelled images of 4 x 4 pixels
+    or more.
     """
     splits = [
         {"x": as_images(split["x"]), "label": np.asarray(split["label"], np.int32)}

@@ -164,9 +164,8 @@ def labels(path: Path, player: Bound) -> dict[str, int]:
     """
     y = np.zeros(0, int)
     if path.suffix.lower() == ".npz":
-        with np.load(
-            path
-        ) as found:  # as they are: a data set of one's own would count classes anew
+        # as they are: a data set of one's own would count classes anew
+        with np.load(path) as found:
             y = np.asarray(found.get("label", y)).astype(int)
     image = jax.ShapeDtypeStruct((1, *player.player.inputs[0]), np.float32)
     classes = jax.eval_shape(lambda own, x: own(x), player, image).shape[-1]
@@ -270,18 +269,15 @@ def write(made: dict[str, np.ndarray], out: Path, low: float) -> str:
                 p = np.exp(scores - scores.max())
                 rows.writerow((name, int(scores.argmax()), f"{p.max() / p.sum():.6f}"))
         return counted(len(made), "label")
-    as_bytes = {
-        name: np.rint(np.clip((y - low) / (1 - low), 0, 1) * 255).astype(np.uint8)
-        for name, y in made.items()
-    }
+    scaled = {name: (y - low) / (1 - low) for name, y in made.items()}
     if out.suffix == ".npz":
-        if len({x.shape for x in as_bytes.values()}) > 1:
+        if len({x.shape for x in scaled.values()}) > 1:
             raise ValueError("an .npz holds images of one size: give a folder, or --size")
         with whole_file(out) as scratch, scratch.open("wb") as file:
-            np.savez_compressed(file, x=np.stack(list(as_bytes.values())))
+            np.savez_compressed(file, x=written.to_bytes(np.stack(list(scaled.values()))))
         return counted(len(made), "image")
-    for name, x in as_bytes.items():
+    for name, x in scaled.items():
         place = out / f"{name}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(x.squeeze(-1) if x.shape[-1] == 1 else x).save(place)
+        written.write_image(x, place)
     return counted(len(made), "image")

@@ -47,9 +47,13 @@ def files(experiment: Experiment) -> dict[str, Callable[[Any, Path], None]]:
 
 def write_image(x: np.ndarray, path: Path) -> None:
     """An image [H, W, C] in 0..1, or several [K, H, W, C] side by side."""
-    row = np.concatenate(x, 1) if x.ndim == 4 else x
-    as_bytes = np.rint(np.nan_to_num(np.clip(row, 0, 1)) * 255).astype(np.uint8)
-    Image.fromarray(as_bytes.squeeze(-1) if row.shape[-1] == 1 else as_bytes).save(path)
+    row = to_bytes(np.concatenate(x, 1) if x.ndim == 4 else x)
+    Image.fromarray(row.squeeze(-1) if row.shape[-1] == 1 else row).save(path)
+
+
+def to_bytes(x: np.ndarray) -> np.ndarray:
+    """0..1 as uint8, what is beyond cut off; NaN is 0."""
+    return np.rint(np.nan_to_num(np.clip(x, 0, 1)) * 255).astype(np.uint8)
 
 
 def number_of_samples(experiment: Experiment, out: str, n: int | None) -> int:
@@ -86,10 +90,9 @@ def write(
     """Writes samples [n, ...] to a path that `number_of_samples` accepted; what to say where it
     does not hold as many as were asked for.
 
-    A folder gets a file for each sample, 0000 and so on, of the experiment's first ending; a grid
-    of images may have its columns said. Raises
-    ValueError, one line, where a sample cannot be written, UnwritableError where a file cannot:
-    nothing is left of it.
+    A folder gets a file for each sample, 0000 and so on, of the experiment's first ending. columns:
+    of a grid of images. Raises ValueError, one line, where a sample cannot be written,
+    UnwritableError where a file cannot: nothing is left of it.
     """
     path = Path(out)
     try:
