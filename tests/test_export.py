@@ -10,6 +10,7 @@ import pytest
 from runs import EXPERIMENTS, call
 
 from ganjax import play
+from ganjax.runs import storage
 from ganjax.runs.export import exported, flattened
 from ganjax.runs.loading import load
 
@@ -43,6 +44,11 @@ def test_an_exported_team_is_loaded_without_ganjax_and_gives_the_same_numbers(
     assert (status, err) == (2, "ganjax: made is not empty: choose another --out\n")
     status, _, err = call("export", "run", "--player", "X", "--out", "more")
     assert (status, err) == (2, "ganjax: there is no player X: there are G, D\n")
+
+    assert storage.read_digest(Path("run"))["params"] in Path("made/README.md").read_text()
+    assert call("export", "run", "--player", "G", "--step", 1, "--out", "early")[0] == 0
+    early = storage.tree_digest(load("run", step=1).state.params)
+    assert f"digest of the parameters: {early}\n" in Path("early/README.md").read_text()
 
     G = load("run").players["G"]
     z = np.asarray(jax.random.normal(jax.random.key(3), (5, *G.player.inputs[0])))

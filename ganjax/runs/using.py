@@ -105,11 +105,11 @@ def export(argv: Sequence[str]) -> int:
         "step": run.step,
         "seed": run.seed,
         "data": f"SHA-256 {run.record.data}",
+        # of this lane at this step: at the end of a run that of digest.json
+        "digest of the parameters": storage.tree_digest(run.state.params),
     }
     if last := [row for row in run.metrics if row["step"] == run.step]:
         told["metrics"] = {n: v for n, v in last[-1].items() if n not in ("step", "seed", "time")}
-    if (args.run / "digest.json").is_file():
-        told["digest of the parameters"] = storage.read_digest(args.run)["params"]
     write_export(player, args.out, run.record, told)
     print(f"{args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
     return 0
