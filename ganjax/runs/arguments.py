@@ -235,8 +235,8 @@ def resume_parser() -> Parser:
 
 def sample_parser() -> Parser:
     """The parser of `sample`."""
-    about = "Samples of a run, from its newest readable checkpoint."
-    parser = Parser(prog="ganjax sample", description=about)
+    parser = Parser(prog="ganjax sample", description="Samples of a run, from a checkpoint.")
+    add_trained(parser)
     add = parser.add_argument
     how = "samples, of each generator of a team (64; 1 where a file holds one)"
     add("--n", type=integer(1, 2**20), help=how)
@@ -249,7 +249,6 @@ def sample_parser() -> Parser:
     add("--class", type=integer(0), dest="label", metavar="C", help=how)
     how = "walks of N samples each, from one noise to another; in a .png of images a row each"
     add("--interpolate", type=integer(2, 4097), dest="walk", metavar="N", help=how)
-    add_trained(parser)
     return parser
 
 

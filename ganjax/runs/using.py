@@ -24,13 +24,7 @@ from ganjax.game import Bound
 from ganjax.host import one_line, whole_file
 from ganjax.keys import stream
 from ganjax.runs import storage, written
-from ganjax.runs.arguments import (
-    Parser,
-    add_trained,
-    integer,
-    refuse_output,
-    sample_parser,
-)
+from ganjax.runs.arguments import Parser, add_trained, integer, refuse_output, sample_parser
 from ganjax.runs.best import step_of
 from ganjax.runs.export import export as write_export
 from ganjax.runs.loading import Run, load
