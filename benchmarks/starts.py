@@ -4,7 +4,11 @@
 
 Each start is a process of its own, `ganjax run NAME --quick --steps 2 --every 1`, until its first
 line of metrics is there, and to its end, when it has evaluated, saved and drawn. The cache of
-compiled programs is empty at the first. Options go with the name: "gan --k 5".
+compiled programs is empty at the first. Options go with the name: "gan --k 5". Core seconds are
+those that all threads of the process had a processor core: what others do on the machine changes
+them less. Python keeps its byte code in a folder of the benchmark's, which a start that is not
+counted has filled: as in an installation that was used before, whatever PYTHONDONTWRITEBYTECODE
+says here. With `--against PATH`, another checkout of ganjax, its starts alternate with these.
 """
 
 import os
@@ -14,47 +18,78 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import timing
 
 from ganjax.runs.arguments import Parser, integer
 
+RUN = ("--quick", "--steps", "2", "--every", "1", "--quiet")
+HERE = Path(__file__).resolve().parent.parent
 
-def start(words: Sequence[str], out: Path, cache: Path) -> tuple[float, float]:
-    """Seconds from the start of a process to its first measurement, and to its end. Raises
-    ValueError with its last line if it fails.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "ganjax",
-        "run",
-        *words,
-        "--quick",
-        "--steps",
-        "2",
-        "--every",
-        "1",
-        "--quiet",
-        "--out",
-        str(out),
-    ]
-    metrics, step = out / "metrics.jsonl", 0.0
-    began = time.perf_counter()
-    with subprocess.Popen(
-        command, env=os.environ | {"XDG_CACHE_HOME": str(cache)}, stderr=subprocess.PIPE, text=True
-    ) as process:
+
+class Start(NamedTuple):
+    """Seconds from the start of a process, and those of all cores for it."""
+
+    step: float  # to its first measurement
+    step_core: float | None  # None where the system does not tell
+    end: float
+    end_core: float
+
+
+def start(words: Sequence[str], out: Path, environment: Mapping[str, str]) -> Start:
+    """A start of a process. Raises ValueError with its last line if it fails."""
+    command = [sys.executable, "-m", "ganjax", "run", *words, *RUN, "--out", str(out)]
+    metrics, step, core = out / "metrics.jsonl", 0.0, None
+    before, began = os.times(), time.perf_counter()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
         while process.poll() is None and not step:
-            step = (
-                time.perf_counter() - began if metrics.exists() and metrics.stat().st_size else 0.0
-            )
+            if metrics.exists() and metrics.stat().st_size:
+                step, core = time.perf_counter() - began, core_seconds(process.pid)
             time.sleep(0.01)
-        _, said = process.communicate()
-    if process.returncode:
-        raise ValueError((said.strip() or "the run failed").splitlines()[-1])
-    return step, time.perf_counter() - began
+        status, end, after = process.wait(), time.perf_counter() - began, os.times()
+        if status:
+            said.seek(0)
+            raise ValueError((said.read().strip() or "the run failed").splitlines()[-1])
+    worked = [t.children_user + t.children_system for t in (before, after)]
+    return Start(step, core, end, worked[1] - worked[0])
+
+
+def core_seconds(pid: int) -> float | None:
+    """What a process had of the cores so far; None where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def environment(checkout: Path, cache: Path, byte_code: Path) -> dict[str, str]:
+    """That of a process that runs a checkout."""
+    own = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    paths = {"PYTHONPATH": checkout, "XDG_CACHE_HOME": cache, "PYTHONPYCACHEPREFIX": byte_code}
+    return own | {name: str(path) for name, path in paths.items()}
+
+
+def row(name: str, starts: Sequence[Start]) -> timing.Row:
+    """The first start and the medians of the later ones."""
+    first, *later = starts
+    steps = [each.step for each in later]
+    core = [each.step_core for each in later if each.step_core is not None]
+    return {
+        "game": name,
+        "first s": first.step,
+        "later s": statistics.median(steps),
+        "low": min(steps),
+        "high": max(steps),
+        "core s": statistics.median(core) if core else None,
+        "end, first s": first.end,
+        "end, later s": statistics.median(each.end for each in later),
+        "end, core s": statistics.median(each.end_core for each in later),
+    }
 
 
 def main(argv: Sequence[str]) -> None:
@@ -69,26 +104,24 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--starts", type=integer(2), default=4, help="the first and so many less one (4)"
     )
+    parser.add_argument("--against", type=Path, help="another checkout of ganjax")
     parser.add_argument(
         "--out", type=Path, help="write the numbers there, as a .json or into a folder"
     )
     args = parser.parse(argv)
+    checkouts = {"": HERE, **({f", {args.against}": args.against} if args.against else {})}
     rows = []
-    for game in args.games:
-        with tempfile.TemporaryDirectory() as folder:
-            at = Path(folder)
-            first, *later = [
-                start(shlex.split(game), at / str(i), at / "cache") for i in range(args.starts)
-            ]
-        steps, ends = zip(*later)
-        row = {
-            "game": game,
-            "first s": first[0],
-            "later s": statistics.median(steps),
-            "low": min(steps),
-            "high": max(steps),
-        }
-        rows.append(row | {"end, first s": first[1], "end, later s": statistics.median(ends)})
+    with tempfile.TemporaryDirectory() as byte_code:
+        for game in args.games:
+            words, found = shlex.split(game), {name: list[Start]() for name in checkouts}
+            with tempfile.TemporaryDirectory() as folder:
+                for i in range(-1, args.starts):  # the first is not counted
+                    for j, (name, checkout) in enumerate(checkouts.items()):
+                        cache = Path(folder) / f"cache {j}{' of none' if i < 0 else ''}"
+                        own = environment(checkout.resolve(), cache, Path(byte_code))
+                        one = start(words, Path(folder) / f"{j}.{i}", own)
+                        found[name] += [one] if i >= 0 else []
+            rows += [row(f"{game}{name}", starts) for name, starts in found.items()]
     on = timing.machine()
     print(timing.question(__doc__))
     print(f"{on['device']}, {on['cores']} cores, JAX {on['jax']}", end="; ")

@@ -56,8 +56,8 @@ def init(
     not fit: a net and its inputs, a loss that is not a scalar, a memory that changes its shape.
     """
     template(game, key, data, numbers)
-    # jit may return its own inputs, and a run donates what it is given.
-    return jax.tree.map(jnp.copy, _init_fast(game, key, data, dict(numbers or {})))
+    state: State = _init_fast(game, key, data, dict(numbers or {}))
+    return state
 
 
 def template(
@@ -67,7 +67,8 @@ def template(
     if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         got = f"{key.dtype}{list(key.shape)}" if isinstance(key, Array) else repr(key)
         raise ValueError(f"the key is a typed one, jax.random.key(seed), or several; got {got}")
-    return jax.eval_shape(partial(_init, game), key, data, dict(numbers or {}))
+    shapes: State = _init_fast.eval_shape(game, key, data, dict(numbers or {}))  # traced once
+    return shapes
 
 
 def _init(game: Game, key: Array, data: Any, numbers: dict[str, Array]) -> State:
@@ -87,14 +88,14 @@ def _init(game: Game, key: Array, data: Any, numbers: dict[str, Array]) -> State
     return State(
         step=jnp.int32(0),
         alive=jnp.bool_(True),
-        key=key,
+        key=jnp.copy(key),  # else jit returns its own input, and a run donates what it is given
         params=params,
         opt={name: player.init_opt(params[name]) for name, player in game.players.items()},
         ema={name: params[name] for name, player in game.players.items() if player.ema},
         aux=aux,
         memory=memory,
         past=game.dynamics.first({name: params[name] for name in game.movers}),
-        numbers=numbers,
+        numbers=jax.tree.map(jnp.copy, numbers),
         log={name: jnp.zeros((), value.dtype) for name, value in out.items() if name != "memory"},
     )
 
