@@ -58,7 +58,7 @@ def start(cache: bool, fast: bool, meeting: Meeting | None = None, portable: boo
 
     for place in places("xla-portable" if portable else "xla") if cache else []:
         jax.config.update("jax_compilation_cache_dir", str(place))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # many small ones
     if meeting is not None:
         from ganjax.runs import hosts
 
