@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, random
@@ -64,12 +65,13 @@ def domains_of(
         return Domains(match_channels(train["x"], train["y"]), match_channels(test["x"], test["y"]))
 
     def derived(x: np.ndarray) -> np.ndarray:
-        return np.asarray(DERIVED[derive](jnp.asarray(x)))
+        return np.asarray(jax.jit(DERIVED[derive])(x))
 
     x = train["x"]
     of_x = of_y = np.arange(len(x))
     if not together:
-        of_x, of_y = map(np.asarray, transforms.halves(random.key(0), len(x)))
+        halves = jax.jit(transforms.halves, static_argnums=1)
+        of_x, of_y = map(np.asarray, halves(random.key(0), len(x)))
     return Domains({"x": x[of_x], "y": derived(x[of_y])}, {"x": test["x"], "y": derived(test["x"])})
 
 

@@ -46,7 +46,7 @@ class Conv(nn.Module):
                 f"got {x.shape[-1]} and {self.features}"
             )
         shape = (x.shape[-1] // self.groups, self.features)
-        w = self.param("kernel", self.kernel_init, (self.kernel,) * dims + shape).astype(x.dtype)
+        w = _param(self, "kernel", self.kernel_init, (self.kernel,) * dims + shape).astype(x.dtype)
         parts = zip(*(jnp.split(each, self.groups, -1) for each in (x, w)))
         y = [conv.convolve(*part, self.stride, pad, self.form) for part in parts]
         return _with_bias(self, jnp.concatenate(y, -1) if len(y) > 1 else y[0])
@@ -73,9 +73,8 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: Array) -> Array:
         dims = x.ndim - 2
         pad = conv.pads(self.padding, self.kernel, self.stride, dims)
-        w = self.param(
-            "kernel", self.kernel_init, (self.kernel,) * dims + (self.features, x.shape[-1])
-        )
+        shape = (self.kernel,) * dims + (self.features, x.shape[-1])
+        w = _param(self, "kernel", self.kernel_init, shape)
         space = tuple(
             (n - 1) * self.stride + self.kernel - sum(p) for n, p in zip(x.shape[1:-1], pad)
         )
@@ -86,7 +85,13 @@ class ConvTranspose(nn.Module):
 def _with_bias(layer: Conv | ConvTranspose, y: Array) -> Array:
     if not layer.bias:
         return y
-    return y + layer.param("bias", nn.initializers.zeros, (layer.features,)).astype(y.dtype)
+    return y + _param(layer, "bias", nn.initializers.zeros, (layer.features,)).astype(y.dtype)
+
+
+def _param(layer: nn.Module, name: str, init: Callable[..., Array], shape: tuple[int, ...]) -> Any:
+    """`layer.param`; where it is there, without a trace of `init` in each call to see its shape."""
+    there = layer.has_variable("params", name)
+    return layer.get_variable("params", name) if there else layer.param(name, init, shape)
 
 
 def max_pool(x: Array, window: int = 2, stride: int = 2) -> Array:
@@ -146,11 +151,9 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         features = x.shape[-1:]
-        scale = (
-            jnp.ones(features) if self.scale is None else self.param("scale", self.scale, features)
-        )
+        scale = _param(self, "scale", self.scale, features) if self.scale else jnp.ones(features)
         bias = (
-            self.param("bias", nn.initializers.zeros, features)
+            _param(self, "bias", nn.initializers.zeros, features)
             if self.shift
             else jnp.zeros(features)
         )
