@@ -11,6 +11,7 @@ counted has filled: as in an installation that was used before, whatever PYTHOND
 says here. With `--against PATH`, another checkout of ganjax, its starts alternate with these.
 """
 
+import itertools
 import os
 import shlex
 import statistics
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,6 @@ import timing
 from ganjax.runs.arguments import Parser, integer
 
 RUN = ("--quick", "--steps", "2", "--every", "1", "--quiet")
-HERE = Path(__file__).resolve().parent.parent
 
 
 class Start(NamedTuple):
@@ -39,13 +39,16 @@ class Start(NamedTuple):
     end_core: float
 
 
-def start(words: Sequence[str], out: Path, environment: Mapping[str, str]) -> Start:
+def start(
+    words: Sequence[str], out: Path, cache: Path, byte_code: Path, checkout: Path | None = None
+) -> Start:
     """A start of a process. Raises ValueError with its last line if it fails."""
+    own = environment(cache, byte_code, checkout)
     command = [sys.executable, "-m", "ganjax", "run", *words, *RUN, "--out", str(out)]
     metrics, step, core = out / "metrics.jsonl", 0.0, None
     before, began = os.times(), time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=own, cwd=checkout, stdout=said, stderr=said)
         while process.poll() is None and not step:
             if metrics.exists() and metrics.stat().st_size:
                 step, core = time.perf_counter() - began, core_seconds(process.pid)
@@ -67,11 +70,12 @@ def core_seconds(pid: int) -> float | None:
         return None
 
 
-def environment(checkout: Path, cache: Path, byte_code: Path) -> dict[str, str]:
-    """That of a process that runs a checkout."""
+def environment(cache: Path, byte_code: Path, checkout: Path | None) -> dict[str, str]:
+    """That of a process; with a checkout it runs that one, and its experiments."""
     own = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    paths = {"PYTHONPATH": checkout, "XDG_CACHE_HOME": cache, "PYTHONPYCACHEPREFIX": byte_code}
-    return own | {name: str(path) for name, path in paths.items()}
+    own |= {"XDG_CACHE_HOME": str(cache), "PYTHONPYCACHEPREFIX": str(byte_code)}
+    paths = [str(checkout), own.get("PYTHONPATH", "")]
+    return own | ({"PYTHONPATH": os.pathsep.join(filter(None, paths))} if checkout else {})
 
 
 def row(name: str, starts: Sequence[Start]) -> timing.Row:
@@ -109,18 +113,20 @@ def main(argv: Sequence[str]) -> None:
         "--out", type=Path, help="write the numbers there, as a .json or into a folder"
     )
     args = parser.parse(argv)
-    checkouts = {"": HERE, **({f", {args.against}": args.against} if args.against else {})}
+    checkouts = {
+        "": None,
+        **({f", {args.against}": args.against.resolve()} if args.against else {}),
+    }
     rows = []
-    with tempfile.TemporaryDirectory() as byte_code:
+    with tempfile.TemporaryDirectory() as place:
+        byte_code = Path(place) / "byte code"
         for game in args.games:
             words, found = shlex.split(game), {name: list[Start]() for name in checkouts}
-            with tempfile.TemporaryDirectory() as folder:
-                for i in range(-1, args.starts):  # the first is not counted
-                    for j, (name, checkout) in enumerate(checkouts.items()):
-                        cache = Path(folder) / f"cache {j}{' of none' if i < 0 else ''}"
-                        own = environment(checkout.resolve(), cache, Path(byte_code))
-                        one = start(words, Path(folder) / f"{j}.{i}", own)
-                        found[name] += [one] if i >= 0 else []
+            for i, (name, checkout) in itertools.product(range(args.starts), checkouts.items()):
+                cache = Path(place) / f"{len(rows)}{name and ' of the other'}"
+                if not rows and not i:  # byte code is written
+                    start(words, cache / "not counted", cache / "other", byte_code, checkout)
+                found[name].append(start(words, cache / f"run {i}", cache, byte_code, checkout))
             rows += [row(f"{game}{name}", starts) for name, starts in found.items()]
     on = timing.machine()
     print(timing.question(__doc__))

@@ -5,7 +5,9 @@ same games.
 import importlib.util
 import io
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -124,24 +126,49 @@ def test_the_command_lists_and_runs_them(tmp_path, capfd):
 def test_the_first_start_is_told_apart_from_those_that_find_programs_compiled(
     tmp_path, monkeypatch
 ):
-    script, took, caches = (
-        module("starts"),
-        iter([(9.0, 12.0), (2.0, 4.0), (5.0, 9.0), (3.0, 5.0)]),
-        [],
+    script, caches = module("starts"), []
+    took = iter(
+        [(8.0, 8.0, 8.0, 8.0)]  # writes byte code, and is not counted
+        + [(9.0, 8.0, 12.0, 11.0), (2.0, 2.5, 4.0, 4.5), (5.0, 2.0, 9.0, 4.0), (3.0, 3.0, 5.0, 6.0)]
     )
 
-    def start(words, out, cache):
+    def start(words, out, cache, byte_code, checkout):
         assert words == ["gan", "--data", "ring"]
         assert not out.exists()
+        assert checkout is None
         caches.append(cache)
-        return next(took)
+        return script.Start(*next(took))
 
     monkeypatch.setattr(script, "start", start)
     script.main(["gan --data ring", "--out", str(tmp_path / "starts.json")])
     (row,) = json.loads((tmp_path / "starts.json").read_text())["rows"]
     told = {"game": "gan --data ring", "first s": 9.0, "later s": 3.0, "low": 2.0, "high": 5.0}
-    assert row == told | {"end, first s": 12.0, "end, later s": 5.0}
-    assert len(set(caches)) == 1
+    ends = {"end, first s": 12.0, "end, later s": 5.0, "end, core s": 4.5}
+    assert row == told | {"core s": 2.5} | ends
+    assert len(set(caches[1:])) == 1
+    assert caches[0] not in caches[1:]
+
+
+def test_starts_of_two_checkouts_alternate_with_a_cache_each(tmp_path, monkeypatch):
+    script, seen = module("starts"), []
+
+    def start(words, out, cache, byte_code, checkout):
+        seen.append((checkout, cache))
+        return script.Start(1.0, None, 2.0, 2.0)
+
+    monkeypatch.setattr(script, "start", start)
+    script.main(["gan", "--starts", "2", "--against", str(tmp_path)])
+    counted = [each for each in seen if each[1].name != "other"]
+    assert [checkout for checkout, _ in counted] == [None, tmp_path.resolve()] * 2
+    assert len(set(counted)) == 2
+    assert len({cache for _, cache in counted}) == 2
+
+
+def test_core_seconds_of_a_process_are_what_it_says_itself():
+    script = module("starts")
+    told = script.core_seconds(os.getpid())
+    assert told is None or abs(told - time.process_time()) < 1
+    assert script.core_seconds(2**30) is None
 
 
 def test_the_gallery_shows_every_experiment_and_its_page_is_of_its_record():
