@@ -47,8 +47,10 @@ def start(
     command = [sys.executable, "-m", "ganjax", "run", *words, *RUN, "--out", str(out)]
     metrics, step, core = out / "metrics.jsonl", 0.0, None
     before, began = os.times(), time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, env=own, cwd=checkout, stdout=said, stderr=said)
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(command, env=own, cwd=checkout, stdout=said, stderr=said) as process,
+    ):
         while process.poll() is None and not step:
             if metrics.exists() and metrics.stat().st_size:
                 step, core = time.perf_counter() - began, core_seconds(process.pid)
