@@ -119,7 +119,7 @@ def main(argv: Sequence[str]) -> None:
         "": None,
         **({f", {args.against}": args.against.resolve()} if args.against else {}),
     }
-    rows = []
+    rows: list[timing.Row] = []
     with tempfile.TemporaryDirectory() as place:
         byte_code = Path(place) / "byte code"
         for game in args.games:

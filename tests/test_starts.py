@@ -93,9 +93,12 @@ def test_a_request_is_checked_with_one_trace_of_the_first_state(
 ) -> None:
     traced: list[str] = []
     inner = Game.check_losses
-    monkeypatch.setattr(
-        Game, "check_losses", lambda self, *args: (traced.append("first state"), inner(self, *args))
-    )
+
+    def check(self: Game, *args: Any) -> None:
+        traced.append("first state")
+        inner(self, *args)
+
+    monkeypatch.setattr(Game, "check_losses", check)
     file = experiment_file("gan")
     asked = prepare_run(file, {**file.quick, "data": "ring", "width": 8, "steps": 2})
     play.init(asked.experiment.played, random.key(0), asked.experiment.data)
