@@ -21,7 +21,12 @@ CASES = [
         (4, 4, ("SAME",)),
     )
     for pad in pads
-] + [(4, 2, 1, (6, 8, 4)), (3, 2, (1, 0), (5, 4, 7))]
+] + [
+    (4, 2, 1, (6, 8, 4)),
+    (3, 2, (1, 0), (5, 4, 7)),
+    (4, 2, (0, 3), (9, 6)),
+    (6, 2, (2, 3), (7, 8)),
+]
 
 
 def far(a, b):
@@ -44,7 +49,8 @@ def setting(k, s, padding, space, channels=(3, 5)):
 def test_forms_agree_and_the_three_are_adjoint(k, s, padding, space):
     x, w, y, s, pad = setting(k, s, padding, space)
     with jax.default_matmul_precision("highest"):
-        for form in ("conv", "product", *(["slices"] if len(space) > 1 else [])):
+        forms = ["conv", "product", *(["slices"] if len(space) > 1 else [])]
+        for form in forms + ["winograd"] * (len(space) == 2 and k in (2 * s, 3 * s)):
             out = (
                 c.convolve(x, w, s, pad, form),
                 c.conv_transpose(y, w, s, pad, space, form),
@@ -56,7 +62,7 @@ def test_forms_agree_and_the_three_are_adjoint(k, s, padding, space):
             np.testing.assert_allclose(inner, inner[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("form", ["conv", "product", "slices"])
+@pytest.mark.parametrize("form", ["conv", "product", "slices", "winograd"])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_second_order_in_reverse_is_that_of_the_plain_convolution(form, transposed):
     x, w, y, s, pad = setting(4, 2, "SAME", (6, 6))
@@ -153,3 +159,28 @@ def test_tied_pieces_of_maxout_pass_the_gradient_once():
     variables = net.init(random.key(0), jnp.ones((1, 4)))
     slope = jax.grad(lambda x: jnp.asarray(net.apply(variables, x)).sum())(jnp.ones((1, 4)))
     np.testing.assert_array_equal(slope, 2 * np.ones((1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "plain"),
+    [("float32", 64, False), ("float32", 63, True), ("bfloat16", 64, True)],
+)
+def test_wide_layers_of_full_precision_multiply_less_on_cpu(dtype, channels, plain):
+    x, w, _, s, pad = setting(4, 2, "SAME", (16, 16), (64, channels))
+    x = jnp.tile(x, (4, 1, 1, 1)).astype(dtype)
+
+    def both(x, w):
+        return jax.vjp(lambda x, w: c.convolve(x, w, s, pad), x, w)[1](
+            jnp.ones((8, 8, 8, channels), dtype)
+        )
+
+    program = str(jax.make_jaxpr(both)(x, w.astype(dtype)))
+    assert ("conv_general_dilated" in program) == plain == ("dot_general" not in program)
+
+
+def test_winograds_form_of_many_kernels_is_that_of_each():
+    x, w, _, s, pad = setting(6, 2, "SAME", (8, 8))
+    many = jnp.stack([w, -2 * w, w[::-1]])
+    together = jax.vmap(lambda w: c.convolve(x, w, s, pad, "winograd"))(many)
+    each = [c.convolve(x, w, s, pad, "conv") for w in many]
+    assert far(together, jnp.stack(each)) < 1e-5

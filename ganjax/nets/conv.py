@@ -8,7 +8,7 @@ The three maps are bilinear, and the gradients of each are the other two, so rev
 order meets only these. Each is computed in the form that is fast on the backend; the numbers agree
 to rounding. The form "conv" is XLA's own convolution; "product" is one matrix product of windows,
 for an x of few channels; "slices" is a convolution of one axis less, whose channels are those of
-the slices that a window holds on the first axis.
+the slices that a window holds on the first axis; "winograd" multiplies about half as often.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from ganjax.nets import winograd
+
 Pads = tuple[tuple[int, int], ...]
-Form = Literal["auto", "conv", "product", "slices"]
+Form = Literal["auto", "conv", "product", "slices", "winograd"]
 
 # On a GPU a matrix product is faster than a convolution of at most this many channels.
 FEW = 4
@@ -62,9 +64,12 @@ def output_sizes(
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def convolve(x: Array, w: Array, stride: int, pad: Pads, form: Form = "auto") -> Array:
     """y[i] = Σ_t x[stride·i + t - low] w[t]."""
-    form = _form(form, w.shape[-2], len(pad))
+    size = output_sizes(x.shape[1:-1], w.shape[:-2], stride, pad)
+    form = _form(form, (len(x), *size), w, stride)
     if form == "conv":
         return _conv(x, w, stride, pad)
+    if form == "winograd":
+        return winograd.convolve(x, w, stride, pad, size)
     if form == "slices":
         slices = _slices(x, w.shape[0], stride, pad)
         y = convolve(slices, _joined(w, stride), stride, pad[1:], "conv")
@@ -85,7 +90,9 @@ def conv_transpose(
         fewer = 2 * math.prod(y.shape[1:-1]) <= math.prod(space) or w.shape[-2] == 1
         if (stride == 1 and fewer) or len(pad) == 3:
             form = "product"
-    form = _form(form, w.shape[-2], len(pad))
+    form = _form(form, y.shape[:-1], w, stride)
+    if form == "winograd":
+        return winograd.conv_transpose(y, w, stride, pad, space)
     x = jax.ShapeDtypeStruct((y.shape[0], *space, w.shape[-2]), y.dtype)
     if form == "conv":
         return jax.linear_transpose(lambda x: _conv(x, w, stride, pad), x)(y)[0]
@@ -103,7 +110,9 @@ def weight_gradient(
 ) -> Array:
     """The transpose of `convolve` in w. kernel: the sizes of w's window."""
     w = jax.ShapeDtypeStruct((*kernel, x.shape[-1], y.shape[-1]), y.dtype)
-    form = _form(form, x.shape[-1], len(pad))
+    form = _form(form, y.shape[:-1], w, stride)
+    if form == "winograd":
+        return winograd.weight_gradient(x, y, stride, pad, kernel)
     if form == "slices":
         slices, flat = _slices(x, kernel[0], stride, pad), y.reshape(-1, *y.shape[2:])
         joined = weight_gradient(slices, flat, stride, pad[1:], kernel[1:], "conv")
@@ -148,13 +157,20 @@ def _by_rows(x: Array, y: Array, stride: int, pad: Pads, kernel: tuple[int, ...]
     return jnp.concatenate(parts)
 
 
-def _form(form: Form, channels: int, dims: int) -> Form:
+def _form(form: Form, y: tuple[int, ...], w: Array | jax.ShapeDtypeStruct, stride: int) -> Form:
+    """The form that is fast. y: batch and sizes of the output."""
+    backend = jax.default_backend()
     if form != "auto":
         return form
-    if jax.default_backend() == "gpu" and channels <= FEW:
+    if backend == "gpu" and w.shape[-2] <= FEW:
         return "product"
-    # On CPU XLA has no fast program of a 3-D convolution's gradients.
-    return "slices" if jax.default_backend() == "cpu" and dims == 3 else "conv"
+    if backend != "cpu":
+        return "conv"
+    # XLA has no fast program of a 3-D convolution's gradients there.
+    if len(w.shape) == 5:
+        return "slices"
+    exact = jnp.finfo(w.dtype).bits >= 32
+    return "winograd" if exact and winograd.pays(y, w.shape, stride) else "conv"
 
 
 def _conv(x: Array, w: Array, stride: int, pad: Pads) -> Array:
