@@ -20,8 +20,8 @@ from jax import Array
 from ganjax import data
 from ganjax.data.mixtures import MIXTURES
 from ganjax.game import Bound, Game, Player
-from ganjax.losses import l1, least_squares, non_saturating
-from ganjax.nets import MLP, cyclegan, dcgan, voxels
+from ganjax.losses import ce, l1, least_squares, non_saturating
+from ganjax.nets import MLP, cyclegan, dcgan, gman, mad_gan, voxels
 
 Losses = Callable[..., dict[str, Array]]
 
@@ -160,8 +160,62 @@ def translators(side: int, blocks: int, batch: int, width: int = 64) -> Case:
     )
 
 
+def named_losses(batch: Mapping[str, Array], key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
+    """Ghosh et al. 2018: D names the generator of a sample; the last class is that of real ones."""
+    x = batch["x"]
+    named = D(G(G.noise(key, len(x), each=False)))  # [B, k, k + 1]
+    told = ce(named, jnp.arange(G.n)).mean(0).sum()
+    return {"D": ce(D(x), G.n).mean() + told, "G": ce(named, G.n).mean(0).sum()}
+
+
+def generators(k: int = 8, batch: int = 128, width: int = 128, z: int = 64) -> Case:
+    """MAD-GAN's nets of its toy, on a ring of Gaussians: k generators share their trunk."""
+    G, shared, prior = mad_gan.generator((2,), width)
+    D, lr = mad_gan.discriminator((2,), width, k + 1), 1e-3
+    adam = optax.adam(lr, b1=0.5)
+    players = {
+        "G": Player(G, adam, (z,), n=k, shared=shared, prior=prior),
+        "D": Player(D, adam, (2,)),
+    }
+    (*trunk, head), d = flops.needed(G, (z,)), flops.needed(D, (2,))
+    seen = (1 + k) * (3 * sum(d) - d[0]) + 2 * k * sum(d)
+    needed = batch * (3 * sum(trunk) - trunk[0] + 3 * k * head + seen)
+    game = Game(players, named_losses, [["D"], ["G"]], partial(data.draw, n=batch))
+    return Case(game, jax.device_put(MIXTURES["ring"]()), batch, needed, lr)
+
+
+def team_losses(batch: Mapping[str, Array], key: Array, *, G: Bound, D: Bound) -> dict[str, Array]:
+    """Durugkar et al. 2017: each discriminator has its own part of the batch; G has their mean."""
+    x = batch["x"]
+    part = (-1, D.n, *x.shape[1:])
+    fake_x = G(G.noise(key, len(x))).reshape(part)
+    real, fake = D.each(x.reshape(part), key=key), D.each(fake_x, key=key)  # [B, N]
+    return {
+        "D": non_saturating.d(real, fake).mean(0).sum(),
+        "G": non_saturating.g(fake).mean(),
+    }
+
+
+def discriminators(n: int = 5, batch: int = 32, width: int = 64, side: int = 32) -> Case:
+    """GMAN's nets of images: n discriminators with dropout, all players move at once."""
+    shape, lr = (side, side, 1), 2e-4
+    G, D = gman.pair(shape, width)
+    adam = optax.adam(lr, b1=0.5)
+    players = {
+        "G": Player(G, adam, (100,)),
+        "D": Player(D, adam, shape, n=n, per={"rate": gman.rates(n)}),
+    }
+    g, d = flops.needed(G, (100,)), flops.needed(D, shape)
+    needed = n * batch * (3 * sum(g) - g[0] + 7 * sum(d) - 2 * d[0])
+    arrays = jax.device_put({"x": pixels(1024, *shape)})
+    game = Game(players, team_losses, [["G", "D"]], partial(data.draw, n=n * batch))
+    return Case(game, arrays, n * batch, needed, lr)
+
+
 CASES: dict[str, Callable[..., Case]] = {
     "ring": ring,
+    "mad_gan": generators,
+    "gman32": discriminators,
     "dcgan32": partial(images, 32, 1, 64, batch=64),
     "dcgan64": partial(images, 64, 3, 128, batch=128),
     "narrow64": partial(images, 64, 3, 16, batch=64),

@@ -9,6 +9,7 @@ the time that they kept one busy, which other programs on the machine change les
 the clock.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,10 +22,12 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import cases
 import jax
+import jax.numpy as jnp
 import numpy as np
 import timing
 
 from ganjax import cli, play
+from ganjax.game import Player
 from ganjax.runs.arguments import integer
 
 try:
@@ -48,7 +51,9 @@ def agreement(case: cases.Case, params: play.Tree) -> dict[str, float]:
     Raises ValueError where they are further apart than 1e-4 (losses) or 3e-3 (gradients: sums of
     many cancelling terms).
     """
-    key, players = jax.random.key(1), case.game.players
+    players = {name: without_dropout(player) for name, player in case.game.players.items()}
+    case = case._replace(game=dataclasses.replace(case.game, players=players))
+    key = jax.random.key(1)
     batch = case.game.draw(case.data, key)
     with jax.default_matmul_precision("float32"):
         grads, out = jax.jit(partial(play.field, case.game, movers=list(players)))(
@@ -59,14 +64,19 @@ def agreement(case: cases.Case, params: play.Tree) -> dict[str, float]:
         name: np.moveaxis(values, -1, 1) if values.ndim > 2 else values
         for name, values in given.items()
     }
-    given["z"] = np.asarray(players["G"].bind(params["G"], name="G").noise(key, case.batch))
+    G, team = players["G"].bind(params["G"], name="G"), players["G"].n is not None
+    given["z"] = np.asarray(G.noise(key, case.batch, each=not team))
+    if torch_games.mirrored(players["G"].net):
+        given["x"] = np.ascontiguousarray(given["x"][..., ::-1, ::-1])
     nets = torch_games.peer(case, params, DEVICE, "float32").nets
+    for net in nets.values():
+        net.eval()
     losses = torch_games.losses(
         nets, {name: torch.tensor(values, device=DEVICE) for name, values in given.items()}
     )
     found = {}
     for name, player in players.items():
-        ours = torch_games.leaves(player.net, player.inputs[0], grads[name])
+        ours = torch_games.leaves(player, grads[name])
         theirs = torch.autograd.grad(losses[name], list(nets[name].parameters()), retain_graph=True)
         if any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)) or sum(
             a.size for a in ours
@@ -83,6 +93,12 @@ def agreement(case: cases.Case, params: play.Tree) -> dict[str, float]:
         if found[f"loss of {name}"] > 1e-4 or found[f"gradient of {name}"] > 3e-3:
             raise ValueError(f"both sides play another game: {found}")
     return found
+
+
+def without_dropout(player: Player) -> Player:
+    """The player with a rate of 0, where it has one."""
+    rates = {name: jnp.zeros_like(rate) for name, rate in player.per.items() if name == "rate"}
+    return dataclasses.replace(player, per={**player.per, **rates})
 
 
 def count(tree: play.Tree) -> int:
