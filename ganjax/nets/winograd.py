@@ -1,4 +1,4 @@
-"""Convolutions of two axes with fewer multiplications: Winograd's F(2, m) on each axis.
+"""Convolutions with fewer multiplications: Winograd's F(2, m) on each axis.
 
 A convolution whose kernel has m strides is one of stride 1 with m taps, between the places of a
 stride as channels. Two outputs side by side see m + 1 inputs, and cost m + 1 multiplications in
@@ -8,7 +8,7 @@ place of 2m: with the m + 1 combinations B of the inputs, G of the taps and A of
 
 On two axes that is 16 / 9 times fewer for m = 2 and 36 / 16 for m = 3. All combinations have the
 factors ±1 and ±1/2, so the numbers agree with the plain convolution's to rounding. The products,
-summed over channels, are a batch of (m + 1)² matrix products.
+summed over channels, are a batch of (m + 1)^d matrix products for d axes.
 
 Lavin and Gray 2016 (arXiv:1509.09308), sections 3 and 4; F(2, 2) and the strides are ours.
 """
@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 Pads = tuple[tuple[int, int], ...]
@@ -49,7 +50,7 @@ def pays(y: tuple[int, ...], w: tuple[int, ...], stride: int) -> bool:
 
 
 def convolve(x: Array, w: Array, stride: int, pad: Pads, size: Sequence[int]) -> Array:
-    """`conv.convolve` to the sizes `size`. The kernel is square, its sides 2 or 3 strides long."""
+    """`conv.convolve` to the sizes `size`. All sides of the kernel are 2 or 3 strides long."""
     m = len(w) // stride
     inputs = _inputs(x, m, stride, pad, size)
     products = lax.dot_general(inputs, _taps(w, stride), (((2,), (1,)), ((0,), (0,))))
@@ -67,68 +68,67 @@ def conv_transpose(y: Array, w: Array, stride: int, pad: Pads, space: Sequence[i
 def weight_gradient(x: Array, y: Array, stride: int, pad: Pads, kernel: Sequence[int]) -> Array:
     """`conv.weight_gradient` of a kernel of these sizes."""
     m, (channels, features) = kernel[0] // stride, (x.shape[-1], y.shape[-1])
-    inputs, back = _inputs(x, m, stride, pad, y.shape[1:3]), _outputs_back(y, m)
+    inputs, back = _inputs(x, m, stride, pad, y.shape[1:-1]), _outputs_back(y, m)
     back = lax.dot_general(inputs, back, (((1,), (1,)), ((0,), (0,))))
     w = jax.ShapeDtypeStruct((*kernel, channels, features), y.dtype)
     return jax.linear_transpose(lambda w: _taps(w, stride), w)(back)[0]
 
 
 def _inputs(x: Array, m: int, stride: int, pad: Pads, size: Sequence[int]) -> Array:
-    """B x on both axes, [(m + 1)², tiles, stride² · I]."""
+    """B x on each axis, [(m + 1)^d, tiles, stride^d · I]."""
     tiles = [-(-n // 2) for n in size]
-    around = [
-        (low, f - low - n, 0) for (low, _), f, n in zip(pad, _full(tiles, stride), x.shape[1:])
-    ]
+    full = _full(tiles, stride)
+    around = [(low, n - low - old, 0) for (low, _), n, old in zip(pad, full, x.shape[1:])]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
-    x = _made(x).reshape(len(x), tiles[0] + 1, 2, stride, tiles[1] + 1, 2, -1)
-    x = x.transpose(0, 1, 2, 4, 5, 3, 6)
-    rows = _made(jnp.stack(_combined(B[m], _windows(x, 1, m + 1))))
-    both = jnp.stack(_combined(B[m], _windows(rows, 3, m + 1)), 1)
-    return both.reshape((m + 1) ** 2, len(x) * tiles[0] * tiles[1], -1)
+    x = _made(x).reshape(len(x), *(n for t in tiles for n in (t + 1, 2, stride)), -1)
+    x = x.transpose(0, *_pairs_first(len(size)), x.ndim - 1)
+    for axis in range(len(size)):
+        x = _made(jnp.stack(_combined(B[m], _windows(x, 2 * axis + 1, m + 1)), axis))
+    return x.reshape((m + 1) ** len(size), -1, math.prod(x.shape[2 * len(size) + 1 :]))
 
 
 def _inputs_back(
     both: Array, m: int, stride: int, pad: Pads, y: Array, space: Sequence[int]
 ) -> Array:
     """The transpose of `_inputs`, [B, *space, I]. y: of the output's batch and sizes."""
-    tiles = [-(-n // 2) for n in y.shape[1:3]]
-    both = both.reshape(m + 1, m + 1, len(y), *tiles, stride, -1)
-    rows = _combined(_turned(B[m]), [both[:, i] for i in range(m + 1)])
-    columns = _combined(_turned(B[m]), list(_made(_overlapped(rows, 3))))
-    x = _overlapped(columns, 1).transpose(0, 1, 2, 5, 3, 4, 6)
-    x = _made(x.reshape(len(y), *_full(tiles, stride), -1))
-    around = [(-low, low + n - full, 0) for (low, _), n, full in zip(pad, space, x.shape[1:3])]
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
+    dims, tiles = len(space), [-(-n // 2) for n in y.shape[1:-1]]
+    x = both.reshape(*[m + 1] * dims, len(y), *tiles, *[stride] * dims, -1)
+    for axis in reversed(range(dims)):
+        x = _made(_overlapped(_combined(_turned(B[m]), _parts(x, axis)), 2 * axis + 1))
+    back = np.argsort(_pairs_first(dims)) + 1
+    x = x.transpose(0, *back.tolist(), x.ndim - 1).reshape(len(y), *_full(tiles, stride), -1)
+    around = [(-low, low + n - full, 0) for (low, _), n, full in zip(pad, space, x.shape[1:])]
+    return lax.pad(_made(x), jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
 
 
 def _taps(w: Array, stride: int) -> Array:
-    """G w on both axes, [(m + 1)², stride² · I, O]."""
-    m = len(w) // stride
-    w = w.reshape(m, stride, m, -1, w.shape[-1])
-    rows = jnp.stack(_combined(G[m], list(w)))
-    both = jnp.stack(_combined(G[m], [rows[:, :, i] for i in range(m)]), 1)
-    return both.reshape((m + 1) ** 2, -1, w.shape[-1])
+    """G w on each axis, [(m + 1)^d, stride^d · I, O]."""
+    dims, m = w.ndim - 2, len(w) // stride
+    split = w.reshape(*(n for _ in range(dims) for n in (m, stride)), *w.shape[-2:])
+    taps = split.transpose(*range(0, 2 * dims, 2), *range(1, 2 * dims, 2), 2 * dims, 2 * dims + 1)
+    for axis in range(dims):
+        taps = jnp.stack(_combined(G[m], _parts(taps, axis)), axis)
+    return taps.reshape((m + 1) ** dims, -1, w.shape[-1])
 
 
 def _outputs(products: Array, m: int, batch: int, size: Sequence[int]) -> Array:
-    """A of the products on both axes, [batch, *size, O]."""
-    tiles = [-(-n // 2) for n in size]
-    products = products.reshape(m + 1, m + 1, batch, *tiles, -1)
-    rows = _combined(A[m], list(products))
-    both = [_combined(A[m], list(row)) for row in rows]
-    y = jnp.stack([jnp.stack(row, 3) for row in both], 2)
-    return y.reshape(batch, *(2 * t for t in tiles), -1)[:, : size[0], : size[1]]
+    """A of the products on each axis, [batch, *size, O]."""
+    dims, tiles = len(size), [-(-n // 2) for n in size]
+    y = products.reshape(*[m + 1] * dims, batch, *tiles, -1)
+    for axis in reversed(range(dims)):
+        y = jnp.stack(_combined(A[m], _parts(y, axis)), 2 * axis + 2)
+    y = y.reshape(batch, *(2 * t for t in tiles), -1)
+    return y[(slice(None), *(slice(n) for n in size))]
 
 
 def _outputs_back(y: Array, m: int) -> Array:
-    """The transpose of `_outputs`, [(m + 1)², tiles, O]."""
+    """The transpose of `_outputs`, [(m + 1)^d, tiles, O]."""
     batch, *size, features = y.shape
-    tiles = [-(-n // 2) for n in size]
-    y = jnp.pad(y, [(0, 0), *((0, n % 2) for n in size), (0, 0)])
-    y = _made(y).reshape(batch, tiles[0], 2, tiles[1], 2, features)
-    rows = _combined(_turned(A[m]), [y[:, :, i] for i in range(2)])
-    both = [_combined(_turned(A[m]), [row[:, :, :, i] for i in range(2)]) for row in rows]
-    return jnp.stack([each for row in both for each in row]).reshape((m + 1) ** 2, -1, features)
+    y = _made(jnp.pad(y, [(0, 0), *((0, n % 2) for n in size), (0, 0)]))
+    y = y.reshape(batch, *(n for full in y.shape[1:-1] for n in (full // 2, 2)), features)
+    for axis in range(len(size)):
+        y = jnp.stack(_combined(_turned(A[m]), _parts(y, 2 * axis + 2)), axis)
+    return y.reshape((m + 1) ** len(size), -1, features)
 
 
 def _made(x: Array) -> Array:
@@ -139,6 +139,11 @@ def _made(x: Array) -> Array:
 def _full(tiles: Sequence[int], stride: int) -> list[int]:
     # the sizes of x, with a pair of outputs more than there are tiles
     return [2 * stride * (t + 1) for t in tiles]
+
+
+def _pairs_first(dims: int) -> list[int]:
+    """The order that takes (tile, 2, stride) of each axis to all (tile, 2), then all strides."""
+    return [i + 1 for i in range(3 * dims) if i % 3 < 2] + list(range(3, 3 * dims + 1, 3))
 
 
 def _combined(rows: Rows, parts: Sequence[Array]) -> list[Array]:
@@ -152,6 +157,10 @@ def _combined(rows: Rows, parts: Sequence[Array]) -> list[Array]:
 
 def _turned(rows: Rows) -> Rows:
     return tuple(zip(*rows))
+
+
+def _parts(x: Array, axis: int) -> list[Array]:
+    return [lax.index_in_dim(x, i, axis, False) for i in range(x.shape[axis])]
 
 
 def _windows(x: Array, axis: int, side: int) -> list[Array]:
