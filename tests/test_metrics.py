@@ -96,6 +96,15 @@ def test_histogram_divergences_by_hand():
     )
     np.testing.assert_allclose(found["kl"], stats.entropy([3, 3, 0], [2, 1, 1]), rtol=1e-6)
     assert found["outside"] == 0.25
+    assert found["chi2_rare"] == 1
+
+
+def test_rare_bins_share_of_chi2_by_hand():
+    real = np.repeat([0.5, 1.5, 2.5], [5, 4, 1])
+    x = np.repeat([0.5, 1.5, 2.5], [3, 4, 3])
+    terms = np.array([2**2 / 5, 0, 2**2 / 1])  # the first bin holds five
+    found = divergences(x, real, 0.0, 4.0, 4)
+    np.testing.assert_allclose(found["chi2_rare"], terms[2] / terms.sum(), rtol=1e-6)
 
 
 def test_samples_equal_to_the_real_ones_are_at_distance_zero():
@@ -103,6 +112,7 @@ def test_samples_equal_to_the_real_ones_are_at_distance_zero():
     found = divergences(x, x, -10.0, 130.0, 280)
     assert found == {
         "chi2": pytest.approx(0, abs=1e-6),
+        "chi2_rare": pytest.approx(0.5, abs=0.5),  # of nothing but rounding
         "kl": pytest.approx(0, abs=1e-6),
         "outside": 0,
     }
@@ -164,7 +174,7 @@ def test_measure_is_jittable_and_goes_over_populations():
     x = np.stack([fresh(toy, seed, 500) for seed in range(3)])
     found = jax.jit(jax.vmap(mixtures.measure, (None, 0, None)))(toy, x, random.key(1))
     assert {name: value.shape for name, value in found.items()} == dict.fromkeys(
-        ["modes", "quality", "kl", "chi2", "outside"], (3,)
+        ["modes", "quality", "kl", "chi2", "chi2_rare", "outside"], (3,)
     )
     np.testing.assert_allclose(found["kl"][1], measure(toy, x[1], random.key(1))["kl"], rtol=1e-4)
 

@@ -81,14 +81,15 @@ def histogram_divergences(
     high: Array | float = 130.0,
     bins: int = 280,
 ) -> dict[str, Array]:
-    """{"chi2", "kl", "outside"} between histograms of samples x and of real samples: MAD-GAN's
-    protocol (authors' metric.py).
+    """{"chi2", "chi2_rare", "kl", "outside"} between histograms of samples x and of real samples:
+    MAD-GAN's protocol (authors' metric.py), and what of it the rare bins decide.
 
     Only bins that hold a real sample are kept. chi2 = sum (x - real)² / real over their counts,
-    both counts scaled to 1,048,576 samples; kl = KL(x || real) in nats on the kept bins, each side
-    summing to 1 there; outside = the share of x in no kept bin, which chi2 and kl do not see. The
-    authors take n = m = 1,048,576, 280 bins (width .5; 1400 in their plots) and fresh
-    real samples.
+    both counts scaled to 1,048,576 samples; chi2_rare = the share of it that is of bins of fewer
+    than 5 real samples, where a sample more is worth most (Cochran's rule); kl = KL(x || real) in
+    nats on the kept bins, each side summing to 1 there; outside = the share of x in no kept bin,
+    which chi2 and kl do not see. The authors take n = m = 1,048,576, 280 bins (width .5; 1400 in
+    their plots) and fresh real samples.
 
     Floors: two independent draws of one density give chi2 of about 1,048,576 (1/n + 1/m) times the
     number of kept bins, so 2 a bin at the authors' n, and kl of about (1/n + 1/m) / 2 times that
@@ -99,9 +100,11 @@ def histogram_divergences(
     kept = true > 0
     generated = jnp.where(kept, generated, 0)
     g, r = generated * (SAMPLES / len(x)), true * (SAMPLES / len(real))
-    chi2 = jnp.where(kept, (g - r) ** 2 / jnp.where(kept, r, 1), 0).sum()
+    terms = jnp.where(kept, (g - r) ** 2 / jnp.where(kept, r, 1), 0)
+    chi2 = terms.sum()
     return {
         "chi2": chi2,
+        "chi2_rare": jnp.where(true < 5, terms, 0).sum() / jnp.where(chi2 > 0, chi2, 1),
         "kl": divergence(generated, true / jnp.maximum(true.sum(), 1)),
         "outside": (len(x) - generated.sum()) / len(x),
     }
@@ -133,9 +136,10 @@ def divergence(count: Int[Array, " M"], weight: Float[Array, " M"]) -> Float[Arr
 
 
 def measure(mixture: Mixture, x: Float[Array, "n d"], key: Array) -> dict[str, Array]:
-    """The metrics that an experiment logs: modes, quality, kl; for d = 1 also chi2 and outside.
+    """The metrics that an experiment logs: modes, quality, kl; for d = 1 also chi2, chi2_rare and
+    outside.
 
-    For d = 1 kl, chi2 and outside are those of `histogram_divergences` with as many real samples,
+    For d = 1 all but the first two are those of `histogram_divergences` with as many real samples,
     drawn by key, and 56 bins a mode within `bounds`; otherwise kl is `mode_kl`.
     """
     if mixture.dim > 1:
