@@ -56,7 +56,7 @@ TABLES = {
         columns=("chi2", "chi2_rare", "kl", "modes", "quality", "share_min", *SHARES),
         seeds=5,
         paper={row: PAPER[row] for row in rows if row in PAPER},
-        note="chi2_rare: the part of chi2 of bins of under 5 real samples. The paper's are recalled.",
+        note="chi2_rare: chi2's part of bins of under 5 real samples. The paper's are recalled.",
     )
     for name, rows in (("mixture1d", TOY), ("rivals", RIVALS))
 } | {
