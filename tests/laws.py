@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array, random
-from runs import EXPERIMENTS
+from runs import EXPERIMENTS, GOLDEN
 
 from ganjax import play
 from ganjax.game import Bound, Game
@@ -29,6 +29,9 @@ ALSO: dict[str, dict[str, Any]] = {
 }
 
 BY_DEFAULT = ("sn_team", "bn_team")  # of the games with convolutions, which take long to compile
+# Experiments whose quick run test_experiments.py plays, with the same assertion of its first step;
+# beyond it the laws are the engine's, which the games of games.py try in every form.
+PLAYED = {name for name, file in EXPERIMENTS.items() if file.name in GOLDEN and name not in ALSO}
 
 
 @functools.cache
@@ -41,11 +44,15 @@ def setting(name: str) -> tuple[Game, Any]:
 
 
 def over(names: list[str], default: tuple[str, ...] | None = None) -> pytest.MarkDecorator:
-    """Once for each game: by default the dense ones and two with convolutions, or those that are
-    named; the others are slow.
+    """Once for each game: by default the dense ones and two with convolutions, less the experiments
+    that are played elsewhere, or those that are named; the others are slow.
     """
     at_once = (
-        {name for name in names if name in BY_DEFAULT or not setting(name)[0].convolves}
+        {
+            name
+            for name in names
+            if name in BY_DEFAULT or not (name in PLAYED or setting(name)[0].convolves)
+        }
         if default is None
         else {*default}
     )
@@ -87,6 +94,40 @@ def after(
 def lane(tree: Any, i: int) -> Any:
     """One lane of a population, or one member of a team."""
     return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def finite_and_moved(game: Game, first: play.State, state: play.State, log: Any) -> None:
+    """Asserts that after the first step all is finite, and that every member of every mover is not
+    what it was, nor is what a team shares.
+
+    A player whose turns all have a condition that does not hold yet stays as it was.
+    """
+    assert state.step == 1
+    taken = [t for t in game.schedule if t.when is None or t.when(first.step, first.log)]
+    movers = {name for turn in taken for name in turn.movers}
+    assert all(
+        np.isfinite(leaf).all()
+        for leaf in jax.tree.leaves((state.params, state.opt, state.ema, state.aux, log))
+    )
+    for player in game.players:
+        shared, n = game.players[player].shared, game.players[player].n
+        pairs = [
+            (top, *pair)
+            for top in first.params[player]
+            for pair in leaves(first.params[player][top], state.params[player][top])
+        ]
+        for i in range(n or 1):
+            own = [
+                (a, b) if n is None else (a[i], b[i]) for top, a, b in pairs if top not in shared
+            ]
+            assert any((a != b).any() for a, b in own) == (player in movers), player
+        if shared:
+            assert any((a != b).any() for top, a, b in pairs if top in shared) == (player in movers)
+
+
+def leaves(a: Any, b: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of leaves."""
+    return list(zip(map(np.asarray, jax.tree.leaves(a)), map(np.asarray, jax.tree.leaves(b))))
 
 
 def same_bits(a: Any, b: Any) -> bool:

@@ -10,15 +10,17 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import jax
 import pytest
+from matplotlib.figure import Figure
 
 from ganjax.cli import main
 from ganjax.experiment import Experiment, with_values
 from ganjax.metrics import mixtures
 from ganjax.protocols import standard
-from ganjax.runs import storage
+from ganjax.runs import checking, storage
 from ganjax.runs.discovery import File
 
 TINY = Path(__file__).with_name("tiny.py")
@@ -26,6 +28,9 @@ EXPERIMENTS = {
     path.name: File(path)
     for path in sorted((Path(__file__).parent.parent / "experiments").glob("[!_]*.py"))
 }
+
+# `ganjax reproduce all --quick --check --update` writes them, with its change in the diff.
+GOLDEN = checking.read(Path(__file__).parent.parent / "experiments" / checking.LOSSES)
 
 
 def evaluate_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,16 +46,35 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(File, part, property(read))
 
 
-def call(*argv: object) -> tuple[int, str, str]:
+savefig = Figure.savefig
+
+
+def without_axes(figure: Figure, *args: Any, **rest: Any) -> None:
+    """Saves what a figure shows of its data: layout, ticks and words take most of the time."""
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_axis_off()
+        if legend := axes.get_legend():
+            legend.remove()
+    savefig(figure, *args, **rest)
+
+
+def call(*argv: object, axes: bool = False) -> tuple[int, str, str]:
     """The exit status of a command, and what it printed on stdout and stderr.
 
+    axes: whether its figures are drawn in full.
     What a command sets for its process is as before: flags of XLA, the cache of compiled programs.
     """
+    saved = savefig if axes else without_axes
     out, err = io.StringIO(), io.StringIO()
     flags, hook = os.environ["XLA_FLAGS"], sys.unraisablehook
     cache = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with (
+            redirect_stdout(out),
+            redirect_stderr(err),
+            patch.object(Figure, "savefig", saved),
+        ):
             status = main(list(map(str, argv)))
     except SystemExit as stop:
         status = int(stop.code or 0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import jax
 import numpy as np
 import pytest
 from jax import random
-from runs import EXPERIMENTS, call, evaluate_few
+from laws import finite_and_moved
+from runs import EXPERIMENTS, GOLDEN, call, evaluate_few
 
 from ganjax import play
 from ganjax.experiment import Experiment, with_players
+from ganjax.game import Game
 from ganjax.runs import checking, storage
 
 # What users get; tests are compiled without optimisation.
@@ -26,7 +29,6 @@ OPTIMISED: dict[str, Any] = {
 }
 # Compilers round otherwise: see docs/bits.md.
 GOLDEN_REL = 1e-3
-GOLDEN = checking.read(Path(__file__).parent.parent / "experiments" / checking.LOSSES)
 
 # Long ones with a near relative: alexnet, triple_gan, cogan, cyclegan.
 RELATIVES = ("adversarial.py", "triple_gan_cifar.py", "cogan_adapt.py", "pix2pix.py")
@@ -40,13 +42,14 @@ def test_a_run_is_measured_evaluated_and_drawn(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluate_few(monkeypatch)
+    played = kept(monkeypatch)
     out = tmp_path / "run"
     how = ["--quick", "--steps=3", "--every=3", "--quiet", "--no-cache"]
-    assert call("run", EXPERIMENTS[name].path, *how, "--out", out) == (0, "", "")
+    assert call("run", EXPERIMENTS[name].path, *how, "--out", out, axes=True) == (0, "", "")
     digest = json.loads((out / "digest.json").read_text())
     rows = storage.read_rows(out / "metrics.jsonl")
     assert digest["steps"] == checking.STEPS
-    # `ganjax reproduce all --quick --check --update` writes them, with its change in the diff
+    finite_and_moved(*played[0])
     if (known := EXPERIMENTS[name].name) in GOLDEN:
         made = checking.losses(known, rows[-1])
         assert made == pytest.approx(GOLDEN[known], rel=GOLDEN_REL, abs=1e-4)
@@ -57,6 +60,25 @@ def test_a_run_is_measured_evaluated_and_drawn(
     samples = EXPERIMENTS[name].build(EXPERIMENTS[name].quick).sample is not None
     assert {"curves.png", *(["samples.png"] if samples else [])} <= set(drawn)
     assert all(png.startswith(b"\x89PNG") for png in drawn.values())
+
+
+Played = tuple[Game, play.State, play.State, dict[str, np.ndarray]]
+
+
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[Played]:
+    """A list of dispatches, the first of one step: game, states before and after, the log."""
+    played: list[Played] = []
+    run = play.run
+    on_host = partial(jax.tree.map, np.asarray)
+
+    def kept(game: Game, state: play.State, data: Any, n: int) -> Any:
+        first = on_host(state.replace(key=None))
+        state, log = run(game, state, data, n)
+        played.append((game, first, on_host(state.replace(key=None)), on_host(log)))
+        return state, log
+
+    monkeypatch.setattr(play, "run", kept)
+    return played
 
 
 def compiled_as_for_users(function: Any, *args: Any) -> Any:

@@ -15,7 +15,19 @@ import numpy as np
 import optax
 import pytest
 from jax import random
-from laws import ALL, DENSE, TEAMS, after, close, lane, over, same_bits, setting, steeper
+from laws import (
+    ALL,
+    DENSE,
+    TEAMS,
+    after,
+    close,
+    finite_and_moved,
+    lane,
+    over,
+    same_bits,
+    setting,
+    steeper,
+)
 
 from ganjax import keys, play
 from ganjax.game import Game, Player, Turn
@@ -24,35 +36,9 @@ from ganjax.nets.layers import SpectralNorm
 
 @over(ALL)
 def test_a_step_is_finite_and_moves_every_member_of_every_mover(name):
-    """A player whose turns all have a condition that does not hold yet stays as it was."""
     game, data = setting(name)
-    first, (state, log) = play.init(game, random.key(0), data), after(name)
-    taken = [t for t in game.schedule if t.when is None or t.when(first.step, first.log)]
-    movers = {name for turn in taken for name in turn.movers}
-    assert state.step == 1
-    assert all(
-        np.isfinite(leaf).all()
-        for leaf in jax.tree.leaves((state.params, state.opt, state.ema, state.aux, log))
-    )
-    for player in game.players:
-        shared, n = game.players[player].shared, game.players[player].n
-        pairs = [
-            (top, *pair)
-            for top in first.params[player]
-            for pair in leaves(first.params[player][top], state.params[player][top])
-        ]
-        for i in range(n or 1):
-            own = [
-                (a, b) if n is None else (a[i], b[i]) for top, a, b in pairs if top not in shared
-            ]
-            assert any((a != b).any() for a, b in own) == (player in movers)
-        if shared:
-            assert any((a != b).any() for top, a, b in pairs if top in shared) == (player in movers)
-
-
-def leaves(a: Any, b: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of leaves."""
-    return list(zip(map(np.asarray, jax.tree.leaves(a)), map(np.asarray, jax.tree.leaves(b))))
+    state, log = after(name)
+    finite_and_moved(game, play.init(game, random.key(0), data), state, log)
 
 
 @over(ALL)
