@@ -5,8 +5,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,6 +38,19 @@ def evaluate_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluates mixtures by 2^14 samples in place of 2^20, which take long without optimisation."""
     monkeypatch.setattr(mixtures, "SAMPLES", 2**14)
     monkeypatch.setattr(standard, "CHUNK", 2**14)
+
+
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plays experiments without their measurements, evaluations and figures of their own."""
+    build = File.build
+
+    def built(file: File, values: Mapping[str, Any]) -> Experiment:
+        def nothing(*_: Any) -> dict[str, Any]:
+            return {}
+
+        return replace(build(file, values), measure=nothing, evaluate=nothing, figures=nothing)
+
+    monkeypatch.setattr(File, "build", built)
 
 
 def read_once(monkeypatch: pytest.MonkeyPatch) -> None:

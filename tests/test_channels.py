@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import EXPERIMENTS, call
+from runs import EXPERIMENTS, call, unmeasured
 
 from ganjax.data import midi, stereo
 from ganjax.metrics import stereo as heard
@@ -129,7 +129,10 @@ def test_discriminators_are_of_equal_size_in_sum_and_hear_their_channels_alone()
     assert max(sizes.values()) < 1.03 * min(sizes.values())
 
 
-def test_a_sample_is_a_second_of_stereo_sound(tmp_path: Path) -> None:
+def test_a_sample_is_a_second_of_stereo_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unmeasured(monkeypatch)
     run, out = tmp_path / "run", tmp_path / "x.wav"
     how = ["--quick", "--steps=2", "--quiet", "--no-cache"]
     assert call("run", EXPERIMENTS["channels.py"].path, *how, "--out", run)[0] == 0

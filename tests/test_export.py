@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from runs import EXPERIMENTS, call
+from runs import EXPERIMENTS, call, unmeasured
 
 from ganjax import play
 from ganjax.runs import storage
@@ -32,6 +32,7 @@ def test_an_exported_team_is_loaded_without_ganjax_and_gives_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    unmeasured(monkeypatch)
     run = ("run", EXPERIMENTS["mad_gan.py"].path, "--quick", "--steps=2", "--quiet", "--no-cache")
     assert call(*run, "--out", "run") == (0, "", "")
     assert call("export", "run", "--player", "G", "--out", "made")[0] == 0
