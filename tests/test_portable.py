@@ -128,13 +128,33 @@ def test_a_check_says_what_is_new_what_differs_and_what_failed(
     monkeypatch.chdir(tmp_path)
     Path("experiments").mkdir()
     made = {"gan": checking.Made({"params": "a", "metrics": "b"}, {"G": 1.0})}
-    monkeypatch.setattr(checking, "play", lambda name, _: made[name])
+    later = {(): {"G": 2.0}, ("--portable",): {"G": 2.002}}  # by the options of the run
+
+    def played(name: str, flags: list[str], steps: int = checking.STEPS) -> checking.Made:
+        if steps == checking.STEPS:
+            return made[name]
+        return checking.Made({}, later[tuple(flags)], seconds=seconds)
+
+    seconds = 1.0
+    monkeypatch.setattr(checking, "play", played)
     words = ("reproduce", "all", "--quick", "--check", "--only", "gan")
     status, out, _ = call(*words)
     assert (status, "no digest for gan; written with --update" in out) == (0, True)
     assert call(*words, "--update")[0] == 0
     assert checking.read(Path("experiments/losses.json")) == {"gan": {"G": 1.0}}
+    rows = checking.read(Path("experiments/later_losses.json"))
+    assert rows == {"gan": {"losses": {"G": 2.002}, "within": pytest.approx(0.02 / 2.002)}}
     assert call(*words)[0] == 0
+    later["--portable",] = {"G": 2.021}
+    assert call(*words)[0] == 0
+    for wrong in (2.023, 1.981, float("nan")):
+        later["--portable",] = {"G": wrong}
+        status, out, _ = call(*words)
+        assert (status, f"; G is {wrong} at step 100, recorded 2.002" in out) == (1, True)
+        assert "0 ok, 1 differ, 0 new, 0 failed" in out
+    later["--portable",], seconds = {"G": 2.0}, 100.0
+    assert call(*words, "--update")[0] == 0
+    assert checking.read(Path("experiments/later_losses.json")) == {}
     made["gan"] = checking.Made({"params": "c", "metrics": "b"}, {"G": 1.0})
     status, out, _ = call(*words)
     assert (status, out.splitlines()[0].split()[1:3]) == (1, ["differs:", "params"])
