@@ -15,8 +15,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/demo$(EXTRA)
 	$(BIN)/ganjax reproduce mad_gan/demo --out runs/demo --overwrite
 
-test: lint types
-	$(BIN)/pytest -n 2 --dist worksteal
+# mypy takes one core for half a minute: beside the tests, and what it found is said after theirs.
+test: lint
+	@$(BIN)/mypy > .venv/mypy.txt 2>&1 & types=$$!; $(BIN)/pytest -n 2 --dist worksteal; tests=$$?; \
+	wait $$types; typed=$$?; cat .venv/mypy.txt; rm .venv/mypy.txt; exit $$((tests ? tests : typed))
 
 test-slow: .venv/test
 	$(BIN)/pytest -m slow

@@ -20,10 +20,11 @@ SIZES = {"a": (16, 16), "sub/b": (13, 22), "sub/c": (20, 17)}  # height, width
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     how = ("--quick", "--steps=2", "--every=2", "--quiet", "--no-cache")
+    small = ("--blocks=1", "--width=4")
     few = ("--train=clean", "--pgd-steps=1", "--cw-images=1", "--cw-steps=1")
     with pytest.MonkeyPatch.context() as patch:
         unmeasured(patch)
-        for name, more in {"cyclegan": (), "adversarial": few}.items():
+        for name, more in {"cyclegan": small, "adversarial": few}.items():
             path = EXPERIMENTS[f"{name}.py"].path
             assert call("run", path, *how, *more, "--out", place / name) == (0, "", "")
     return place

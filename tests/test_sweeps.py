@@ -250,7 +250,7 @@ def best_error(asked: str) -> str:
     return str(raised.value)
 
 
-PBT = ["--sweep", "lr=0.05,0.1,0.2,0.4", "--seeds", 2, "--lanes", "vmap", "--lanes-per-batch", 3]
+PBT = ["--sweep", "lr=0.05,0.1,0.2,0.4", "--seeds", 2, "--lanes", "vmap", "--lanes-per-batch", 4]
 PBT += ["--steps", 24, "--every", 2, "--exploit", "spread:max", "--exploit-every", 4]
 PBT += ["--seed", 2, "--risk", 0.14]
 

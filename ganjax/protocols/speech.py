@@ -124,7 +124,7 @@ def greedy(log_p: np.ndarray) -> list[int]:
     x = np.zeros((padded_length(log_p), log_p.shape[1]), np.float32)
     x[: len(log_p)] = log_p
     labels, n = _greedy(x, len(log_p))
-    return np.asarray(labels)[: int(n)].tolist()  # type: ignore[no-any-return]
+    return np.asarray(labels)[: int(n)].tolist()
 
 
 _greedy = jax.jit(ctc.greedy)
@@ -132,13 +132,13 @@ _greedy = jax.jit(ctc.greedy)
 
 def one_of(logits: np.ndarray) -> np.ndarray:
     """log p by the first member, [K, T, C] -> [T, C]."""
-    return log_softmax(np.asarray(logits[0], np.float64), -1)  # type: ignore[no-any-return]
+    return log_softmax(np.asarray(logits[0], np.float64), -1)
 
 
 def team_of(logits: np.ndarray) -> np.ndarray:
     """log p by the team, [K, T, C] -> [T, C]; on the host, as each utterance has its own length."""
     log_p = log_softmax(np.asarray(logits, np.float64), -1)
-    return logsumexp(log_p, 0) - math.log(len(logits))  # type: ignore[no-any-return]
+    return logsumexp(log_p, 0) - math.log(len(logits))
 
 
 def figures(

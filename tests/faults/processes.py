@@ -133,6 +133,11 @@ def import_everything() -> None:
     import ganjax.runs.train
     import ganjax.runs.written  # noqa: F401
 
+    sys.path.insert(0, str(TINY.parent))
+    import plain
+
+    plain.Figure.savefig = plain.without_axes  # type: ignore[method-assign, assignment]
+
 
 def wait(child: int, die_after: float | None) -> tuple[int, bool]:
     """The exit status of a child, and whether it had to be killed because it hung."""

@@ -35,7 +35,8 @@ def begun(out: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("chains", "kills"), [(2, 5), (3, 4), pytest.param(50, 4, marks=pytest.mark.slow)]
+    ("chains", "kills"),
+    [(3, 4), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((2, 5), (50, 4)))],
 )
 def test_a_killed_run_ends_in_the_bits_of_the_one_that_was_not(
     chains: int,
