@@ -31,7 +31,7 @@ from ganjax.nets import MLP, triple_gan
 from ganjax.protocols import semi_supervised
 from ganjax.protocols.conditional import sample_styles, styles
 
-QUICK = {"labels": 100, "width": 16, "batch": 50, "steps": 1500}
+QUICK = {"labels": 100, "width": 16, "batch": 50, "noise": 0.1, "steps": 1500}
 MNIST: dict[str, Any] = {"data": "mnist", "steps": 8000}
 ROWS = {
     "Triple-GAN": MNIST,
@@ -65,6 +65,7 @@ class Options:
     late: float = option(0.3, "share of the run before C trains on G's samples", low=0, high=1)
     width: int = option(32, "channels of C's first layer, the others in proportion", above=0)
     batch: int = option(100, "unlabelled images a step for C; twice from G, four times D", above=0)
+    noise: float = option(1.0, "times the SD of the authors' noise in D, for 784 pixels", low=0)
     lr: float = option(1e-3, "learning rate of Adam, beta1 .5; it falls to 3 %", above=0)
     steps: int = option(20_000, "steps of training", above=0)
 
@@ -120,7 +121,7 @@ def game(shape: tuple[int, ...], K: int, L: Player, o: Options) -> Game:
     else:
         C = Player(triple_gan.Classifier(K, o.width), adam, shape, ema=0.99)
     G = Player(triple_gan.Generator(shape, units), adam, ((100,), (K,)), prior=random.uniform)
-    D = Player(triple_gan.Discriminator(widths), adam, (shape, (K,)))
+    D = Player(triple_gan.Discriminator(widths, o.noise), adam, (shape, (K,)))
     turns = [["C"]] if o.alone or o.supervised else [["D"], ["G"], ["C"]]
     sizes = {"x_u": max(o.batch, 100 * o.batch // o.labels), "x_d": 4 * o.batch}
     draw = partial(semi_supervised.draw_batches, sizes=sizes)

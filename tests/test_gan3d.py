@@ -50,6 +50,24 @@ def test_a_closed_gate_leaves_d_as_it_is_and_lets_g_move():
     assert not all(jax.tree.leaves(same["G"]))
 
 
+def test_d_learns_that_an_empty_shape_is_a_fake():
+    """At every side: at 8^3 no shift of batch norm helps, and without a bias it scores 0."""
+    experiment = EXPERIMENTS["gan3d.py"].build({**TINY, "gate": 1.0})
+    game, data = experiment.played, experiment.data
+    state, _ = play.run(game, play.init(game, jax.random.key(0), data), data, 20)
+    score = play.bound(game, state)["D"](np.zeros((2, 8, 8, 8, 1), np.float32))
+    assert (np.asarray(score) < 0).all()
+
+
+def test_centred_noise_has_no_mean():
+    for centred, mean, sd in ((False, 0.5, 1 / 12**0.5), (True, 0.0, 1 / 3**0.5)):
+        experiment = EXPERIMENTS["gan3d.py"].build({**TINY, "centred": centred})
+        game = experiment.played
+        state = play.init(game, jax.random.key(0), experiment.data)
+        z = np.asarray(play.bound(game, state)["G"].noise(jax.random.key(1), 2000))
+        assert (z.mean(), z.std()) == pytest.approx((mean, sd), abs=0.02)
+
+
 def test_bad_options_are_one_line(tmp_path: Path):
     for options, told in (
         (["--data", "digits"], "digits has examples of 8 x 8 x 1, which are no voxels"),

@@ -86,17 +86,18 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
     """Of digits: x [B, ...], y [B, K] -> [B] logits; y is joined at every layer, before the second
-    one twice.
+    one twice. `noise` scales the SD of the noise that each layer adds.
     """
 
     widths: tuple[int, ...] = (1000, 500, 250, 250, 250)
+    noise: float = 1.0
 
     @nn.compact
     def __call__(self, x: Array, y: Array) -> Array:
-        x = Noise()(x.reshape(x.shape[0], -1), 0.3)
+        x = Noise()(x.reshape(x.shape[0], -1), 0.3 * self.noise)
         for i, width in enumerate(self.widths):
             x = nn.relu(unit(nn.Dense(width, kernel_init=inits.normal(0.1)))(joined(x, y)))
-            x = Noise()(joined(x, y) if i == 0 else x, 0.5)
+            x = Noise()(joined(x, y) if i == 0 else x, 0.5 * self.noise)
         return unit(nn.Dense(1, kernel_init=inits.normal(0.1)))(joined(x, y))[..., 0]
 
 

@@ -14,8 +14,10 @@ def generator(side: int = 64, width: int = 64) -> dcgan.Generator:
     return dcgan.Generator((side, side, side, 1), width, kernel=4, last=nn.sigmoid)
 
 
-def discriminator(width: int = 64, classes: int | None = None) -> dcgan.Discriminator:
+def discriminator(
+    width: int = 64, classes: int | None = None, norm: bool = True
+) -> dcgan.Discriminator:
     """[B, side, side, side, 1] -> [B] logits, or [B, classes]; `features` gives the maps of its
-    convolutions, of which the paper takes 2, 3 and 4.
+    convolutions, of which the paper takes 2, 3 and 4. norm=False: biases in place of batch norm.
     """
-    return dcgan.Discriminator(width, kernel=4, classes=classes)
+    return dcgan.Discriminator(width, kernel=4, classes=classes, norm=norm)
