@@ -23,6 +23,7 @@ from ganjax.figures.heat import heat_map
 from ganjax.game import Player
 from ganjax.metrics import convergence
 from ganjax.nets.layers import BatchNorm
+from ganjax.nets.triple_gan import Discriminator
 from ganjax.protocols import semi_supervised
 
 
@@ -117,6 +118,18 @@ def test_before_anything_comes_late_c_learns_as_if_alone():
     assert first == pytest.approx(alone, rel=1e-5)
     assert until == pytest.approx(before, rel=1e-5)
     assert late > after + 0.1
+
+
+def test_the_noise_of_triple_gans_d_is_scaled():
+    x, y = random.uniform(random.key(0), (64, 8, 8, 1)), jax.nn.one_hot(jnp.arange(64) % 10, 10)
+    params = Discriminator((16, 8)).init(random.key(1), x, y)
+    clean = Discriminator((16, 8)).apply(params, x, y)
+    moved = [
+        float(jnp.abs(D.apply(params, x, y, rngs={"dropout": random.key(2)}) - clean).mean())
+        for D in (Discriminator((16, 8), noise) for noise in (0.0, 0.01, 0.1))
+    ]
+    assert moved[0] == 0 < moved[1]
+    assert moved[2] / moved[1] == pytest.approx(10, rel=0.3)
 
 
 class Stub:
