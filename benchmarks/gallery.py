@@ -82,8 +82,8 @@ PICTURES = {
     ),
     "triple_gan": Shown(
         "styles",
-        "A noise in each row, a class in each column, of ten labels each; the noise changes "
-        "little.",
+        "A noise in each row, a class in each column, of ten labels each: each class is written in "
+        "several ways.",
     ),
     "triple_gan_cifar": Shown(
         "styles",
@@ -106,7 +106,8 @@ PICTURES = {
     ),
     "gan3d": Shown(
         "nearest",
-        "Shapes of voxels by G, above the training shapes nearest to them: all of G's are one.",
+        "Boxes, tables, chairs, sofas and shelves of 8^3 voxels by G, above the training shapes "
+        "nearest to them.",
     ),
     "c_rnn_gan": Shown("samples", "Melodies of G as piano rolls, which `ganjax sample` plays."),
     "channels": Shown(

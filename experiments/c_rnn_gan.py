@@ -33,8 +33,8 @@ from ganjax.nets.sequences import Discriminator, Generator
 from ganjax.protocols import music as protocol
 
 QUICK = {
-    "cells": 16, "units": 32, "batch": 16, "pretrain": 300, "stage": 50, "adam": True, "lr": 1e-3,
-    "steps": 600,
+    "cells": 16, "units": 32, "dropout": 0.1, "payoff": "means", "freeze": 0.0, "batch": 16,
+    "pretrain": 300, "stage": 50, "adam": True, "lr": 2e-3, "steps": 3000,
 }  # fmt: skip
 Losses = dict[str, Array]
 

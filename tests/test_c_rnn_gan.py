@@ -23,7 +23,7 @@ from ganjax.protocols import music as protocol
 from ganjax.runs import population, written
 
 FILE = EXPERIMENTS["c_rnn_gan.py"]
-SMALL = {**FILE.quick, "cells": 10, "steps": 60}
+SMALL = {**FILE.quick, "freeze": 0.7, "cells": 10, "steps": 60}
 
 
 def test_samples_are_midi_files_that_say_the_tuples(tmp_path: Path) -> None:
