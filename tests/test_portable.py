@@ -87,6 +87,27 @@ def test_sums_are_cut_by_the_sizes_that_are_set() -> None:
     assert first == last != other
 
 
+FACTORS = """
+import os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
+from ganjax.runs import portable
+portable.set_environment(os.environ)
+assert "scipy" not in sys.modules
+import jax, numpy as np
+x = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
+print(np.asarray(jax.numpy.linalg.eigh(x @ x.T)[1]).tobytes().hex())
+"""
+
+
+@x86
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
+def test_factors_are_those_of_one_core() -> None:
+    """SciPy's LAPACK shares a factorisation among threads, unless it is told not to before."""
+    one, two = (python("-c", FACTORS, n, JAX_PLATFORMS="cpu") for n in (1, 2))
+    assert one.returncode == two.returncode == 0, one.stderr + two.stderr
+    assert one.stdout == two.stdout
+
+
 @pytest.mark.slow
 @x86
 def test_a_run_is_portable_to_its_end_and_is_compiled_apart(tmp_path: Path) -> None:

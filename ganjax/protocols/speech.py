@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from matplotlib.figure import Figure
-from scipy.special import log_softmax, logsumexp
 
 from ganjax.data import draw
 from ganjax.data.sequences import pad, strided
@@ -132,13 +131,17 @@ _greedy = jax.jit(ctc.greedy)
 
 def one_of(logits: np.ndarray) -> np.ndarray:
     """log p by the first member, [K, T, C] -> [T, C]."""
-    return log_softmax(np.asarray(logits[0], np.float64), -1)
+    return _log_softmax(logits[0])
 
 
 def team_of(logits: np.ndarray) -> np.ndarray:
     """log p by the team, [K, T, C] -> [T, C]; on the host, as each utterance has its own length."""
-    log_p = log_softmax(np.asarray(logits, np.float64), -1)
-    return logsumexp(log_p, 0) - math.log(len(logits))
+    return np.logaddexp.reduce(_log_softmax(logits)) - math.log(len(logits))
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    x = np.asarray(logits, np.float64)
+    return x - np.logaddexp.reduce(x, -1, keepdims=True)
 
 
 def figures(

@@ -24,8 +24,14 @@ FLAGS = {
     "xla_cpu_use_xnnpack": "false",
     "xla_cpu_use_onednn": "false",
 }
-# Eigen's products are oneDNN's, whatever XLA's flags say; NPROC is XLA's number of threads.
-ENVIRONMENT = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell", "NPROC": "2"}
+# Eigen's products are oneDNN's, whatever XLA's flags say; NPROC is XLA's number of threads. LAPACK
+# is that of SciPy's OpenBLAS, which reads its settings when JAX first loads it.
+ENVIRONMENT = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NPROC": "2",
+}
 CACHES = (32 * 2**10, 2**20, 32 * 2**20)  # bytes that Eigen takes for L1, L2 and L3
 LIBRARY = "libjax_common"
 
