@@ -95,7 +95,7 @@ def test_a_game_goes_on_from_block_to_block():
     case = cases.ring(batch=4, width=4)
     variant = timing.played(case.game, jax.random.key(0), case.data)
     assert [int(variant(n).step) for n in (1, 3, 2)] == [1, 4, 6]
-    with pytest.raises(ValueError, match="there is no case rign; there are ring, dcgan32"):
+    with pytest.raises(ValueError, match="there is no case rign; there are ring, mad_gan"):
         cases.named("rign")
 
 

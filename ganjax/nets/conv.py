@@ -65,7 +65,7 @@ def output_sizes(
 def convolve(x: Array, w: Array, stride: int, pad: Pads, form: Form = "auto") -> Array:
     """y[i] = Σ_t x[stride·i + t - low] w[t]."""
     size = output_sizes(x.shape[1:-1], w.shape[:-2], stride, pad)
-    form = _form(form, (len(x), *size), w, stride)
+    form = _form(form, (x.shape[0], *size), w, stride)
     if form == "conv":
         return _conv(x, w, stride, pad)
     if form == "winograd":
