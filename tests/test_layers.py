@@ -171,6 +171,20 @@ def test_without_a_key_dropout_passes():
     np.testing.assert_array_equal(Dropout().apply({}, x, 0.5), x)
 
 
+class Drawn(nn.Module):
+    """Which entries of x the key of Dropout keeps at rate .3, drawn in x's own shape."""
+
+    @nn.compact
+    def __call__(self, x):
+        return random.bernoulli(self.make_rng("dropout"), 0.7, x.shape)
+
+
+def test_dropout_draws_the_bits_of_its_inputs_own_shape():
+    x, rngs = jnp.ones((3, 4, 5, 2)), {"dropout": random.key(0)}
+    y = Dropout().apply({}, x, 0.3, rngs=rngs)
+    np.testing.assert_array_equal(y != 0, Drawn().apply({}, x, rngs=rngs))
+
+
 class Dropped(nn.Module):
     """[B, 1000] -> [B, 1000]."""
 

@@ -31,11 +31,10 @@ class Noise(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, sd: float) -> Array:
-        return (
-            x + sd * jax.random.normal(self.make_rng("dropout"), x.shape, x.dtype)
-            if self.has_rng("dropout")
-            else x
-        )
+        if not self.has_rng("dropout"):
+            return x
+        flat = jax.random.normal(self.make_rng("dropout"), (x.size,), x.dtype)  # as in Dropout
+        return x + sd * flat.reshape(x.shape)
 
 
 class Classifier(nn.Module):
