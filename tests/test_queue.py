@@ -1,7 +1,12 @@
 """A queue of tables is played in its order, stops in time, and goes on."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runs import TINY, call
@@ -42,6 +47,26 @@ def test_a_queue_is_played_side_by_side_and_its_failures_are_said() -> None:
     assert "there is no table tiny/none" in out
     made = json.loads(Path("tables/tiny-pair-steps-3/table.json").read_text())
     assert list(made["rows"]) == ["wide"]
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_tables_and_begins_no_other(
+    kind: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("queue").write_text("a/b # 1\nc/d # 1")
+    begun = []
+
+    def begin(line: queue.Line, *_: Any) -> queue.Played:
+        begun.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+        os.kill(os.getpid(), kind)
+        return queue.Played(line, Path("log"), 0.0, begun[-1], Path("log").open("ab"))
+
+    monkeypatch.setattr(queue, "_begin", begin)
+    handler = signal.getsignal(kind)
+    status, out, _ = call("reproduce", "all", "--within", "9", "--out", "o", "--queue", "queue")
+    assert (status, [line.split()[0] for line in out.splitlines()]) == (0, ["stopped", "waits"])
+    assert [process.poll() for process in begun] == [-signal.SIGTERM]
+    assert signal.getsignal(kind) == handler
 
 
 def test_lines_that_differ_in_their_rows_alone_share_a_folder() -> None:

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +22,7 @@ from ganjax.runs.claims import read_claims
 
 QUEUE = "queue.txt"
 LEAST_S = 20  # no table is begun with less time than this
+STOPPED = (130, 143, -2, -9, -15)  # by SIGINT, SIGTERM or SIGKILL
 GRACE_S = 20  # a table that is stopped has this long to save
 
 
@@ -91,7 +94,7 @@ def play(argv: Sequence[str], queues: Sequence[Path]) -> int:
     """`ganjax reproduce all`: the exit status, 1 where a table failed.
 
     What is finished is not played again, and what was stopped goes on. A table is stopped as by
-    SIGTERM, so it saves. Raises ValueError where no queue is found.
+    SIGTERM, so it saves; SIGTERM or SIGINT here stops all. Raises ValueError without a queue.
     """
     if "--check" in argv:
         return check(argv, [queue.parent for queue in queues])
@@ -118,13 +121,31 @@ def play(argv: Sequence[str], queues: Sequence[Path]) -> int:
         os.environ["TFDS_DATA_DIR"] = args.data_dir
     waiting = lines(places[0])
     args.out.mkdir(parents=True, exist_ok=True)
-    status = _played(waiting, args.out, more, end, args.at_once)
+    with _sooner(end) as ends:
+        status = _played(waiting, args.out, more, ends, args.at_once)
     (args.out / "queue.json").write_text(json.dumps(status, indent=1) + "\n", "utf-8")
     return int(any(row["status"] == "failed" for row in status))
 
 
+@contextmanager
+def _sooner(end: float) -> Iterator[Callable[[], float]]:
+    """When the time is over: at the end, or once a signal and what it takes to save have come."""
+    ends = [end]
+
+    def over(*_: object) -> None:
+        ends[0] = min(ends[0], time.monotonic() + GRACE_S - 1)
+
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    old = {kind: signal.signal(kind, over) for kind in kinds}
+    try:
+        yield lambda: ends[0]
+    finally:
+        for kind, handler in old.items():
+            signal.signal(kind, handler)
+
+
 def _played(
-    waiting: list[Line], out: Path, more: list[str], end: float, at_once: int
+    waiting: list[Line], out: Path, more: list[str], ends: Callable[[], float], at_once: int
 ) -> list[dict[str, str | float]]:
     """What became of each line: done, stopped, waits or failed, with its seconds."""
     told: dict[Line, dict[str, str | float]] = {
@@ -133,11 +154,11 @@ def _played(
     running: list[Played] = []
     stopped = False
     while waiting or running:
-        left = end - time.monotonic()
+        left = ends() - time.monotonic()
         for one in [one for one in running if one.ended() is not None]:
             running.remove(one)
             code = one.process.returncode
-            word = {0: "done", 143: "stopped", -9: "stopped", -15: "stopped"}.get(code, "failed")
+            word = "done" if code == 0 else "stopped" if code in STOPPED else "failed"
             told[one.line] |= {"status": word, "seconds": round(time.monotonic() - one.began, 1)}
             print(f"{word:<8} {told[one.line]['seconds']:>6} s  {one.line.command}", flush=True)
             if word == "failed":
