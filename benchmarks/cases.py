@@ -20,6 +20,7 @@ from jax import Array
 from ganjax import data
 from ganjax.data.mixtures import MIXTURES
 from ganjax.game import Bound, Game, Player
+from ganjax.keys import stream
 from ganjax.losses import ce, l1, least_squares, non_saturating
 from ganjax.nets import MLP, cyclegan, dcgan, gman, mad_gan, voxels
 
@@ -189,7 +190,8 @@ def team_losses(batch: Mapping[str, Array], key: Array, *, G: Bound, D: Bound) -
     x = batch["x"]
     part = (-1, D.n, *x.shape[1:])
     fake_x = G(G.noise(key, len(x))).reshape(part)
-    real, fake = D.each(x.reshape(part), key=key), D.each(fake_x, key=key)  # [B, N]
+    real = D.each(x.reshape(part), key=stream(key, "real"))  # [B, N]
+    fake = D.each(fake_x, key=stream(key, "fake"))
     return {
         "D": non_saturating.d(real, fake).mean(0).sum(),
         "G": non_saturating.g(fake).mean(),

@@ -24,8 +24,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ganjax.nets import winograd
+from ganjax.nets.winograd import Pads
 
-Pads = tuple[tuple[int, int], ...]
 Form = Literal["auto", "conv", "product", "slices", "winograd"]
 
 # On a GPU a matrix product is faster than a convolution of at most this many channels.
