@@ -90,6 +90,21 @@ class Player:
         """Whether the net holds a convolution; found in the program of its first call."""
         return team.convolves(jax.make_jaxpr(self._init_member)(jax.random.key(0)).jaxpr)
 
+    @functools.cached_property
+    def apply(self) -> Callable[..., Any]:
+        """(method, variables, per, key, *inputs) -> output, of a player or a member; it is traced
+        once for inputs of one shape, and is a part of each program that calls it.
+        """
+
+        def apply(method: str | None, variables: Tree, per: Tree, key: Any, *xs: ArrayLike) -> Any:
+            variables, xs = team.cast((variables, xs), self.dtype)
+            rngs = None if key is None else {"dropout": key}
+            per = {**self.per, **per}  # a single player's own are no tracers
+            out = self.net.apply(variables, *xs, **per, rngs=rngs, method=method)
+            return team.cast(out, self.dtype and jnp.float32)
+
+        return jax.jit(apply, static_argnums=0, inline=True)
+
     @property
     def unrolled(self) -> bool:
         """Whether the team is compiled member by member: by default where it convolves, as vmap
@@ -254,22 +269,16 @@ class Bound(struct.PyTreeNode):
         """(key, *inputs [B, (n,) *sees]) -> output [B, (n,) *out], of a player or of a team."""
         player, n = self.player, self.player.n
         batch_axis = 0 if player.sees is None else 1
-        per = dict(player.per)
-
-        def member(variables: Tree, per: Tree, key: Array | None, *xs: ArrayLike) -> Any:
-            variables, xs = _cast((variables, xs), player.dtype)
-            rngs = None if key is None else {"dropout": key}
-            out = player.net.apply(variables, *xs, **per, rngs=rngs, method=method)
-            return _cast(out, player.dtype and jnp.float32)
+        member = functools.partial(player.apply, method)
 
         def members(key: Array | None, *xs: ArrayLike) -> Any:
             if n is None:
-                return member(self.variables, per, key, *xs)
+                return member(self.variables, {}, key, *xs)
             member_keys = None if key is None else keys.members(key, n)
             own = team.axes(self.variables, player.shared)
             axes = (own, 0, 0, *[1 if each else None] * len(xs))
             call = team.vmap(member, axes, batch_axis, n if player.unrolled else None)
-            return call(self.variables, per, member_keys, *xs)
+            return call(self.variables, dict(player.per), member_keys, *xs)
 
         return members
 
@@ -289,10 +298,3 @@ class Bound(struct.PyTreeNode):
             return call(index_keys, *xs)
 
         return mapped
-
-
-def _cast(tree: Tree, dtype: DTypeLike | None) -> Tree:
-    if dtype is None:
-        return tree
-    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)  # noqa: E731
-    return jax.tree.map(lambda leaf: leaf.astype(dtype) if floating(leaf) else leaf, tree)

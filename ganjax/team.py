@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, jaxprs_in_params
+from jax.typing import DTypeLike
 
 Tree = Any  # a pytree of arrays
 
@@ -62,6 +63,14 @@ def vmap(
         return jax.tree.map(lambda *out: jnp.stack(out, out_axis), *outs)
 
     return calls
+
+
+def cast(tree: Tree, dtype: DTypeLike | None) -> Tree:
+    """The tree with its floating leaves in dtype; with None as it is."""
+    if dtype is None:
+        return tree
+    floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)  # noqa: E731
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if floating(leaf) else leaf, tree)
 
 
 def convolves(jaxpr: Jaxpr) -> bool:

@@ -130,3 +130,43 @@ def test_every_program_of_a_command_is_kept_compiled(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(jax.config, "update", told.__setitem__)
     surroundings.start(cache=True, fast=True)
     assert told["jax_persistent_cache_min_compile_time_secs"] == 0
+
+
+class Counted(nn.Module):
+    """A net that notes the shapes of the inputs of its traces; a slope that Python reads."""
+
+    seen: Any  # a list; Flax would freeze one given as such
+
+    @nn.compact
+    def __call__(self, x: jax.Array, slope: Any = 1.0) -> jax.Array:
+        self.seen(x.shape)
+        return nn.Dense(1)(x if isinstance(slope, float) and slope == 1.0 else slope * x)
+
+
+@pytest.mark.parametrize("n", [None, 3])
+def test_a_net_is_traced_once_for_inputs_of_one_shape(n: int | None) -> None:
+    """However often it is called and differentiated in a step, and for each member of a team."""
+    seen: list[tuple[int, ...]] = []
+    player = Player(Counted(seen.append), ADAM, (2,), n=n, form="unroll")
+    params, _ = player.init(random.key(0))
+
+    def loss(params: Any, x: jax.Array) -> jax.Array:
+        D = player.bind(params)
+        return (D(x) * D(2 * x) + D(x[:3]).sum() + D(x, key=random.key(1))).sum()
+
+    seen.clear()
+    x = jnp.ones((5, 2))
+    jax.make_jaxpr(jax.grad(loss))(params, x)
+    jax.make_jaxpr(jax.value_and_grad(loss))(params, x)
+    assert sorted(seen) == [(3, 2), (5, 2), (5, 2)]  # with a key the third
+
+
+def test_a_trace_is_of_its_own_player() -> None:
+    """Nets of one class, of other options or numbers, have traces of their own."""
+    seen: list[tuple[int, ...]] = []
+    net = Counted(seen.append)
+    plain, steep = Player(net, ADAM, (2,)), Player(net, ADAM, (2,), per={"slope": 3.0})
+    params, _ = plain.init(random.key(0))
+    x = jnp.ones((1, 2))
+    np.testing.assert_allclose(steep.bind(params)(x), 3 * plain.bind(params)(x), rtol=1e-6)
+    np.testing.assert_array_equal(plain.bind(params)(x), net.apply({"params": params}, x))
