@@ -187,7 +187,7 @@ def sample(argv: Sequence[str]) -> int:
 def reproduce(argv: Sequence[str]) -> int:
     """play a paper's table, or all, from nothing; list the tables without a name"""
     if list(argv[:1]) == ["all"]:
-        from ganjax.runs.queue import play
+        from ganjax.tables.queue import play
 
         return play(argv, [folder / "queue.txt" for folder in folders()])
     named = reproduce_parser({}, add_help=False).parse_known_args(argv)[0].table
@@ -213,9 +213,9 @@ def reproduce(argv: Sequence[str]) -> int:
         raise ValueError(f"there is no table {args.table}: {hint}")
     start(args.cache, args.fast, portable=args.portable)
 
-    from ganjax.runs.table import Reproduction
-    from ganjax.runs.table import reproduce as play_table
     from ganjax.runs.train import FailedError
+    from ganjax.tables.table import Reproduction
+    from ganjax.tables.table import reproduce as play_table
 
     file, t = tables[args.table]
     out = args.out or Path("runs") / f"{file.name}-{t}"
@@ -234,7 +234,7 @@ def report(argv: Sequence[str]) -> int:
     args = report_parser().parse(argv)
     refuse_output(args.out, ".md", ".html", overwrite=args.overwrite)
 
-    from ganjax.runs.page import made
+    from ganjax.pages.page import made
 
     page = made(args)
     with whole_file(args.out) as scratch:

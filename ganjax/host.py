@@ -1,9 +1,11 @@
-"""What code on the host shares: files that are written whole or not at all, errors in one line."""
+"""What code on the host shares: files that are written whole or not at all, errors in one line,
+text in columns.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,3 +40,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 def one_line(error: BaseException) -> str:
     """The first line of an error's message, or the name of its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as text, in columns."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    padded = ([cell.ljust(w) for cell, w in zip(line, widths)] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)

@@ -22,8 +22,9 @@ from ganjax.cli import main
 from ganjax.experiment import Experiment, with_values
 from ganjax.metrics import mixtures
 from ganjax.protocols import standard
-from ganjax.runs import checking, storage
+from ganjax.runs import storage
 from ganjax.runs.discovery import File
+from ganjax.tables import checking
 
 TINY = Path(__file__).resolve().with_name("tiny.py")
 EXPERIMENTS = {

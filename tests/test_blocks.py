@@ -18,9 +18,10 @@ from runs import TINY, call, evaluate_few, read_once
 
 from ganjax import cli, play
 from ganjax.experiment import with_values
-from ganjax.runs import queue, request, table
+from ganjax.runs import request
 from ganjax.runs.arguments import Parser
 from ganjax.runs.discovery import File, experiment_file
+from ganjax.tables import queue, table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [p for p in (ROOT / "README.md", ROOT / "CONTRIBUTING.md") if p.is_file()]

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganjax.metrics.verdicts import OPEN, REFUTED, SHOWN, together, verdict
-from ganjax.runs import claims, report
 from ganjax.runs.discovery import File
-from ganjax.runs.queue import lines
-from ganjax.runs.table_record import TableRecord
+from ganjax.tables import claims, report
+from ganjax.tables.queue import lines
+from ganjax.tables.record import TableRecord
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = ROOT / "experiments" / "claims.toml"

@@ -20,7 +20,8 @@ from runs import EXPERIMENTS, GOLDEN, call, evaluate_few
 from ganjax import play
 from ganjax.experiment import Experiment, with_players
 from ganjax.game import Game
-from ganjax.runs import checking, storage
+from ganjax.runs import storage
+from ganjax.tables import checking
 
 # What users get; tests are compiled without optimisation.
 OPTIMISED: dict[str, Any] = {

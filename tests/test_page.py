@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 from runs import TINY, call, everything
 
-from ganjax.runs import folder, pictures, storage
-from ganjax.runs import page as page_of_runs
+from ganjax.pages import folder, pictures
+from ganjax.pages import page as page_of_runs
+from ganjax.runs import storage
 
 pytest.importorskip("bokeh")
 
@@ -281,7 +282,7 @@ def test_a_page_of_64_lanes_is_at_most_5_mb(
     """More numbers and larger figures than fit: would catch a page that grows with them, and curves
     without their last measurement.
     """
-    from ganjax.runs import plots
+    from ganjax.pages import plots
 
     if numbers:
         monkeypatch.setattr(plots, "NUMBERS", numbers)
@@ -361,8 +362,8 @@ def test_what_is_no_run_is_refused(names: tuple[str, ...], said: str, tmp_path: 
 
 def test_without_bokeh_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bokeh.embed", None)
-    monkeypatch.delitem(sys.modules, "ganjax.runs.plots", raising=False)
-    monkeypatch.delattr("ganjax.runs.plots", raising=False)
+    monkeypatch.delitem(sys.modules, "ganjax.pages.plots", raising=False)
+    monkeypatch.delattr("ganjax.pages.plots", raising=False)
     run = write_run(tmp_path / "run", [])
     status, _, err = call("report", run, "--out", tmp_path / "p.html", "--no-samples")
     assert status == 2

@@ -13,9 +13,10 @@ import jax
 import pytest
 from runs import EXPERIMENTS, TINY, call
 
-from ganjax.runs import checking, portable
+from ganjax.runs import portable
 from ganjax.runs.record import read_record
 from ganjax.runs.surroundings import start
+from ganjax.tables import checking
 
 FOLDER = Path(__file__).parent.parent / "experiments"
 KEY = f"cpu, jaxlib {jax.lib.__version__}, portable"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from runs import TINY, call
 
-from ganjax.runs import queue
+from ganjax.tables import queue
 
 QUEUE = """# as it is written
 tiny/pair --rows wide --steps 3  # 1

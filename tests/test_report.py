@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import TINY, call, everything
 
-from ganjax.runs import report, storage
-from ganjax.runs.claims import read_claims
+from ganjax.runs import storage
 from ganjax.runs.discovery import files
-from ganjax.runs.table import _folder_name, _joined
-from ganjax.runs.table_record import TableRecord
+from ganjax.tables import report
+from ganjax.tables.claims import read_claims
+from ganjax.tables.record import TableRecord
+from ganjax.tables.table import _folder_name, _joined
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RECORD = TableRecord(

@@ -1,1 +1,1 @@
-"""Runs: their folders, records, checkpoints, training and tables."""
+"""Runs: their folders, records, checkpoints and training."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ganjax.data import find, listing, prepare
 from ganjax.figures.preview import class_table, contact_sheet
 from ganjax.figures.style import save
+from ganjax.host import aligned
 from ganjax.runs.arguments import data_parser, refuse_output
-from ganjax.runs.report import aligned
 
 
 def data(argv: Sequence[str]) -> int:

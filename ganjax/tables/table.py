@@ -18,13 +18,13 @@ from ganjax.experiment import Experiment, FinishedRow, Table
 from ganjax.figures.style import save
 from ganjax.host import whole_file
 from ganjax.runs import origin, population, record, storage
-from ganjax.runs.claims import known_claims, with_claims
 from ganjax.runs.discovery import File, experiment_file
 from ganjax.runs.record import RunRecord
-from ganjax.runs.report import plain_text
 from ganjax.runs.request import Request, prepare_run
-from ganjax.runs.table_record import TableRecord
 from ganjax.runs.train import train
+from ganjax.tables.claims import known_claims, with_claims
+from ganjax.tables.record import TableRecord
+from ganjax.tables.report import plain_text
 
 OTHER = " (Where this speaks of sizes, they are the table's own; the command has others.)"
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ganjax.runs import storage
-from ganjax.runs.report import mean_sd
+from ganjax.tables.report import mean_sd
 
 OWN = {"step", "seed", "time", "lane"}  # entries of a row that are no measurements
 ASKED = ["experiment", "dynamics", "seeds", "lanes", "steps", "every", "precision"]

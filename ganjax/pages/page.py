@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ganjax
+from ganjax.pages.folder import FEW, RunFolder, differences, read_folders
 from ganjax.runs.best import sentence, table
-from ganjax.runs.claims import known_claims
-from ganjax.runs.folder import FEW, RunFolder, differences, read_folders
-from ganjax.runs.report import markdown_page
 from ganjax.runs.surroundings import start
+from ganjax.tables.claims import known_claims
+from ganjax.tables.report import markdown_page
 
 if TYPE_CHECKING:
-    from ganjax.runs.pictures import Drawn, Picture
-    from ganjax.runs.plots import Plots
+    from ganjax.pages.pictures import Drawn, Picture
+    from ganjax.pages.plots import Plots
 
 MOST = 5_000_000  # bytes of a page
 PANELS = 12  # that are open at first
@@ -57,7 +57,7 @@ def html_page(
     """
     runs = read_folders(paths)
 
-    from ganjax.runs import plots
+    from ganjax.pages import plots
 
     drawn = [_drawn(run, samples, data_dir, trust) for run in runs]
     curves = plots.plots(runs)
@@ -79,7 +79,7 @@ def _drawn(run: RunFolder, samples: bool, data_dir: str | None, trust: bool) -> 
     if samples and (run.path / "checkpoints").is_dir():
         start(cache=True, fast=not run.record.get("deterministic", True))
 
-    from ganjax.runs import pictures
+    from ganjax.pages import pictures
 
     found = pictures.Drawn(why="not asked for, --no-samples")
     if samples:
@@ -90,7 +90,7 @@ def _drawn(run: RunFolder, samples: bool, data_dir: str | None, trust: bool) -> 
 
 def _fitted(drawn: Sequence[Drawn], most: int) -> list[Drawn]:
     """The pictures in at most so many bytes of a page; those that are left out are told of."""
-    from ganjax.runs import pictures
+    from ganjax.pages import pictures
 
     every = [p for own in drawn for p in (*own.samples, *own.figures)]
     # a byte is 4/3 characters of base64; 400 are its tags
@@ -101,7 +101,7 @@ def _fitted(drawn: Sequence[Drawn], most: int) -> list[Drawn]:
 
 def _with(own: Drawn, found: Sequence[Picture | None]) -> Drawn:
     """A run's pictures with those that were found in their place."""
-    from ganjax.runs import pictures
+    from ganjax.pages import pictures
 
     n = len(own.samples)
     samples, figures = ([p for p in part if p] for part in (found[:n], found[n:]))
@@ -114,7 +114,7 @@ def _document(
     runs: Sequence[RunFolder], body: str, library: str, script: str, curves: Plots
 ) -> str:
     title = f"ganjax: {', '.join(run.name for run in runs[:4])}{' …' if len(runs) > 4 else ''}"
-    style, code = (resources.files(ganjax.runs).joinpath(f"page.{kind}").read_text("utf-8")
+    style, code = (resources.files(ganjax.pages).joinpath(f"page.{kind}").read_text("utf-8")
                    for kind in ("css", "js"))  # fmt: skip
     maps = {str(run): made.tags[0] for run, (made, _) in curves.maps.items()}
     settings = {"renderers": curves.renderers, "kinds": sorted(curves.shown), "maps": maps}

@@ -13,7 +13,7 @@ from typing import Any
 
 from ganjax.metrics.verdicts import FEWEST, OPEN, Verdict, together, verdict
 from ganjax.runs.discovery import folders
-from ganjax.runs.table_record import TableRecord
+from ganjax.tables.record import TableRecord
 
 CLAIMS = "claims.toml"
 OTHER = "other options"

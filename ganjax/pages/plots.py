@@ -27,7 +27,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from ganjax.figures.style import INK, PALE, palette
-from ganjax.runs.folder import FEW, RunFolder, heat_map, quartiles
+from ganjax.pages.folder import FEW, RunFolder, heat_map, quartiles
 
 NUMBERS = 2**18  # of all curves; beyond, steps are left out evenly
 KINDS = ("lanes", "median", "quartiles")

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from ganjax.runs.arguments import Parser, integer
-from ganjax.runs.checking import check
-from ganjax.runs.claims import read_claims
+from ganjax.tables.checking import check
+from ganjax.tables.claims import read_claims
 
 QUEUE = "queue.txt"
 LEAST_S = 20  # no table is begun with less time than this

@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ganjax.runs.claims import Claim, as_claim, judge, summary
-from ganjax.runs.table_record import TableRecord
+from ganjax.host import aligned
+from ganjax.tables.claims import Claim, as_claim, judge, summary
+from ganjax.tables.record import TableRecord
 
 HEAD = """# Results
 
@@ -71,13 +72,6 @@ def plain_text(record: TableRecord) -> str:
 def _claims_of(record: TableRecord) -> list[Claim]:
     """The claims that it keeps."""
     return [as_claim(entry) for entry in record.claims]
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Lines of cells as text, in columns."""
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    padded = ([cell.ljust(w) for cell, w in zip(line, widths)] for line in lines)
-    return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
 def markdown_section(record: TableRecord, claims: Sequence[Claim] = ()) -> str:
