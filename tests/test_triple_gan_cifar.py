@@ -110,7 +110,7 @@ def test_the_test_error_is_the_same_in_parts() -> None:
 
 def test_c_alone_minimises_the_cross_entropy_and_the_consistency_as_it_ramps_up() -> None:
     steps = 2000
-    options = {**QUICK, "alone": True, "width": 2, "steps": steps}
+    options = {**QUICK, "alone": True, "width": 2, "consistency": 100.0, "steps": steps}
     experiment = build(triple_gan_cifar, **options)
     game = experiment.played
     params = play.init(game, random.key(0), experiment.data).params
@@ -144,12 +144,31 @@ def test_the_rates_fall_after_three_tenths_and_c_forgets_its_momentum_before() -
 
 
 @pytest.mark.parametrize(
+    ("options", "channels"), [({}, 4), ({"width": 2}, 1), ({"width": 2, "d_width": 6}, 6)]
+)
+def test_d_has_a_quarter_of_the_width_unless_its_own_is_given(options: dict, channels: int) -> None:
+    given = {**QUICK, "width": 16, "d_width": None, **options}
+    D = build(triple_gan_cifar, **given).played.players["D"].net
+    assert D.width == channels
+
+
+def test_whitening_divides_by_the_variances_and_eps() -> None:
+    x = build(triple_gan_cifar, **QUICK).data["x"]
+    for eps in (1e-5, 1e-2):
+        data = build(triple_gan_cifar, **{**QUICK, "eps": eps}).data
+        np.testing.assert_array_equal(data["zca"], whitening.fit_zca(x, eps)["zca"])
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"size": 20}, "images of 20 x 20; the sides are 24, 32, 40"),
         ({"size": None}, "images of 8 x 8"),
         ({"labels": 55}, "labels is a multiple of the number of classes, 10; got 55"),
         ({"width": 0}, "width must be above 0"),
+        ({"d_width": 0}, "d_width must be above 0"),
+        ({"eps": 0.0}, "eps must be above 0"),
+        ({"consistency": -1.0}, "consistency must be 0 or more"),
         ({"labels": 5000}, "500 labelled examples of each class"),
     ],
 )
