@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ganjax.runs.report import markdown_section
-from ganjax.runs.table_record import TableRecord
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File as Page
 from mkdocs.structure.files import Files
 
 from ganjax.runs.discovery import File, experiments
+from ganjax.tables.record import TableRecord
+from ganjax.tables.report import markdown_section
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
