@@ -133,14 +133,14 @@ def test_every_program_of_a_command_is_kept_compiled(monkeypatch: pytest.MonkeyP
 
 
 class Counted(nn.Module):
-    """A net that notes the shapes of the inputs of its traces; a slope that Python reads."""
+    """A net that tells the shapes of the inputs of its traces; Python reads its slope."""
 
-    seen: Any  # a list; Flax would freeze one given as such
+    seen: Any  # what it tells them
 
     @nn.compact
     def __call__(self, x: jax.Array, slope: Any = 1.0) -> jax.Array:
         self.seen(x.shape)
-        return nn.Dense(1)(x if isinstance(slope, float) and slope == 1.0 else slope * x)
+        return nn.Dense(1)(slope * x if slope > 1 else x)
 
 
 @pytest.mark.parametrize("n", [None, 3])
@@ -162,7 +162,7 @@ def test_a_net_is_traced_once_for_inputs_of_one_shape(n: int | None) -> None:
 
 
 def test_a_trace_is_of_its_own_player() -> None:
-    """Nets of one class, of other options or numbers, have traces of their own."""
+    """Players of one net and other numbers have traces of their own, and Python reads these."""
     seen: list[tuple[int, ...]] = []
     net = Counted(seen.append)
     plain, steep = Player(net, ADAM, (2,)), Player(net, ADAM, (2,), per={"slope": 3.0})
